@@ -1,0 +1,44 @@
+// Everything the sidecar process can be told, decoded. Flags and environment are read in flags.ts and nowhere else.
+import type { LogLevel } from "#kit/log.ts";
+
+export interface SidecarSettings {
+  readonly appId: string;
+  /** The NAMESPACE variable; "" when unset. */
+  readonly namespace: string;
+  /** The POD_NAME variable; null when unset. Only for the template `{podName}`. */
+  readonly podName: string | null;
+  /** Null when there is no app. */
+  readonly appPort: number | null;
+  readonly appProtocol: string;
+  readonly appChannelAddress: string;
+  /** -1 for no limit; told in metadata only. */
+  readonly appMaxConcurrency: number;
+  readonly httpPort: number;
+  readonly grpcPort: number;
+  /** Health and metadata without a token; null when off. */
+  readonly publicPort: number | null;
+  /** Empty: all interfaces. */
+  readonly listenAddresses: readonly string[];
+  readonly publicListenAddresses: readonly string[];
+  readonly metricsEnabled: boolean;
+  readonly metricsPort: number;
+  readonly metricsListenAddress: string;
+  readonly resourcesPaths: readonly string[];
+  /** Largest request body in bytes; 0 for no limit. */
+  readonly bodyBytesMax: number;
+  /** Largest request head in bytes. */
+  readonly headerBytesMax: number;
+  /** Empty: CORS off. `["*"]`: all. */
+  readonly allowedOrigins: readonly string[];
+  /** The DAPR_API_TOKEN variable; null when unset or empty. */
+  readonly apiToken: string | null;
+  readonly apiLogging: boolean;
+  readonly logLevel: LogLevel;
+  readonly logJson: boolean;
+  /** How long requests in flight may take to end at shutdown. */
+  readonly drainMs: number;
+  /** How long to go on serving after the signal before draining; ends sooner when the app is gone. */
+  readonly blockShutdownMs: number;
+  /** How often the resource folders are read again even when nothing told of a change. */
+  readonly reconcileMs: number;
+}

@@ -1,0 +1,83 @@
+// The opened stores by Component name, as the rules of the API see them. The component host fills the table;
+// a store that is swapped out stays usable for the calls that hold it, until they end.
+import type { Store } from "../stores/store.ts";
+
+export type StoreHealth =
+  | { readonly up: true; readonly sinceMs: number }
+  | { readonly up: false; readonly sinceMs: number; readonly message: string };
+
+export interface StoreEntryOptions {
+  /** Name of the Component. */
+  readonly name: string;
+  /** "state.redis" */
+  readonly type: string;
+  /** "v1" */
+  readonly version: string;
+  /** What stands before every key, separator included: "orders-app||"; "" for none. */
+  readonly keyPrefix: string;
+  readonly store: Store;
+  readonly openedAtMs: number;
+}
+
+/** One opened store and the count of calls that use it. */
+export class StoreEntry {
+  readonly name: string;
+  readonly type: string;
+  readonly version: string;
+  readonly keyPrefix: string;
+  readonly store: Store;
+  /** Kept by the component host from its probes. */
+  health: StoreHealth;
+  #calls = 0;
+  #idle: (() => void) | null = null;
+
+  constructor(options: StoreEntryOptions) {
+    this.name = options.name;
+    this.type = options.type;
+    this.version = options.version;
+    this.keyPrefix = options.keyPrefix;
+    this.store = options.store;
+    this.health = { up: true, sinceMs: options.openedAtMs };
+  }
+
+  /** Counts a call in. Find and enter in one tick: between them the host cannot drain. */
+  enter(): void {
+    this.#calls++;
+  }
+
+  leave(): void {
+    this.#calls--;
+    if (this.#calls === 0) this.#idle?.();
+  }
+
+  get calls(): number {
+    return this.#calls;
+  }
+
+  /** Resolves when no call uses the store any more; the host asks after it has taken the entry out of the table. */
+  idle(): Promise<void> {
+    if (this.#calls === 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#idle = resolve;
+    });
+  }
+}
+
+export interface StoreTable {
+  /** How many state stores are loaded. */
+  readonly size: number;
+  find(name: string): StoreEntry | undefined;
+  /** In the order in which they were loaded. */
+  all(): Iterable<StoreEntry>;
+}
+
+/** How a Component fares, for health, metadata and logs. */
+export interface ComponentStatus {
+  readonly name: string;
+  readonly type: string;
+  readonly version: string;
+  /** "kept": a newer manifest failed and the last good one still serves. "failed": nothing serves. */
+  readonly state: "ready" | "kept" | "failed";
+  /** Why, without any secret; null when ready. */
+  readonly message: string | null;
+}

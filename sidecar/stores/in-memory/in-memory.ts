@@ -1,0 +1,154 @@
+// state.in-memory: a map in the sidecar's own process. The smallest driver, and the one to copy for a new store.
+// Semantics: dapr-state-stores.md 15, except that an expired value counts as absent at once.
+
+import type { FieldTable } from "#crds/fields.ts";
+import type { Clock, Timer } from "#kit/clock.ts";
+import type { Random } from "#kit/random.ts";
+import type { Features, Limits, StoreDriver, Traits, Write } from "../store.ts";
+import {
+  type Change,
+  type Found,
+  type OpenContext,
+  type Removal,
+  type Store,
+  StoreError,
+  storeDriver,
+} from "../store.ts";
+
+/** It has nothing to configure. */
+type InMemorySettings = Record<never, never>;
+
+const fields: FieldTable<InMemorySettings> = {};
+
+export const driver: StoreDriver = storeDriver<InMemorySettings>({
+  type: "state.in-memory",
+  versions: ["v1"],
+  defaultVersion: "v1",
+  fields,
+  check: () => [],
+  open: (_settings, context) => Promise.resolve(new InMemoryStore(context)),
+});
+
+interface Row {
+  readonly bytes: Uint8Array;
+  readonly etag: string;
+  readonly expiresAtMs: number | null;
+}
+
+const SWEEP_EVERY_MS = 1000;
+
+class InMemoryStore implements Store {
+  readonly features: Features = { etag: true, transactions: true, ttl: true };
+  readonly limits: Limits = { valueBytesMax: null, keyBytesMax: null, operationsMax: null, ttlSecMin: 1 };
+  readonly capabilities: readonly string[] = ["ETAG", "TRANSACTIONAL", "TTL", "DELETE_WITH_PREFIX", "KEYS_LIKE"];
+  readonly defaultTtlSec = null;
+  readonly traits: Traits = {
+    values: "exact-bytes",
+    foreignEtag: "mismatch",
+    etagMayBeQuoted: false,
+    firstWriteDelete: "conflict",
+    ttlStepMs: 1,
+    durable: false,
+    strongRead: "every read sees the last write: there is one copy",
+    strongWrite: "the write is in the process's memory; a restart loses it",
+  };
+  readonly #rows = new Map<string, Row>();
+  readonly #clock: Clock;
+  readonly #random: Random;
+  #sweep: Timer;
+  #closed = false;
+
+  constructor(context: OpenContext) {
+    this.#clock = context.clock;
+    this.#random = context.random;
+    this.#sweep = this.#clock.after(SWEEP_EVERY_MS, () => this.#removeExpired());
+  }
+
+  async get(key: string): Promise<Found | null> {
+    this.#mustBeOpen();
+    return this.#live(key);
+  }
+
+  async set(write: Write): Promise<void> {
+    this.#mustBeOpen();
+    this.#checkWrite(write);
+    this.#put(write);
+  }
+
+  async remove(removal: Removal): Promise<void> {
+    this.#mustBeOpen();
+    this.#checkRemoval(removal);
+    this.#rows.delete(removal.key);
+  }
+
+  async getMany(keys: readonly string[]): Promise<readonly (Found | null)[]> {
+    this.#mustBeOpen();
+    return keys.map((key) => this.#live(key));
+  }
+
+  /** Nothing awaits between the checks and the changes, so no other call can come between them. */
+  async transact(changes: readonly Change[]): Promise<void> {
+    this.#mustBeOpen();
+    for (const change of changes) {
+      if (change.kind === "upsert") this.#checkWrite(change.write);
+      else this.#checkRemoval(change.removal);
+    }
+    for (const change of changes) {
+      if (change.kind === "upsert") this.#put(change.write);
+      else this.#rows.delete(change.removal.key);
+    }
+  }
+
+  async ping(): Promise<void> {
+    this.#mustBeOpen();
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#sweep.cancel();
+    this.#rows.clear();
+  }
+
+  #live(key: string): Row | null {
+    const row = this.#rows.get(key);
+    return row === undefined || this.#isExpired(row) ? null : row;
+  }
+
+  #isExpired(row: Row): boolean {
+    return row.expiresAtMs !== null && row.expiresAtMs <= this.#clock.nowMs();
+  }
+
+  #checkWrite(write: Write): void {
+    this.#checkCondition(write.key, write.etag, write.firstWrite);
+  }
+
+  #checkRemoval(removal: Removal): void {
+    this.#checkCondition(removal.key, removal.etag, removal.firstWrite);
+  }
+
+  #checkCondition(key: string, etag: string | null, firstWrite: boolean): void {
+    const row = this.#live(key);
+    if (etag === null) {
+      if (firstWrite && row !== null)
+        throw new StoreError("etag-mismatch", "item already exists and no etag was passed");
+      return;
+    }
+    if (row === null) throw new StoreError("etag-mismatch", "there is no value under the key, or it has expired");
+    if (row.etag !== etag) throw new StoreError("etag-mismatch", "the value has another etag than the one passed");
+  }
+
+  #put(write: Write): void {
+    const expiresAtMs = write.ttlSec === null ? null : this.#clock.nowMs() + write.ttlSec * 1000;
+    // A copy: the caller's bytes may be a window on a larger request body that must not stay in memory.
+    this.#rows.set(write.key, { bytes: Uint8Array.from(write.bytes), etag: this.#random.uuid(), expiresAtMs });
+  }
+
+  #removeExpired(): void {
+    for (const [key, row] of this.#rows) if (this.#isExpired(row)) this.#rows.delete(key);
+    this.#sweep = this.#clock.after(SWEEP_EVERY_MS, () => this.#removeExpired());
+  }
+
+  #mustBeOpen(): void {
+    if (this.#closed) throw new StoreError("closed", "the store was closed");
+  }
+}

@@ -1,0 +1,28 @@
+// Which driver serves which Component type. The only file that names drivers, and it loads one only when asked:
+// a pod with Redis never loads another client library.
+import type { StoreDriver } from "./store.ts";
+
+type Load = () => Promise<{ readonly driver: StoreDriver }>;
+
+const LOADERS: Readonly<Record<string, Load>> = {
+  "state.in-memory": () => import("./in-memory/in-memory.ts"),
+  "state.redis": () => import("./redis/redis.ts"),
+  "state.sqlite": () => import("./sqlite/sqlite.ts"),
+};
+
+/** Other names of a type (dapr-state-stores.md 0.5). */
+const ALIASES: Readonly<Record<string, string>> = {
+  "state.sqlite3": "state.sqlite",
+};
+
+/** Every type that has a driver, in alphabetical order. */
+export const STORE_TYPES: readonly string[] = Object.keys(LOADERS).sort();
+
+/** Every spelling that {@link loadDriver} takes. */
+export const STORE_TYPE_NAMES: readonly string[] = [...STORE_TYPES, ...Object.keys(ALIASES)];
+
+/** The driver of a Component type, or null when there is none. `type` in lower case. */
+export async function loadDriver(type: string): Promise<StoreDriver | null> {
+  const load = LOADERS[ALIASES[type] ?? type];
+  return load === undefined ? null : (await load()).driver;
+}

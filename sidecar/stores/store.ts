@@ -1,0 +1,213 @@
+// The driver contract: what a folder in stores/ exports and what the core may ask of an opened store.
+// The core owns key prefixes, option words, TTL parsing, retries, fallbacks for bulk, limits and metrics;
+// a driver gets checked, complete objects and does one thing: talk to its server.
+import { decodeFields, type FieldTable, type Property } from "#crds/fields.ts";
+import type { Clock } from "#kit/clock.ts";
+import type { Fault } from "#kit/fault.ts";
+import type { Log } from "#kit/log.ts";
+import type { Random } from "#kit/random.ts";
+
+/** What the store can do. Declared means proved by the conformance suite; not declared means refused by the core. */
+export interface Features {
+  /** Every value has an ETag; conditional writes and deletes and first-write hold. */
+  readonly etag: boolean;
+  /** Several changes apply all or not at all; `transact` is present exactly then. */
+  readonly transactions: boolean;
+  /** Values can expire, and reads tell when. */
+  readonly ttl: boolean;
+}
+
+export interface Limits {
+  /** Largest value in bytes; null when only the request limit holds. */
+  readonly valueBytesMax: number | null;
+  /** Longest key in bytes, prefix included; null when unlimited. */
+  readonly keyBytesMax: number | null;
+  /** Most changes in one transaction; null when only the request limit holds. */
+  readonly operationsMax: number | null;
+  /** Shortest TTL in seconds that the store keeps. */
+  readonly ttlSecMin: number;
+}
+
+/** Documented differences between stores, as data: the conformance suite asserts each, the docs print them. */
+export interface Traits {
+  /** "exact-bytes": what comes back is what came in. "json-equal": the layout parses JSON and may respell it. */
+  readonly values: "exact-bytes" | "json-equal";
+  /** An ETag text that this store never makes: refused as invalid, or simply not equal to the stored one. */
+  readonly foreignEtag: "invalid" | "mismatch";
+  /** An ETag of this store can begin with a double quote (then If-Match is never unquoted). */
+  readonly etagMayBeQuoted: boolean;
+  /** A delete with first-write and no ETag: a conflict when the key exists, or a plain delete (dapr-state-stores.md 1). */
+  readonly firstWriteDelete: "conflict" | "ignored";
+  /** Expiry is kept in steps of this many milliseconds; a value may live up to one step longer than asked. */
+  readonly ttlStepMs: number;
+  /** The data are still there after close and open with the same settings. */
+  readonly durable: boolean;
+  /** What `consistency: strong` means on a read and on a write here, one sentence each. */
+  readonly strongRead: string;
+  readonly strongWrite: string;
+}
+
+/** The client's side of one call. Aborts when the client leaves or the time is up. */
+export interface Call {
+  readonly signal: AbortSignal;
+}
+
+export interface Read {
+  readonly strong: boolean;
+  readonly metadata: Metadata;
+}
+
+export type Metadata = Readonly<Record<string, string>>;
+
+export interface Found {
+  readonly bytes: Uint8Array;
+  /** Null when this row has none (a store without ETags, or a row that something else wrote). */
+  readonly etag: string | null;
+  /** Milliseconds since 1970 UTC, or null when the value does not expire. */
+  readonly expiresAtMs: number | null;
+}
+
+export interface Write {
+  readonly key: string;
+  readonly bytes: Uint8Array;
+  /** The bytes are JSON text; false for bytes that came in raw. Some layouts keep the two apart. */
+  readonly isJson: boolean;
+  /** Never empty: "" counts as no ETag (dapr-state-stores.md 0.1). */
+  readonly etag: string | null;
+  /** Without an ETag: write only where no live value is. With one: the ETag alone decides. */
+  readonly firstWrite: boolean;
+  readonly strong: boolean;
+  /** Null: no expiry, also when the value before had one. Else 1 to 2147483647, set in the same step as the value. */
+  readonly ttlSec: number | null;
+  readonly metadata: Metadata;
+}
+
+export interface Removal {
+  readonly key: string;
+  readonly etag: string | null;
+  readonly firstWrite: boolean;
+  readonly strong: boolean;
+  readonly metadata: Metadata;
+}
+
+export type Change =
+  | { readonly kind: "upsert"; readonly write: Write }
+  | { readonly kind: "delete"; readonly removal: Removal };
+
+export interface Store {
+  readonly features: Features;
+  readonly limits: Limits;
+  readonly traits: Traits;
+  /** Dapr's capability words for this store, in Dapr's order (dapr-state-api.md 8.1), without ACTOR. */
+  readonly capabilities: readonly string[];
+  /** TTL of writes that ask for none (Redis: the Component's `ttlInSeconds`); null for no expiry. */
+  readonly defaultTtlSec: number | null;
+  /** Null when there is no live value under the key. */
+  get(key: string, read: Read, call: Call): Promise<Found | null>;
+  /** Rejects with a StoreError of code etag-mismatch or etag-invalid when the condition does not hold. */
+  set(write: Write, call: Call): Promise<void>;
+  /** Deleting what is not there succeeds, unless an ETag was given: then it is a mismatch. */
+  remove(removal: Removal, call: Call): Promise<void>;
+  /** Same length and order as `keys`; a key that occurs twice is answered twice. One failing key is that item's StoreError. */
+  getMany?(keys: readonly string[], read: Read, call: Call): Promise<readonly (Found | null | StoreError)[]>;
+  /** In order, later changes see earlier ones; all ETags are compared with the state before the first change. */
+  transact?(changes: readonly Change[], call: Call): Promise<void>;
+  /** Resolves when the server answers. */
+  ping(call: Call): Promise<void>;
+  /** Ends connections and workers; may be called again, and while calls are under way (those reject with `closed`). */
+  close(): Promise<void>;
+}
+
+/** What a driver is given besides its settings. */
+export interface OpenContext {
+  /** Name of the Component. */
+  readonly component: string;
+  readonly appId: string;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  /** Aborts when the Component's initTimeout is over: `open` then rejects and leaves nothing behind. */
+  readonly signal: AbortSignal;
+}
+
+export type StoreErrorCode =
+  /** The stored value is not the one the caller means, or there is one where none was wanted. Nothing was written. */
+  | "etag-mismatch"
+  /** No ETag of this store looks like that. Nothing was written. */
+  | "etag-invalid"
+  /** The layout cannot hold this value or key. Nothing was written. */
+  | "refused"
+  /** The server could not be reached or is not able to serve: down, read-only, disk full, wrong password. Nothing was written. */
+  | "unavailable"
+  /** No answer in time. A write may have happened. */
+  | "timeout"
+  /** The connection broke after a write was sent. It may have happened. */
+  | "unknown-outcome"
+  /** What is stored under the key is not in this driver's layout. */
+  | "corrupt"
+  /** The store was closed. Nothing was written. */
+  | "closed"
+  /** Anything else that the server said. Nothing was written. */
+  | "failed";
+
+/** The only error a driver throws. Its text names what happened and the server, never a value or a secret. */
+export class StoreError extends Error {
+  override readonly name = "StoreError";
+  readonly code: StoreErrorCode;
+  constructor(code: StoreErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+/** A driver as the rest of the sidecar sees it: its settings' type is its own business. */
+export interface StoreDriver {
+  readonly type: string;
+  readonly versions: readonly string[];
+  /** The version that an empty `version` means. */
+  readonly defaultVersion: string;
+  readonly fields: FieldTable<object>;
+  decode(properties: readonly Property[], others: readonly string[]): PreparedStore;
+}
+
+export interface PreparedStore {
+  readonly faults: readonly Fault[];
+  /** Equal for equal decoded settings, whatever their order and spelling; null when a fault is an error. Holds secrets. */
+  readonly fingerprint: string | null;
+  /** Connects, migrates and pings, or rejects with a StoreError and leaves nothing open. Only without error faults. */
+  open(context: OpenContext): Promise<Store>;
+}
+
+/** What a driver's folder writes down; `storeDriver` makes the rest. */
+export interface DriverDefinition<S extends object> {
+  readonly type: string;
+  readonly versions: readonly string[];
+  readonly defaultVersion: string;
+  readonly fields: FieldTable<S>;
+  /** Faults between fields; called only when each field alone is right. */
+  check(settings: Readonly<S>): readonly Fault[];
+  open(settings: Readonly<S>, context: OpenContext): Promise<Store>;
+}
+
+export function storeDriver<S extends object>(definition: DriverDefinition<S>): StoreDriver {
+  const page = `docs/stores/${definition.type.replace("state.", "")}.md`;
+  return {
+    type: definition.type,
+    versions: definition.versions,
+    defaultVersion: definition.defaultVersion,
+    fields: definition.fields,
+    decode(properties, others) {
+      const decoded = decodeFields(definition.fields, properties, { others, page });
+      const { settings } = decoded;
+      if (settings === null) return unopenable(decoded.faults);
+      const faults = [...decoded.faults, ...definition.check(settings)];
+      if (faults.some((fault) => fault.severity === "error")) return unopenable(faults);
+      return { faults, fingerprint: JSON.stringify(settings), open: (context) => definition.open(settings, context) };
+    },
+  };
+}
+
+function unopenable(faults: readonly Fault[]): PreparedStore {
+  const open = (): Promise<Store> => Promise.reject(new StoreError("refused", "the Component has faults"));
+  return { faults, fingerprint: null, open };
+}
