@@ -1,0 +1,24 @@
+// The metrics label of a request's path, as Dapr collapses it (dapr-state-api.md 9): state paths to the store, others to
+// their pattern. A name that is no store's, and a path without a route, share one label each: clients cannot make up series.
+import type { StoreTable } from "../state/table.ts";
+import type { Match } from "./router.ts";
+import type { Handler } from "./server.ts";
+
+const STATE_PREFIX = "/v1.0/state/";
+
+export function statePathLabel(
+  stores: StoreTable,
+): (match: Match<Handler> | null, parameters: readonly string[]) => string {
+  const labels = new Map<string, string>();
+  return (match, parameters) => {
+    if (match === null) return "unmatched";
+    const { pattern } = match.route;
+    if (!pattern.startsWith(STATE_PREFIX)) return pattern;
+    const store = parameters[0] ?? "";
+    const label = labels.get(store);
+    if (label !== undefined) return label;
+    if (stores.find(store) === undefined) return `${STATE_PREFIX}{store}`;
+    labels.set(store, STATE_PREFIX + store);
+    return STATE_PREFIX + store;
+  };
+}

@@ -1,0 +1,161 @@
+// The HTTP servers of the sidecar: takes a request, finds its route, lets the handler answer, counts and logs.
+// The order of the steps is Dapr's (dapr-state-api.md 1.2): CORS, token, handler.
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { Clock } from "#kit/clock.ts";
+import type { Log } from "#kit/log.ts";
+import type { Metrics } from "../metrics.ts";
+import { StateError } from "../state/errors.ts";
+import { ClientGone, isTooLarge } from "./body.ts";
+import { answerCors } from "./cors.ts";
+import { answerOf, shortAnswer } from "./errors.ts";
+import { Exchange } from "./exchange.ts";
+import type { Match, Router } from "./router.ts";
+import type { TokenCheck } from "./token.ts";
+import { shareTraceContext } from "./trace-context.ts";
+import { parseTarget, unescapePart } from "./url.ts";
+
+export type Handler = (exchange: Exchange) => void | Promise<void>;
+
+export interface HttpServerOptions {
+  readonly router: Router<Handler>;
+  readonly appId: string;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  /** Null: no token is asked for. */
+  readonly token: TokenCheck | null;
+  /** Empty: CORS is off. */
+  readonly allowedOrigins: readonly string[];
+  /** One log line per request. */
+  readonly apiLogging: boolean;
+  readonly headerBytesMax: number;
+  readonly bodyBytesMax: number;
+  /** The metrics label of a path: the store's name for state routes that have one, never a key. */
+  readonly pathLabel: (match: Match<Handler> | null, parameters: readonly string[]) => string;
+}
+
+/** A client has this long to send a request's head, in milliseconds (Dapr's ReadHeaderTimeout). */
+const HEAD_TIMEOUT_MS = 10_000;
+/** And this long for the whole request. */
+const REQUEST_TIMEOUT_MS = 300_000;
+/** A connection without a request is kept this long: longer than clients keep theirs, so that they close first. */
+const IDLE_TIMEOUT_MS = 600_000;
+/** Sockets without a request are looked for this often. */
+const CHECK_EVERY_MS = 5_000;
+
+const NO_ROUTE_TEXT = "failed getting app id either from the URL path or the header dapr-app-id";
+
+/** A server that is not yet listening. */
+export function createHttpServer(options: HttpServerOptions): Server {
+  const server = createServer({
+    maxHeaderSize: options.headerBytesMax,
+    headersTimeout: HEAD_TIMEOUT_MS,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    keepAliveTimeout: IDLE_TIMEOUT_MS,
+    connectionsCheckingInterval: CHECK_EVERY_MS,
+    noDelay: true,
+  });
+  const onRequest = (request: IncomingMessage, response: ServerResponse): void => {
+    void serve(options, request, response);
+  };
+  server.on("request", onRequest);
+  server.on("checkContinue", (request: IncomingMessage, response: ServerResponse) => {
+    // A body that would be refused is not asked for.
+    if (!isTooLarge(request, options.bodyBytesMax)) response.writeContinue();
+    onRequest(request, response);
+  });
+  return server;
+}
+
+async function serve(options: HttpServerOptions, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const startMs = options.clock.monotonicMs();
+  const target = parseTarget(request.url ?? "/");
+  const exchange = new Exchange(request, response, target.query);
+  const match = options.router.match(request.method ?? "", target.parts);
+  try {
+    await answer(options, exchange, match);
+  } catch (error) {
+    answerError(options, exchange, error);
+  }
+  observe(options, exchange, match, startMs);
+}
+
+function answer(options: HttpServerOptions, exchange: Exchange, match: Match<Handler> | null): void | Promise<void> {
+  shareTraceContext(exchange);
+  if (answerCors(exchange, options.allowedOrigins)) return;
+  if (options.token !== null && !options.token(exchange.request, match?.route.pattern ?? "")) {
+    return exchange.sendText(401, "invalid api token\n");
+  }
+  if (match === null) return noRoute(exchange);
+  const broken = unescapeParameters(exchange, match);
+  if (broken !== null) {
+    return exchange.sendText(
+      400,
+      `failed to unescape request parameter "${broken}". Error: want %XX escapes of valid UTF-8\n`,
+    );
+  }
+  return match.route.handler(exchange);
+}
+
+/** Gives the name of the parameter that cannot be unescaped, or null. */
+function unescapeParameters(exchange: Exchange, match: Match<Handler>): string | null {
+  if (match.parameters.length === 0) return null;
+  const parameters: string[] = [];
+  for (const part of match.parameters) {
+    const text = unescapePart(part);
+    if (text === null) return parameterName(match.route.pattern, parameters.length);
+    parameters.push(text);
+  }
+  exchange.parameters = parameters;
+  return null;
+}
+
+function parameterName(pattern: string, index: number): string {
+  const names = pattern.split("/").filter((part) => part.startsWith("{"));
+  return (names[index] ?? "").slice(1, -1);
+}
+
+/** Dapr takes what it has no route for as a call of another app, which cannot name its target (dapr-state-api.md 1.2). */
+function noRoute(exchange: Exchange): void {
+  const { status, body } = shortAnswer(404, "ERR_DIRECT_INVOKE", NO_ROUTE_TEXT);
+  exchange.sendJson(status, body);
+}
+
+function answerError(options: HttpServerOptions, exchange: Exchange, error: unknown): void {
+  if (error instanceof ClientGone || exchange.response.destroyed) return;
+  if (!(error instanceof StateError)) {
+    options.log.error("request failed by a fault of the sidecar", { error: stackOf(error) });
+  }
+  if (exchange.response.headersSent) {
+    exchange.response.destroy();
+    return;
+  }
+  const internal = shortAnswer(500, "ERR_INTERNAL", "the sidecar failed on this request; its log says how");
+  const { status, body } = error instanceof StateError ? answerOf(error, options.appId) : internal;
+  exchange.sendJson(status, body);
+}
+
+function stackOf(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}
+
+function observe(options: HttpServerOptions, exchange: Exchange, match: Match<Handler> | null, startMs: number): void {
+  const latencyMs = options.clock.monotonicMs() - startMs;
+  const { request, status, sentBytes } = exchange;
+  options.metrics.http({
+    method: request.method ?? "",
+    path: options.pathLabel(match, exchange.parameters),
+    status,
+    latencyMs,
+    requestBytes: Number(request.headers["content-length"] ?? 0),
+    responseBytes: sentBytes,
+  });
+  if (!options.apiLogging) return;
+  options.log.info("HTTP API Called", {
+    method: `${request.method} ${match?.route.pattern ?? "(no route)"}`,
+    code: status,
+    duration: Math.trunc(latencyMs),
+    size: sentBytes,
+    useragent: (request.headers["user-agent"] ?? "").slice(0, 200),
+  });
+}

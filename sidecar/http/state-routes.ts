@@ -1,0 +1,144 @@
+// The routes of the state API (dapr-state-api.md 1): what stands in the request becomes a call of the state service,
+// what comes back becomes bytes and headers. No rule of the API is decided here.
+
+import { malformed } from "../state/errors.ts";
+import type { SaveRequest, TransactionOperation } from "../state/requests.ts";
+import type { StateService } from "../state/service.ts";
+import type { StoreEntry } from "../state/table.ts";
+import { requireTransactions, transact, unsupportedOperation } from "../state/transact.ts";
+import { expireTimeText } from "../state/ttl.ts";
+import { readBody } from "./body.ts";
+import { writeBulkItems } from "./bulk-answer.ts";
+import type { Exchange } from "./exchange.ts";
+import { etagFromHeader, readQueryRetry, withHeaderOptions } from "./legacy.ts";
+import type { Router } from "./router.ts";
+import type { Handler } from "./server.ts";
+import { type BodyOperation, decodeBulkGet, decodeSave, decodeTransaction } from "./state-body.ts";
+import { withQueryMetadata } from "./url.ts";
+
+const WRITES = ["POST", "PUT"] as const;
+const BODY_PREFIX = "failed deserializing HTTP body: ";
+
+export interface StateRoutesOptions {
+  readonly service: StateService;
+  /** 0 for no limit. */
+  readonly bodyBytesMax: number;
+}
+
+export function addStateRoutes(router: Router<Handler>, options: StateRoutesOptions): void {
+  const one = "/v1.0/state/{store}/{key}";
+  const store = "/v1.0/state/{store}";
+  router.add(["GET"], { name: "GetState", pattern: one, handler: (exchange) => getState(exchange, options) });
+  router.add(["DELETE"], { name: "DeleteState", pattern: one, handler: (exchange) => deleteState(exchange, options) });
+  router.add(WRITES, { name: "SaveState", pattern: store, handler: (exchange) => saveState(exchange, options) });
+  router.add(WRITES, {
+    name: "GetBulkState",
+    pattern: `${store}/bulk`,
+    handler: (exchange) => getBulkState(exchange, options),
+  });
+  router.add(WRITES, {
+    name: "ExecuteStateTransaction",
+    pattern: `${store}/transaction`,
+    handler: (exchange) => executeStateTransaction(exchange, options),
+  });
+}
+
+async function getState(exchange: Exchange, { service }: StateRoutesOptions): Promise<void> {
+  const { query, request } = exchange;
+  const asked = { concurrency: "", consistency: query.get("consistency") ?? "" };
+  const { consistency } = withHeaderOptions(asked, request.headers);
+  const get = { key: exchange.parameter(1), consistency, metadata: withQueryMetadata(query) };
+  const found = await service.get(exchange.parameter(0), get, exchange);
+  if (found === null) return exchange.sendNothing();
+  const headers = ["Content-Type", "application/json"];
+  if (found.etag !== null) headers.push("Etag", found.etag);
+  // Go spells the header of the metadata entry `ttlExpireTime` so.
+  if (found.expiresAtMs !== null) headers.push("Metadata.ttlexpiretime", expireTimeText(found.expiresAtMs));
+  exchange.send(200, headers, found.bytes);
+}
+
+async function saveState(exchange: Exchange, { service, bodyBytesMax }: StateRoutesOptions): Promise<void> {
+  const entry = service.find(exchange.parameter(0));
+  const items = decodeSave(await readBody(exchange.request, bodyBytesMax, ""));
+  const requests = items.map((item) => ({
+    ...item,
+    options: withHeaderOptions(item.options, exchange.request.headers),
+    metadata: withQueryMetadata(exchange.query, item.metadata),
+  }));
+  await service.save(entry.name, withIfMatch(requests, exchange, entry), exchange);
+  exchange.sendNothing();
+}
+
+/** An update may carry its ETag in If-Match, as Dapr's first documents say: one item, and only when it has none itself. */
+function withIfMatch(requests: SaveRequest[], exchange: Exchange, entry: StoreEntry): SaveRequest[] {
+  const header = exchange.request.headers["if-match"];
+  if (header === undefined || header === "" || requests.length === 0) return requests;
+  if (requests.length > 1) {
+    throw malformed(
+      `header If-Match: got it with ${requests.length} items, want one item; put each item's own "etag" into the body`,
+    );
+  }
+  return requests.map((item) =>
+    item.etag === "" ? { ...item, etag: etagFromHeader(header, entry.store.traits.etagMayBeQuoted) } : item,
+  );
+}
+
+async function deleteState(exchange: Exchange, { service }: StateRoutesOptions): Promise<void> {
+  const { query, request } = exchange;
+  const entry = service.find(exchange.parameter(0));
+  const asked = { concurrency: query.get("concurrency") ?? "", consistency: query.get("consistency") ?? "" };
+  await service.delete(
+    entry.name,
+    {
+      key: exchange.parameter(1),
+      etag: etagFromHeader(request.headers["if-match"] ?? "", entry.store.traits.etagMayBeQuoted),
+      options: withHeaderOptions(asked, request.headers),
+      metadata: withQueryMetadata(query),
+      retry: readQueryRetry(query),
+    },
+    exchange,
+  );
+  exchange.sendNothing();
+}
+
+async function getBulkState(exchange: Exchange, { service, bodyBytesMax }: StateRoutesOptions): Promise<void> {
+  const entry = service.find(exchange.parameter(0));
+  const body = decodeBulkGet(await readBody(exchange.request, bodyBytesMax, BODY_PREFIX));
+  const metadata = withQueryMetadata(exchange.query, body.metadata);
+  const items = await service.bulkGet(
+    entry.name,
+    { keys: body.keys, parallelism: body.parallelism, metadata },
+    exchange,
+  );
+  exchange.sendJson(200, writeBulkItems(items));
+}
+
+async function executeStateTransaction(
+  exchange: Exchange,
+  { service, bodyBytesMax }: StateRoutesOptions,
+): Promise<void> {
+  const entry = service.find(exchange.parameter(0));
+  requireTransactions(entry);
+  const body = decodeTransaction(await readBody(exchange.request, bodyBytesMax, BODY_PREFIX));
+  const shared = withQueryMetadata(exchange.query, body.metadata);
+  const operations = body.operations.map((operation) => toOperation(operation, shared, exchange, entry.name));
+  await transact(service, entry.name, operations, exchange);
+  exchange.sendNothing();
+}
+
+/** The transaction's own metadata holds for every operation that does not say otherwise; the URL's comes before all. */
+function toOperation(
+  body: BodyOperation,
+  shared: SaveRequest["metadata"],
+  exchange: Exchange,
+  store: string,
+): TransactionOperation {
+  const request: SaveRequest = {
+    ...body.request,
+    options: withHeaderOptions(body.request.options, exchange.request.headers),
+    metadata: withQueryMetadata(exchange.query, { ...shared, ...body.request.metadata }),
+  };
+  if (body.operation === "upsert") return { operation: "upsert", request };
+  if (body.operation === "delete") return { operation: "delete", request };
+  throw unsupportedOperation(store, body.operation);
+}

@@ -1,0 +1,181 @@
+// The sidecar's metrics as Prometheus series. Loaded only when metrics are on: prom-client costs memory in every pod.
+import { Counter, collectDefaultMetrics, Gauge, Registry } from "prom-client";
+import type { HttpSample, Metrics, StateOperation } from "./metrics.ts";
+import { type Count, CountMetric, type Spread, SpreadMetric } from "./series.ts";
+
+/** Milliseconds (dapr-state-api.md 9). */
+const LATENCY_BOUNDS_MS = [
+  1, 2, 3, 4, 5, 6, 8, 10, 13, 16, 20, 25, 30, 40, 50, 65, 80, 100, 130, 160, 200, 250, 300, 400, 500, 650, 800, 1000,
+  2000, 5000, 10_000, 20_000, 50_000, 100_000,
+];
+const KIB = 1024;
+const SIZE_BOUNDS_BYTES = [1, 2, 4, 16, 64, 256, 1024, 4096, 16_384, 65_536, 262_144, 1_048_576, 4_194_304].map(
+  (kib) => kib * KIB,
+);
+const METHODS = new Set(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "CONNECT", "OPTIONS", "TRACE"]);
+
+interface Pair {
+  readonly count: Count;
+  readonly latency: Spread;
+}
+
+export interface PrometheusOptions {
+  readonly appId: string;
+  /** "" when unset. */
+  readonly namespace: string;
+}
+
+export class PrometheusMetrics implements Metrics {
+  readonly #appId: string;
+  readonly #namespace: string;
+  readonly #registry = new Registry();
+  readonly #stateCount = new CountMetric(
+    "dapr_component_state_count",
+    "The number of operations performed on the state component.",
+  );
+  readonly #stateLatency = new SpreadMetric(
+    "dapr_component_state_latencies",
+    "The latency of the response from the state component, in milliseconds.",
+    LATENCY_BOUNDS_MS,
+  );
+  readonly #httpCount = new CountMetric(
+    "dapr_http_server_request_count",
+    "Count of HTTP requests processed by the server.",
+  );
+  readonly #httpLatency = new SpreadMetric(
+    "dapr_http_server_latency",
+    "The processing latency of requests in milliseconds.",
+    LATENCY_BOUNDS_MS,
+  );
+  readonly #requestBytes = new SpreadMetric(
+    "dapr_http_server_request_bytes",
+    "HTTP request body size in bytes.",
+    SIZE_BOUNDS_BYTES,
+  );
+  readonly #responseBytes = new SpreadMetric(
+    "dapr_http_server_response_bytes",
+    "HTTP response body size in bytes.",
+    SIZE_BOUNDS_BYTES,
+  );
+  readonly #requestSize: Spread;
+  readonly #responseSize: Spread;
+  /** By component, then by operation and outcome. */
+  readonly #stateSeries = new Map<string, Map<string, Pair>>();
+  /** By path, then by method and status. */
+  readonly #httpSeries = new Map<string, Map<string, Pair>>();
+  readonly #loaded: Counter;
+  readonly #init: Counter;
+  readonly #initFail: Counter;
+  readonly #reload: Counter;
+  readonly #up: Gauge;
+
+  constructor(options: PrometheusOptions) {
+    this.#appId = options.appId;
+    this.#namespace = options.namespace;
+    this.#requestSize = this.#requestBytes.series({ app_id: this.#appId });
+    this.#responseSize = this.#responseBytes.series({ app_id: this.#appId });
+    const registers = [this.#registry];
+    const counter = (name: string, help: string, labelNames: string[]): Counter =>
+      new Counter({ name, help, labelNames, registers });
+    this.#loaded = counter("dapr_runtime_component_loaded", "The number of successfully loaded components.", [
+      "app_id",
+    ]);
+    this.#init = counter("dapr_runtime_component_init_total", "The number of initialized components.", [
+      "app_id",
+      "component",
+    ]);
+    const failLabels = ["app_id", "component", "reason", "componentName"];
+    this.#initFail = counter(
+      "dapr_runtime_component_init_fail_total",
+      "The number of component initialization failures.",
+      failLabels,
+    );
+    const reloadLabels = ["app_id", "component", "success"];
+    this.#reload = counter(
+      "pannier_component_reload_total",
+      "Changed Components that were taken over, or refused and the last good one kept.",
+      reloadLabels,
+    );
+    const upHelp = "1 when the store answered its last probe, else 0.";
+    this.#up = new Gauge({ name: "pannier_store_up", help: upHelp, labelNames: ["app_id", "component"], registers });
+    collectDefaultMetrics({ register: this.#registry });
+  }
+
+  state(component: string, operation: StateOperation, success: boolean, latencyMs: number): void {
+    const key = success ? operation : `${operation} failed`;
+    const pair = this.#stateSeries.get(component)?.get(key) ?? this.#newStatePair(component, operation, success, key);
+    pair.count.value++;
+    this.#stateLatency.add(pair.latency, latencyMs);
+  }
+
+  http(sample: HttpSample): void {
+    const key = `${sample.method} ${sample.status}`;
+    const pair = this.#httpSeries.get(sample.path)?.get(key) ?? this.#newHttpPair(sample);
+    pair.count.value++;
+    // Whole milliseconds, as Dapr records them for this series.
+    this.#httpLatency.add(pair.latency, Math.trunc(sample.latencyMs));
+    this.#requestBytes.add(this.#requestSize, sample.requestBytes);
+    this.#responseBytes.add(this.#responseSize, sample.responseBytes);
+  }
+
+  componentLoaded(): void {
+    this.#loaded.inc({ app_id: this.#appId });
+  }
+
+  componentInit(type: string): void {
+    this.#init.inc({ app_id: this.#appId, component: type });
+  }
+
+  componentInitFail(type: string, reason: "creation" | "init", name: string): void {
+    this.#initFail.inc({ app_id: this.#appId, component: type, reason, componentName: name });
+  }
+
+  componentReload(name: string, success: boolean): void {
+    this.#reload.inc({ app_id: this.#appId, component: name, success: String(success) });
+  }
+
+  storeUp(name: string, up: boolean): void {
+    this.#up.set({ app_id: this.#appId, component: name }, up ? 1 : 0);
+  }
+
+  storeGone(name: string): void {
+    this.#up.remove({ app_id: this.#appId, component: name });
+  }
+
+  async text(): Promise<string> {
+    const own = [
+      this.#stateCount,
+      this.#stateLatency,
+      this.#httpCount,
+      this.#httpLatency,
+      this.#requestBytes,
+      this.#responseBytes,
+    ];
+    return own.map((metric) => metric.text()).join("\n") + (await this.#registry.metrics());
+  }
+
+  #newStatePair(component: string, operation: StateOperation, success: boolean, key: string): Pair {
+    const labels = { app_id: this.#appId, component, namespace: this.#namespace, operation, success: String(success) };
+    const pair = { count: this.#stateCount.series(labels), latency: this.#stateLatency.series(labels) };
+    keep(this.#stateSeries, component, key, pair);
+    return pair;
+  }
+
+  /** Methods that nobody knows share one label, so that a client cannot make up series. */
+  #newHttpPair(sample: HttpSample): Pair {
+    const method = METHODS.has(sample.method) ? sample.method : "UNKNOWN";
+    const key = `${method} ${sample.status}`;
+    const known = this.#httpSeries.get(sample.path)?.get(key);
+    if (known !== undefined) return known;
+    const labels = { app_id: this.#appId, method, path: sample.path, status: String(sample.status) };
+    const pair = { count: this.#httpCount.series(labels), latency: this.#httpLatency.series(labels) };
+    keep(this.#httpSeries, sample.path, key, pair);
+    return pair;
+  }
+}
+
+function keep(series: Map<string, Map<string, Pair>>, outer: string, inner: string, pair: Pair): void {
+  const known = series.get(outer);
+  if (known === undefined) series.set(outer, new Map([[inner, pair]]));
+  else known.set(inner, pair);
+}

@@ -1,0 +1,239 @@
+// The rules of the state API, the same for all stores and all surfaces: find the store, check, call, count.
+// Knows no driver and no HTTP word.
+import type { Clock } from "#kit/clock.ts";
+import type { Metrics, StateOperation } from "../metrics.ts";
+import { type Call, type Found, type Metadata, StoreError } from "../stores/store.ts";
+import { faultOf, invalid, StateError, storeErrorText, storeNotConfigured, storeNotFound } from "./errors.ts";
+import { inParallel } from "./parallel.ts";
+import { type DeleteRequest, readConsistency, type SaveRequest, toKey, toRemoval, toWrite } from "./requests.ts";
+import { withRetries } from "./retry.ts";
+import type { StoreEntry, StoreTable } from "./table.ts";
+
+/** Most calls that one bulk request has under way in a store. */
+const BULK_WIDTH_MAX = 64;
+/** Of a bulk write's failures, this many are told; the rest are counted. */
+const FAILURES_TOLD_MAX = 10;
+
+export interface GetRequest {
+  readonly key: string;
+  /** "strong", "eventual" or "". */
+  readonly consistency: string;
+  readonly metadata: Metadata;
+}
+
+export interface BulkGetRequest {
+  readonly keys: readonly string[];
+  /** Most reads at a time; 0 or less for as many as the sidecar allows. */
+  readonly parallelism: number;
+  readonly metadata: Metadata;
+}
+
+/** One key's answer: a value, nothing, or the text of what went wrong with it. */
+export type BulkItem = { readonly key: string; readonly found: Found | null; readonly error: string | null };
+
+export class StateService {
+  readonly #stores: StoreTable;
+  readonly #clock: Clock;
+  readonly #metrics: Metrics;
+
+  constructor(stores: StoreTable, clock: Clock, metrics: Metrics) {
+    this.#stores = stores;
+    this.#clock = clock;
+    this.#metrics = metrics;
+  }
+
+  /** The opened store. Throws store-not-configured when there is none at all, store-not-found for an unknown name. */
+  find(name: string): StoreEntry {
+    const entry = this.#stores.find(name);
+    if (entry !== undefined) return entry;
+    throw this.#stores.size === 0 ? storeNotConfigured(name) : storeNotFound(name);
+  }
+
+  /** The value under a key, or null. Throws get-failed. */
+  async get(storeName: string, request: GetRequest, call: Call): Promise<Found | null> {
+    const entry = this.find(storeName);
+    const key = toKey(entry, request.key, "get-failed");
+    const read = { strong: readConsistency(entry, request.consistency, "get-failed"), metadata: request.metadata };
+    try {
+      return await this.run(entry, "get", () => entry.store.get(key, read, call));
+    } catch (error) {
+      throw failure("get-failed", `fail to get ${request.key} from state store ${entry.name}`, error, entry);
+    }
+  }
+
+  /** Writes one or more values. Several are not atomic: those that fail are told, the others stay. Throws save-failed. */
+  async save(storeName: string, requests: readonly SaveRequest[], call: Call): Promise<void> {
+    const entry = this.find(storeName);
+    const writes = requests.map((request) => wrapChecks(() => toWrite(entry, request, "save-failed"), savingIn(entry)));
+    await this.#bulk(entry, requests, "save-failed", async (index) => {
+      const request = requests[index];
+      const write = writes[index];
+      if (request === undefined || write === undefined) return;
+      const run = {
+        policy: request.retry,
+        conditional: write.etag !== null || write.firstWrite,
+        clock: this.#clock,
+        call,
+      };
+      await withRetries(run, () => entry.store.set(write, call));
+    });
+  }
+
+  /** Deletes a key; deleting what is not there succeeds. Throws delete-failed. */
+  async delete(storeName: string, request: DeleteRequest, call: Call): Promise<void> {
+    const entry = this.find(storeName);
+    const text = `failed deleting state with key ${request.key}`;
+    const removal = wrapChecks(() => toRemoval(entry, request, "delete-failed"), text);
+    const run = { policy: request.retry, conditional: removal.etag !== null, clock: this.#clock, call };
+    try {
+      await this.run(entry, "delete", () => withRetries(run, () => entry.store.remove(removal, call)));
+    } catch (error) {
+      throw failure("delete-failed", text, error, entry);
+    }
+  }
+
+  /** Reads many keys; the answer has one item per key, in the order asked. Throws bulk-get-failed. */
+  async bulkGet(storeName: string, request: BulkGetRequest, call: Call): Promise<readonly BulkItem[]> {
+    const entry = this.find(storeName);
+    const keys = request.keys.map((key) => toKey(entry, key, "bulk-get-failed"));
+    if (keys.length === 0) return [];
+    try {
+      const results = await this.run(entry, "bulk_get", () => this.#getMany(entry, keys, request, call));
+      return results.map((result, index) => toBulkItem(request.keys[index] ?? "", result));
+    } catch (error) {
+      throw failure("bulk-get-failed", null, error, entry);
+    }
+  }
+
+  /** Counts the call in and out of the store and into the metrics. */
+  async run<T>(entry: StoreEntry, operation: StateOperation, task: () => Promise<T>): Promise<T> {
+    const startMs = this.#clock.monotonicMs();
+    let success = false;
+    entry.enter();
+    try {
+      const result = await task();
+      success = true;
+      return result;
+    } finally {
+      entry.leave();
+      this.#metrics.state(entry.name, operation, success, this.#clock.monotonicMs() - startMs);
+    }
+  }
+
+  #getMany(
+    entry: StoreEntry,
+    keys: readonly string[],
+    request: BulkGetRequest,
+    call: Call,
+  ): Promise<readonly (Found | null | StoreError)[]> {
+    const read = { strong: false, metadata: request.metadata };
+    if (entry.store.getMany !== undefined) return entry.store.getMany(keys, read, call);
+    return this.#getEach(entry, keys, request, call);
+  }
+
+  async #getEach(
+    entry: StoreEntry,
+    keys: readonly string[],
+    request: BulkGetRequest,
+    call: Call,
+  ): Promise<(Found | null | StoreError)[]> {
+    const results: (Found | null | StoreError)[] = new Array(keys.length).fill(null);
+    const read = { strong: false, metadata: request.metadata };
+    const width = request.parallelism > 0 ? Math.min(request.parallelism, BULK_WIDTH_MAX) : BULK_WIDTH_MAX;
+    await inParallel(keys.length, width, async (index) => {
+      try {
+        results[index] = await entry.store.get(keys[index] ?? "", read, call);
+      } catch (error) {
+        if (!(error instanceof StoreError)) throw error;
+        results[index] = error;
+      }
+    });
+    return results;
+  }
+
+  /** Runs one step per request, those of one key in their order, and joins what failed. */
+  async #bulk(
+    entry: StoreEntry,
+    requests: readonly SaveRequest[],
+    code: "save-failed",
+    step: (index: number) => Promise<void>,
+  ): Promise<void> {
+    if (requests.length === 0) return;
+    const errors: unknown[] = new Array(requests.length).fill(null);
+    const lanes = [...byKey(requests).values()];
+    try {
+      await this.run(entry, "set", async () => {
+        await inParallel(lanes.length, BULK_WIDTH_MAX, async (lane) => {
+          for (const index of lanes[lane] ?? []) errors[index] = await outcome(() => step(index));
+        });
+        if (errors.some((error) => error !== null)) throw joined(requests, errors);
+      });
+    } catch (error) {
+      throw failure(code, savingIn(entry), error, entry);
+    }
+  }
+}
+
+function savingIn(entry: StoreEntry): string {
+  return `failed saving state in state store ${entry.name}`;
+}
+
+/** Indexes of the requests by key, so that of two writes to one key the later one wins. */
+function byKey(requests: readonly SaveRequest[]): Map<string, number[]> {
+  const lanes = new Map<string, number[]>();
+  for (const [index, request] of requests.entries()) {
+    const lane = lanes.get(request.key);
+    if (lane === undefined) lanes.set(request.key, [index]);
+    else lane.push(index);
+  }
+  return lanes;
+}
+
+async function outcome(step: () => Promise<void>): Promise<unknown> {
+  try {
+    await step();
+    return null;
+  } catch (error) {
+    return error;
+  }
+}
+
+/**
+ * One error for all that failed. Only conflicts and refusals: the joined error is one (a refusal wins, as with Dapr);
+ * anything else among them makes it a failure of the store, since those items need another look than the others.
+ */
+function joined(requests: readonly SaveRequest[], errors: readonly unknown[]): unknown {
+  const failed = errors.flatMap((error, index) => (error === null ? [] : [{ error, key: requests[index]?.key ?? "" }]));
+  if (requests.length === 1) return failed[0]?.error;
+  const faults = new Set(failed.map(({ error }) => faultOf(error)));
+  const fault = faults.has("failed") ? "failed" : faults.has("invalid") ? "invalid" : "conflict";
+  const told = failed
+    .slice(0, FAILURES_TOLD_MAX)
+    .map(({ error, key }) => `key ${JSON.stringify(key)}: ${storeErrorText(error)}`);
+  if (failed.length > told.length) told.push(`and ${failed.length - told.length} more`);
+  const text = `${failed.length} of ${requests.length} items were not written: ${told.join("; ")}`;
+  return new StateError("save-failed", fault, text, {}, failed[0]?.error);
+}
+
+function toBulkItem(key: string, result: Found | null | StoreError): BulkItem {
+  if (result instanceof StoreError) return { key, found: null, error: storeErrorText(result) };
+  return { key, found: result, error: null };
+}
+
+/** Puts the operation's words before the text of a refused request. An illegal key has words of its own. */
+export function wrapChecks<T>(check: () => T, text: string): T {
+  try {
+    return check();
+  } catch (error) {
+    if (!(error instanceof StateError) || error.code === "illegal-key") throw error;
+    throw invalid(error.code, `${text}: ${error.message}`, error.subject.store ?? "");
+  }
+}
+
+/** A store's error as an answer. What is no error of a store passes as it is: it is a fault of ours. */
+export function failure(code: StateError["code"], text: string | null, error: unknown, entry: StoreEntry): unknown {
+  const isOurs = error instanceof StateError;
+  if (!isOurs && !(error instanceof StoreError)) return error;
+  const message = text === null ? storeErrorText(error) : `${text}: ${storeErrorText(error)}`;
+  return new StateError(code, faultOf(error), message, { store: entry.name }, error);
+}
