@@ -52,7 +52,7 @@ export async function startSidecar(settings: SidecarSettings, host: SidecarHost)
     nowMs: () => clock.nowMs(),
   });
   const metrics = await openMetrics(settings);
-  const components = await startComponents({ settings, env: host.env, clock, random: systemRandom, log, metrics });
+  const components = await startComponents({ ...settings, env: host.env, clock, random: systemRandom, log, metrics });
   const servers = new Servers({
     settings,
     onShutdown: (force) => host.onShutdown(force),

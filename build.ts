@@ -1,0 +1,30 @@
+// Bundles the process to one JavaScript file in dist/, with what it loads on demand (verbs, drivers, metrics) as chunks
+// beside it, and the SQLite thread as a file of its own. The published package and the image hold only this.
+import { chmod, rm } from "node:fs/promises";
+import { build } from "esbuild";
+
+const OUT = "dist";
+
+await rm(OUT, { recursive: true, force: true });
+await build({
+  entryPoints: {
+    pannier: "cli/main.ts",
+    // sidecar/stores/sqlite/thread.ts looks for this name beside its own chunk.
+    "sqlite-worker": "sidecar/stores/sqlite/worker.ts",
+  },
+  outdir: OUT,
+  // All chunks lie flat beside the entries: a module finds its thread by its own URL.
+  chunkNames: "chunk-[name]-[hash]",
+  bundle: true,
+  splitting: true,
+  format: "esm",
+  platform: "node",
+  target: "node24",
+  minifySyntax: true,
+  sourcemap: true,
+  legalComments: "linked",
+  logLevel: "info",
+  // Bundled CommonJS packages ask for Node's own modules through `require`, which an ES module lacks.
+  banner: { js: 'import { createRequire as __createRequire } from "node:module"; const require = __createRequire(import.meta.url);' },
+});
+await chmod(`${OUT}/pannier.js`, 0o755);

@@ -1,0 +1,141 @@
+// Rules about the source that no compiler checks: who may import whom, sizes, calls that have a better place.
+import assert from "node:assert/strict";
+import { existsSync, readdirSync } from "node:fs";
+import { dirname, join, normalize } from "node:path";
+import { fileURLToPath } from "node:url";
+import { functionsOf, importsOf, parseSource, readSources, referencesOf, type SourceFile } from "./tidy/source.ts";
+
+const ROOT = fileURLToPath(new URL("..", import.meta.url)).replace(/\/$/, "");
+const FILE_LINES_MAX = 400;
+const FUNCTION_LINES_MAX = 70;
+
+/** Who may import whom: the first rule whose pattern fits a file says which rooms it may use besides its own. */
+const DIRECTIONS: readonly (readonly [RegExp, RegExp])[] = [
+  [/^kit\//, /^(kit\/|package\.json$)/],
+  [/^crds\//, /^(kit|crds)\//],
+  [/^sidecar\/stores\/(store|registry)\.ts$/, /^(kit\/|crds\/|sidecar\/stores\/)/],
+  [/^sidecar\/state\//, /^(kit\/|sidecar\/(state\/|metrics\.ts|stores\/store\.ts))/],
+  [/^sidecar\/secrets\//, /^(kit|crds|sidecar\/secrets)\//],
+  [/^sidecar\/components\//, /^(kit\/|crds\/|sidecar\/(components\/|secrets\/|state\/|stores\/(store|registry)\.ts|metrics\.ts|settings\.ts))/],
+  [/^sidecar\/http\//, /^(kit\/|sidecar\/(http\/|state\/|metrics\.ts|settings\.ts|stores\/store\.ts))/],
+  [/^sidecar\//, /^(kit|crds|sidecar)\//],
+  [/^cli\//, /^(kit|crds|sidecar|cli)\//],
+  [/^(test|bench)\//, /./],
+];
+
+/** A driver's folder: its own files, the contract, kit and crds; never another driver, never the registry. */
+const DRIVER = /^sidecar\/stores\/([a-z0-9-]+)\//;
+
+const BANNED: Readonly<Record<string, string>> = {
+  "Date.now": "take a Clock (kit/clock.ts)",
+  "performance.now": "take a Clock (kit/clock.ts)",
+  "setTimeout()": "take a Clock (kit/clock.ts)",
+  "setInterval()": "take a Clock (kit/clock.ts)",
+  "Math.random": "take a Random (kit/random.ts)",
+  "process.env": "read it in a main or flags file and hand it on",
+  "process.exit": "give an exit code to the main file",
+  "process.argv": "read it in a main file and hand it on",
+};
+const MAY_CALL = /^(kit\/(clock|random)\.ts|cli\/main\.ts|test\/|bench\/)/;
+
+const sources = readSources(ROOT);
+
+describe("tidy", () => {
+  it("imports only in the allowed directions", () => {
+    const wrong = sources.flatMap((file) =>
+      projectImports(file).filter((target) => !mayImport(file.path, target)).map((target) => `${file.path} imports ${target}`),
+    );
+    assert.deepEqual(wrong, []);
+  });
+
+  it(`keeps files to ${FILE_LINES_MAX} lines`, () => {
+    assert.deepEqual(sources.filter((file) => file.lines > FILE_LINES_MAX).map((file) => `${file.path}: ${file.lines}`), []);
+  });
+
+  it(`keeps functions to ${FUNCTION_LINES_MAX} lines`, () => {
+    const code = sources.filter((file) => !file.path.endsWith(".test.ts") && !file.path.startsWith("test/conformance/"));
+    const long = code.flatMap((file) =>
+      functionsOf(file).filter(({ lines }) => lines > FUNCTION_LINES_MAX).map(({ name, line, lines }) => `${file.path}:${line} ${name}: ${lines}`),
+    );
+    assert.deepEqual(long, []);
+  });
+
+  it("calls time, chance and the process only where they are handed out", () => {
+    const code = sources.filter((file) => !MAY_CALL.test(file.path));
+    const wrong = code.flatMap((file) =>
+      referencesOf(file).filter(({ name }) => name in BANNED).map(({ name, line }) => `${file.path}:${line} ${name}: ${BANNED[name]}`),
+    );
+    assert.deepEqual(wrong, []);
+  });
+
+  it("says in the first line of each source file what the file is for", () => {
+    const code = sources.filter((file) => !file.path.endsWith(".test.ts"));
+    assert.deepEqual(code.filter((file) => !/^(#!.*\n)?\/\/ \S/.test(file.text)).map((file) => file.path), []);
+  });
+
+  it("has no default export but the one that mocha asks of a reporter", () => {
+    const found = sources.flatMap((file) => referencesOf(file).filter(({ name }) => name === "export default").map(() => file.path));
+    assert.deepEqual(found, ["test/reporter.ts"]);
+  });
+
+  it("has no source file that nothing uses", () => {
+    const used = new Set(sources.flatMap(projectImports));
+    const entries = /^(cli\/main\.ts|test\/reporter\.ts|bench\/main\.ts|.*\.test\.ts|.*\/worker\.ts|.*-child\.ts)$/;
+    const dead = sources.filter((file) => !used.has(file.path) && !entries.test(file.path));
+    assert.deepEqual(dead.map((file) => file.path), []);
+  });
+
+  it("has no focused test and no skip without a reason in its title", () => {
+    const tests = sources.filter((file) => file.path.startsWith("test/") && file.path !== "test/tidy.test.ts");
+    const wrong = tests.flatMap((file) => skipsIn(file).map((line) => `${file.path}: ${line}`));
+    assert.deepEqual(wrong, []);
+  });
+
+  it("has a docs page and a conformance file for every driver", () => {
+    const drivers = readdirSync(join(ROOT, "sidecar/stores"), { withFileTypes: true }).filter((entry) => entry.isDirectory());
+    const names = drivers.map((entry) => entry.name);
+    assert.ok(names.length >= 3);
+    const missing = names.flatMap((name) =>
+      [`docs/stores/${name}.md`, `test/conformance/${name}.test.ts`].filter((path) => !existsSync(join(ROOT, path))),
+    );
+    assert.deepEqual(missing, []);
+  });
+});
+
+describe("tidy's own eyes", () => {
+  it("see a banned call, a long function and an import", () => {
+    const body = "  void 0;\n".repeat(80);
+    const file = parseSource("sidecar/x.ts", `import { a } from "./a.ts";\nexport function long(b: string): void {\n${body}  Date.now();\n}\n`);
+    assert.deepEqual(importsOf(file), ["./a.ts"]);
+    assert.deepEqual(functionsOf(file).map(({ name, lines }) => [name, lines]), [["long", 83]]);
+    assert.deepEqual(referencesOf(file), [{ name: "Date.now", line: 83 }]);
+  });
+
+  it("refuse a driver that imports another, and a core that imports a driver", () => {
+    assert.equal(mayImport("sidecar/stores/redis/redis.ts", "sidecar/stores/sqlite/sqlite.ts"), false);
+    assert.equal(mayImport("sidecar/state/service.ts", "sidecar/stores/redis/redis.ts"), false);
+    assert.equal(mayImport("sidecar/stores/redis/redis.ts", "sidecar/stores/store.ts"), true);
+  });
+});
+
+function projectImports(file: SourceFile): readonly string[] {
+  return importsOf(file).flatMap((name) => {
+    if (name.startsWith("#")) return [name.slice(1)];
+    return name.startsWith(".") ? [normalize(join(dirname(file.path), name))] : [];
+  });
+}
+
+function mayImport(path: string, target: string): boolean {
+  const driver = DRIVER.exec(path)?.[1];
+  if (driver !== undefined) {
+    return target.startsWith(`sidecar/stores/${driver}/`) || target === "sidecar/stores/store.ts" || /^(kit|crds)\//.test(target);
+  }
+  const rule = DIRECTIONS.find(([files]) => files.test(path));
+  return rule?.[1].test(target) ?? false;
+}
+
+function skipsIn(file: SourceFile): readonly string[] {
+  const focused = [...file.text.matchAll(/\b(?:describe|it|context)\.only\b/g)].map((match) => match[0]);
+  const skipped = [...file.text.matchAll(/\b(?:describe|it|context)\.skip\(\s*(["'`][^\n]*)/g)].map((match) => match[1] ?? "");
+  return [...focused, ...skipped.filter((title) => !/not run: /.test(title))];
+}

@@ -1,0 +1,96 @@
+// The project's own source as the tidy test looks at it: files, their imports, their functions, the calls they make.
+import { readdirSync, readFileSync } from "node:fs";
+import { stripTypeScriptTypes } from "node:module";
+import { join } from "node:path";
+import { type Node, parse, type Program } from "acorn";
+import { ancestor, full } from "acorn-walk";
+
+export const ROOMS: readonly string[] = ["kit", "crds", "sidecar", "cli", "test", "bench"];
+
+export interface SourceFile {
+  /** From the project's root, with slashes. */
+  readonly path: string;
+  readonly text: string;
+  readonly lines: number;
+  readonly program: Program;
+}
+
+export interface Measured {
+  readonly name: string;
+  readonly line: number;
+  readonly lines: number;
+}
+
+/** Every TypeScript file of the rooms that exist. */
+export function readSources(root: string): readonly SourceFile[] {
+  const entries = readdirSync(root, { withFileTypes: true }).map((entry) => entry.name);
+  const folders = ROOMS.filter((room) => entries.includes(room));
+  return folders.flatMap((folder) => filesIn(root, folder)).map((path) => readSource(root, path));
+}
+
+function filesIn(root: string, folder: string): string[] {
+  const entries = readdirSync(join(root, folder), { recursive: true, withFileTypes: true });
+  const files = entries.filter((entry) => entry.isFile() && entry.name.endsWith(".ts"));
+  return files.map((entry) => join(entry.parentPath, entry.name).slice(root.length + 1));
+}
+
+function readSource(root: string, path: string): SourceFile {
+  const text = readFileSync(join(root, path), "utf8");
+  return parseSource(path, text);
+}
+
+export function parseSource(path: string, text: string): SourceFile {
+  // Stripping puts blanks where types were, so lines and columns stay what they are in the file.
+  const program = parse(stripTypeScriptTypes(text), { ecmaVersion: "latest", sourceType: "module", locations: true, allowHashBang: true });
+  return { path, text, lines: text.split("\n").length - 1, program };
+}
+
+/** What a file imports, static and dynamic, types too, as written. */
+export function importsOf(file: SourceFile): readonly string[] {
+  return [...file.text.matchAll(/(?:\bfrom|\bimport)\s*\(?\s*"([^"]+)"/g)].map((match) => match[1] ?? "");
+}
+
+/** Every function with its length in lines; those inside others count for themselves and for the outer one. */
+export function functionsOf(file: SourceFile): readonly Measured[] {
+  const found: Measured[] = [];
+  ancestor(file.program, {
+    Function(node, _state, ancestors) {
+      const { loc } = node;
+      if (loc === null || loc === undefined) return;
+      found.push({ name: nameOf(ancestors), line: loc.start.line, lines: loc.end.line - loc.start.line + 1 });
+    },
+  });
+  return found;
+}
+
+function nameOf(ancestors: readonly Node[]): string {
+  for (const node of ancestors.toReversed()) {
+    if ("id" in node && isNamed(node.id)) return node.id.name;
+    if ("key" in node && isNamed(node.key)) return node.key.name;
+  }
+  return "(anonymous)";
+}
+
+function isNamed(value: unknown): value is { name: string } {
+  return typeof value === "object" && value !== null && "name" in value && typeof value.name === "string";
+}
+
+/** Names and member names in the code (not in comments or strings), with their lines: "Date.now", "setTimeout". */
+export function referencesOf(file: SourceFile): readonly { readonly name: string; readonly line: number }[] {
+  const found: { name: string; line: number }[] = [];
+  full(file.program, (node) => {
+    const line = node.loc?.start.line ?? 0;
+    if (node.type === "MemberExpression" && "object" in node && "property" in node) {
+      const { object, property } = node;
+      if (isNamed(object) && isNamed(property)) found.push({ name: `${object.name}.${property.name}`, line });
+    } else if (node.type === "CallExpression" && "callee" in node && isNamed(node.callee)) {
+      found.push({ name: `${node.callee.name}()`, line });
+    } else if (isDefaultExport(node)) found.push({ name: "export default", line });
+  });
+  return found;
+}
+
+function isDefaultExport(node: Node): boolean {
+  if (node.type === "ExportDefaultDeclaration") return true;
+  return node.type === "ExportSpecifier" && "exported" in node && isNamed(node.exported) && node.exported.name === "default";
+}

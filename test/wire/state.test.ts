@@ -1,0 +1,553 @@
+// The state routes over real HTTP (dapr-state-api.md 1 and 2), on the in-memory store.
+import assert from "node:assert/strict";
+import { type Answer, type Ask, component, startWire, type WireSidecar } from "./sidecar.ts";
+
+describe("the state API over HTTP", () => {
+  let wire: WireSidecar;
+
+  before(async () => {
+    const manifests = {
+      "a.yaml": component("statestore", "state.in-memory"),
+      "b.yaml": component("my%20store".replace("%20", " "), "state.in-memory", { keyPrefix: "none" }),
+    };
+    wire = await startWire({ manifests });
+  });
+  after(() => wire.stop());
+
+  const STORE = "/v1.0/state/statestore";
+
+  function ask(method: string, path: string, body?: unknown, headers: Record<string, string> = {}): Promise<Answer> {
+    const ask: Ask =
+      body === undefined ? { headers } : { headers, body: typeof body === "string" ? body : JSON.stringify(body) };
+    return wire.ask(method, path, ask);
+  }
+
+  async function saved(key: string, value: string): Promise<void> {
+    const answer = await ask("POST", STORE, `[{"key":${JSON.stringify(key)},"value":${value}}]`);
+    assert.equal(answer.status, 204, answer.text);
+  }
+
+  function error(answer: Answer): { errorCode: string; message: string; details?: Record<string, unknown>[] } {
+    assert.equal(answer.headers["content-type"], "application/json");
+    return JSON.parse(answer.text);
+  }
+
+  describe("save and get over HTTP", () => {
+    it("answers 204 without body or content type, by POST and by PUT", async () => {
+      for (const method of ["POST", "PUT"]) {
+        const answer = await ask(method, STORE, '[{"key":"k","value":1}]');
+        assert.deepEqual([answer.status, answer.text, answer.headers["content-type"]], [204, "", undefined]);
+      }
+    });
+
+    it("gives back the exact bytes with Etag and content type", async () => {
+      const values = [
+        '{ "b" : 1, "a":[ ] }',
+        "12345678901234567890",
+        "1.10",
+        '"\\u0041\\ud800"',
+        "null",
+        '""',
+        '{"a":1,"a":2}',
+        '"ünï"',
+      ];
+      for (const value of values) {
+        await saved("exact", value);
+        const answer = await ask("GET", `${STORE}/exact`);
+        assert.deepEqual([answer.status, answer.text], [200, value]);
+        assert.equal(answer.headers["content-type"], "application/json");
+        assert.ok(answer.rawHeaders.includes("Etag"), "in Go's spelling");
+      }
+    });
+
+    it("stores null for an item without a value", async () => {
+      assert.equal((await ask("POST", STORE, '[{"key":"novalue"}]')).status, 204);
+      const answer = await ask("GET", `${STORE}/novalue`);
+      assert.deepEqual([answer.status, answer.text], [200, "null"]);
+    });
+
+    it("answers 204 with an empty body for a key that is not there", async () => {
+      const answer = await ask("GET", `${STORE}/missing`);
+      assert.deepEqual([answer.status, answer.text, answer.headers.etag], [204, "", undefined]);
+    });
+
+    it("takes [] and null as nothing to do", async () => {
+      for (const body of ["[]", "null"]) assert.equal((await ask("POST", STORE, body)).status, 204);
+    });
+
+    it("lets the last of two items with one key win", async () => {
+      const body = [
+        { key: "twice", value: "first" },
+        { key: "twice", value: "second" },
+      ];
+      assert.equal((await ask("POST", STORE, body)).status, 204);
+      assert.equal((await ask("GET", `${STORE}/twice`)).text, '"second"');
+    });
+
+    it("accepts a body that is one JSON string with the array in it", async () => {
+      assert.equal((await ask("POST", STORE, JSON.stringify('[{"key":"py","value":{"x": 1}}]'))).status, 204);
+      assert.equal((await ask("GET", `${STORE}/py`)).text, '{"x": 1}');
+    });
+
+    it("tolerates a trailing slash and doubled slashes", async () => {
+      assert.equal((await ask("POST", "//v1.0/./state//statestore/", '[{"key":"slash","value":1}]')).status, 204);
+      assert.equal((await ask("GET", `${STORE}/slash/`)).text, "1");
+    });
+
+    it("unescapes keys as queries are: + is a space, %2B a plus, %2F a slash", async () => {
+      for (const [path, key] of [
+        ["a+b", "a b"],
+        ["a%2Bb", "a+b"],
+        ["a%2Fb", "a/b"],
+        ["%C3%BC", "ü"],
+      ] as const) {
+        await saved(key, JSON.stringify(key));
+        assert.equal((await ask("GET", `${STORE}/${path}`)).text, JSON.stringify(key), path);
+      }
+    });
+
+    it("reads and deletes keys that are spelled like routes", async () => {
+      for (const key of ["bulk", "transaction"]) {
+        await saved(key, "1");
+        assert.equal((await ask("GET", `${STORE}/${key}`)).text, "1");
+        assert.equal((await ask("DELETE", `${STORE}/${key}`)).status, 204);
+        assert.equal((await ask("GET", `${STORE}/${key}`)).status, 204);
+      }
+    });
+
+    it("reaches a store whose name holds a space", async () => {
+      assert.equal((await ask("POST", "/v1.0/state/my%20store", '[{"key":"k","value":"v"}]')).status, 204);
+      assert.equal((await ask("GET", "/v1.0/state/my+store/k")).text, '"v"');
+    });
+
+    it("tells when a value expires, in a header as Go spells it", async () => {
+      const body = [{ key: "ttl", value: 1, metadata: { ttlInSeconds: "100" } }];
+      assert.equal((await ask("POST", STORE, body)).status, 204);
+      const answer = await ask("GET", `${STORE}/ttl`);
+      assert.ok(answer.rawHeaders.includes("Metadata.ttlexpiretime"));
+      const text = String(answer.headers["metadata.ttlexpiretime"]);
+      assert.match(text, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/);
+      assert.ok(Math.abs(Date.parse(text) - Date.now() - 100_000) < 10_000);
+    });
+
+    it("takes the TTL of the URL before that of the body", async () => {
+      const body = [{ key: "ttl2", value: 1, metadata: { ttlInSeconds: "100" } }];
+      assert.equal((await ask("POST", `${STORE}?metadata.ttlInSeconds=-1`, body)).status, 204);
+      assert.equal((await ask("GET", `${STORE}/ttl2`)).headers["metadata.ttlexpiretime"], undefined);
+    });
+
+    it("clears an old expiry when a value is written without one", async () => {
+      await ask("POST", STORE, [{ key: "clear", value: 1, metadata: { ttlInSeconds: "100" } }]);
+      await saved("clear", "2");
+      assert.equal((await ask("GET", `${STORE}/clear`)).headers["metadata.ttlexpiretime"], undefined);
+    });
+
+    for (const ttl of ["-2", "2147483648", "1.5", "foo"]) {
+      it(`refuses a TTL of ${ttl} and writes nothing`, async () => {
+        const answer = await ask("POST", STORE, [{ key: "badttl", value: 1, metadata: { ttlInSeconds: ttl } }]);
+        assert.equal(answer.status, 400);
+        assert.equal(error(answer).errorCode, "ERR_STATE_SAVE");
+        assert.match(
+          error(answer).message,
+          new RegExp(`^failed saving state in state store statestore: metadata ttlInSeconds: got "${ttl}"`),
+        );
+        assert.equal((await ask("GET", `${STORE}/badttl`)).status, 204);
+      });
+    }
+
+    const malformed: readonly (readonly [string, RegExp])[] = [
+      ["", /^EOF$/],
+      ["{}", /want an array/],
+      ["foobar", /invalid character/],
+      ["[{}]", /^"key" is a required field$/],
+      ['[{"key":"k","value":1,},]', /invalid character/],
+      ['[{"key":"k","value":1}', /unexpected EOF/],
+      ['[{"key":"k","etag":123,"value":1}]', /^etag: got number, want a string$/],
+      ['[{"ke":"k","value":1}]', /^"key" is a required field$/],
+      ['[{"key":"k","metadata":{"ttlInSeconds":3}}]', /metadata.ttlInSeconds: got number/],
+    ];
+    for (const [body, message] of malformed) {
+      it(`answers 400 ERR_MALFORMED_REQUEST to ${JSON.stringify(body)}`, async () => {
+        const answer = await ask("POST", STORE, body);
+        assert.equal(answer.status, 400);
+        assert.deepEqual(Object.keys(error(answer)), ["errorCode", "message"]);
+        assert.equal(error(answer).errorCode, "ERR_MALFORMED_REQUEST");
+        assert.match(error(answer).message, message);
+      });
+    }
+
+    it("refuses bytes that are not UTF-8", async () => {
+      const body = Buffer.concat([Buffer.from('[{"key":"k","value":"'), Buffer.from([0xff]), Buffer.from('"}]')]);
+      const answer = await wire.ask("POST", STORE, { body });
+      assert.deepEqual([answer.status, error(answer).errorCode], [400, "ERR_MALFORMED_REQUEST"]);
+    });
+
+    it("takes nesting of 10,000 levels and refuses more", async () => {
+      const nested = (levels: number): string => "[".repeat(levels) + "]".repeat(levels);
+      await saved("deep", nested(9_990));
+      const answer = await ask("POST", STORE, `[{"key":"deep","value":${nested(10_010)}}]`);
+      assert.deepEqual([answer.status, error(answer).errorCode], [400, "ERR_MALFORMED_REQUEST"]);
+      assert.match(error(answer).message, /max depth/);
+    });
+
+    it("answers an unknown option word with 400 and names it", async () => {
+      const body = [{ key: "k", value: 1, options: { concurrency: "never" } }];
+      const answer = await ask("POST", STORE, body);
+      assert.equal(answer.status, 400);
+      assert.match(error(answer).message, /unrecognized concurrency model 'never'/);
+      assert.equal((await ask("GET", `${STORE}/k?consistency=never`)).status, 400);
+    });
+
+    it("ignores unknown option words in headers and takes known ones where the body says nothing", async () => {
+      await saved("hdr", "1");
+      const body = [{ key: "hdr", value: 2 }];
+      assert.equal((await ask("POST", STORE, body, { concurrency: "whatever", consistency: "x" })).status, 204);
+      assert.equal((await ask("POST", STORE, body, { concurrency: "first-write" })).status, 409);
+      const own = [{ key: "hdr", value: 3, options: { concurrency: "last-write" } }];
+      assert.equal((await ask("POST", STORE, own, { concurrency: "first-write" })).status, 204);
+    });
+  });
+
+  describe("a key with the separator", () => {
+    it("is refused with the words and details of Dapr on every route", async () => {
+      const calls = [
+        () => ask("GET", `${STORE}/a%7C%7Cb`),
+        () => ask("DELETE", `${STORE}/a%7C%7Cb`),
+        () => ask("POST", STORE, [{ key: "a||b", value: 1 }]),
+        () => ask("POST", `${STORE}/bulk`, { keys: ["ok", "a||b"] }),
+        () => ask("POST", `${STORE}/transaction`, { operations: [{ operation: "delete", request: { key: "a||b" } }] }),
+      ];
+      const text = "input key/keyPrefix 'a||b' can't contain '||'";
+      for (const call of calls) {
+        const answer = await call();
+        assert.equal(answer.status, 400);
+        assert.deepEqual(error(answer), {
+          errorCode: "ERR_MALFORMED_REQUEST",
+          message: `api error: code = InvalidArgument desc = ${text}`,
+          details: [
+            {
+              "@type": "type.googleapis.com/google.rpc.BadRequest",
+              field_violations: [{ field: "a||b", description: text }],
+            },
+            {
+              "@type": "type.googleapis.com/google.rpc.ResourceInfo",
+              description: "",
+              owner: "",
+              resource_name: "statestore",
+              resource_type: "state",
+            },
+            {
+              "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+              domain: "dapr.io",
+              metadata: null,
+              reason: "DAPR_STATE_ILLEGAL_KEY",
+            },
+          ],
+        });
+      }
+    });
+
+    it("may hold a single bar", async () => {
+      await saved("a|b", "1");
+      assert.equal((await ask("GET", `${STORE}/a%7Cb`)).text, "1");
+    });
+  });
+
+  describe("an unknown store", () => {
+    it("is 400 on every route, before the body is looked at", async () => {
+      for (const [method, path] of [
+        ["GET", "/k"],
+        ["DELETE", "/k"],
+        ["POST", ""],
+        ["POST", "/bulk"],
+        ["POST", "/transaction"],
+      ] as const) {
+        const answer = await ask(method, `/v1.0/state/nope${path}`, method === "POST" ? "" : undefined);
+        assert.equal(answer.status, 400, `${method} ${path}`);
+        assert.deepEqual(error(answer), {
+          errorCode: "ERR_STATE_STORE_NOT_FOUND",
+          message: "state store nope is not found",
+          details: [
+            {
+              "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+              domain: "dapr.io",
+              metadata: { appID: "wire" },
+              reason: "DAPR_STATE_NOT_FOUND",
+            },
+          ],
+        });
+      }
+    });
+
+    it("is 500 when no store is configured at all", async () => {
+      const empty = await startWire({ manifests: {} });
+      try {
+        const answer = await empty.ask("GET", "/v1.0/state/any/k");
+        assert.equal(answer.status, 500);
+        assert.deepEqual(error(answer), {
+          errorCode: "ERR_STATE_STORE_NOT_CONFIGURED",
+          message: "state store any is not configured",
+          details: [
+            {
+              "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+              domain: "dapr.io",
+              metadata: { appID: "wire" },
+              reason: "DAPR_STATE_NOT_CONFIGURED",
+            },
+          ],
+        });
+      } finally {
+        await empty.stop();
+      }
+    });
+  });
+
+  describe("ETags over HTTP", () => {
+    async function etagOf(key: string): Promise<string> {
+      return String((await ask("GET", `${STORE}/${key}`)).headers.etag);
+    }
+
+    it("answer 409 to a stale one on save and delete, and leave the value", async () => {
+      await saved("e1", "1");
+      const stale = await etagOf("e1");
+      await saved("e1", "2");
+      const save = await ask("POST", STORE, [{ key: "e1", value: 3, etag: stale }]);
+      assert.equal(save.status, 409);
+      assert.equal(error(save).errorCode, "ERR_STATE_SAVE");
+      assert.match(
+        error(save).message,
+        /^failed saving state in state store statestore: possible etag mismatch. error from state store: /,
+      );
+      const remove = await ask("DELETE", `${STORE}/e1`, undefined, { "if-match": stale });
+      assert.equal(remove.status, 409);
+      assert.match(error(remove).message, /^failed deleting state with key e1: possible etag mismatch/);
+      assert.equal((await ask("GET", `${STORE}/e1`)).text, "2");
+    });
+
+    it("let the right one pass, quoted or not, in body or header", async () => {
+      await saved("e2", "1");
+      assert.equal((await ask("POST", STORE, [{ key: "e2", value: 2, etag: await etagOf("e2") }])).status, 204);
+      assert.equal(
+        (await ask("POST", STORE, [{ key: "e2", value: 3 }], { "if-match": `"${await etagOf("e2")}"` })).status,
+        204,
+      );
+      assert.equal((await ask("POST", STORE, [{ key: "e2", value: 4 }], { "if-match": "wrong" })).status, 409);
+      assert.equal(
+        (await ask("DELETE", `${STORE}/e2`, undefined, { "if-match": `"${await etagOf("e2")}"` })).status,
+        204,
+      );
+    });
+
+    it("in the body come before If-Match, and empty ones count as none", async () => {
+      await saved("e3", "1");
+      assert.equal(
+        (await ask("POST", STORE, [{ key: "e3", value: 2, etag: await etagOf("e3") }], { "if-match": "wrong" })).status,
+        204,
+      );
+      assert.equal((await ask("POST", STORE, [{ key: "e3", value: 3, etag: "" }])).status, 204);
+      assert.equal((await ask("DELETE", `${STORE}/e3`, undefined, { "if-match": "" })).status, 204);
+    });
+
+    it("in If-Match with several items are refused", async () => {
+      const body = [
+        { key: "e4", value: 1 },
+        { key: "e5", value: 1 },
+      ];
+      const answer = await ask("POST", STORE, body, { "if-match": "x" });
+      assert.deepEqual([answer.status, error(answer).errorCode], [400, "ERR_MALFORMED_REQUEST"]);
+      assert.equal((await ask("GET", `${STORE}/e4`)).status, 204);
+    });
+
+    it("answer 409 when the key is not there, on save and delete", async () => {
+      assert.equal((await ask("POST", STORE, [{ key: "gone", value: 1, etag: "x" }])).status, 409);
+      assert.equal((await ask("DELETE", `${STORE}/gone`, undefined, { "if-match": "x" })).status, 409);
+    });
+
+    it("answer a bulk save with one wrong one with 409, keep the others and name the key", async () => {
+      const body = [
+        { key: "e6", value: 1 },
+        { key: "e7", value: 1, etag: "wrong" },
+      ];
+      const answer = await ask("POST", STORE, body);
+      assert.equal(answer.status, 409);
+      assert.match(error(answer).message, /1 of 2 items were not written: key "e7": possible etag mismatch/);
+      assert.equal((await ask("GET", `${STORE}/e6`)).text, "1");
+    });
+
+    it("give way to first-write: the second of two is 409", async () => {
+      const body = [{ key: "fw", value: 1, options: { concurrency: "first-write" } }];
+      assert.equal((await ask("POST", STORE, body)).status, 204);
+      assert.equal((await ask("POST", STORE, body)).status, 409);
+    });
+  });
+
+  describe("delete over HTTP", () => {
+    it("succeeds for a key that is not there", async () => {
+      assert.equal((await ask("DELETE", `${STORE}/never`)).status, 204);
+    });
+
+    it("without a key, as get without one, has no route", async () => {
+      for (const method of ["GET", "DELETE"]) {
+        const answer = await ask(method, `${STORE}/`);
+        assert.equal(answer.status, 404);
+        assert.deepEqual(error(answer), {
+          errorCode: "ERR_DIRECT_INVOKE",
+          message: "failed getting app id either from the URL path or the header dapr-app-id",
+        });
+      }
+    });
+
+    it("takes the old retry parameters and refuses a pattern that is none", async () => {
+      assert.equal(
+        (await ask("DELETE", `${STORE}/r?retryInterval=1&retryPattern=linear&retryThreshold=3`)).status,
+        204,
+      );
+      assert.equal((await ask("DELETE", `${STORE}/r?retryThreshold=3&retryPattern=odd`)).status, 400);
+      assert.equal((await ask("DELETE", `${STORE}/r?retryInterval=x&retryThreshold=y`)).status, 204);
+    });
+  });
+
+  describe("bulk get over HTTP", () => {
+    it("gives an item per key in the order asked, with a line end", async () => {
+      await saved("b1", '{"z": 1}');
+      const answer = await ask("POST", `${STORE}/bulk`, { keys: ["b1", "none", "b1"], parallelism: 2 });
+      assert.equal(answer.status, 200);
+      assert.ok(answer.text.endsWith("]\n"));
+      assert.ok(answer.text.includes('"data":{"z": 1}'), "the exact bytes");
+      const items: { key: string; data?: unknown; etag?: string }[] = JSON.parse(answer.text);
+      assert.deepEqual(
+        items.map(({ key, data }) => [key, data]),
+        [
+          ["b1", { z: 1 }],
+          ["none", undefined],
+          ["b1", { z: 1 }],
+        ],
+      );
+      assert.deepEqual(Object.keys(items[1] ?? {}), ["key"]);
+      assert.equal(typeof items[0]?.etag, "string");
+    });
+
+    it("carries the expiry in an item's metadata", async () => {
+      await ask("POST", STORE, [{ key: "b2", value: 1, metadata: { ttlInSeconds: "50" } }]);
+      const answer = await ask("PUT", `${STORE}/bulk`, { keys: ["b2"] });
+      assert.match(answer.text, /"metadata":\{"ttlExpireTime":"[^"]+Z"\}/);
+    });
+
+    it("answers [] for no keys", async () => {
+      for (const body of ["{}", '{"keys":[]}', '{"keys":null}'])
+        assert.equal((await ask("POST", `${STORE}/bulk`, body)).text, "[]\n");
+    });
+
+    it("answers 400 with Dapr's words to a body that is none", async () => {
+      for (const body of ["", "[", "[]"]) {
+        const answer = await ask("POST", `${STORE}/bulk`, body);
+        assert.equal(answer.status, 400);
+        assert.match(error(answer).message, /^failed deserializing HTTP body: /);
+      }
+    });
+  });
+
+  describe("transaction over HTTP", () => {
+    const upsert = (key: string, value: unknown, more: object = {}): object => ({
+      operation: "upsert",
+      request: { key, value, ...more },
+    });
+
+    it("applies upserts and deletes in order, by POST and PUT", async () => {
+      await saved("t1", "1");
+      const operations = [
+        { operation: "delete", request: { key: "t1" } },
+        upsert("t2", 2),
+        { operation: "delete", request: { key: "t2" } },
+        upsert("t3", { a: 1 }),
+      ];
+      for (const method of ["POST", "PUT"]) {
+        const answer = await ask(method, `${STORE}/transaction`, { operations });
+        assert.deepEqual([answer.status, answer.text], [204, ""]);
+      }
+      assert.deepEqual(
+        [(await ask("GET", `${STORE}/t1`)).status, (await ask("GET", `${STORE}/t2`)).status],
+        [204, 204],
+      );
+      assert.equal((await ask("GET", `${STORE}/t3`)).text, '{"a":1}');
+    });
+
+    it("answers 409 to a wrong ETag and changes nothing", async () => {
+      const answer = await ask("POST", `${STORE}/transaction`, {
+        operations: [upsert("t4", 1), upsert("t5", 1, { etag: "wrong" })],
+      });
+      assert.deepEqual([answer.status, error(answer).errorCode], [409, "ERR_STATE_TRANSACTION"]);
+      assert.match(error(answer).message, /^error while executing state transaction: possible etag mismatch/);
+      assert.equal((await ask("GET", `${STORE}/t4`)).status, 204);
+    });
+
+    it("gives the transaction's metadata to its operations, whose own comes first", async () => {
+      const body = {
+        operations: [upsert("t6", 1), upsert("t7", 1, { metadata: { ttlInSeconds: "-1" } })],
+        metadata: { ttlInSeconds: "100" },
+      };
+      assert.equal((await ask("POST", `${STORE}/transaction`, body)).status, 204);
+      assert.notEqual((await ask("GET", `${STORE}/t6`)).headers["metadata.ttlexpiretime"], undefined);
+      assert.equal((await ask("GET", `${STORE}/t7`)).headers["metadata.ttlexpiretime"], undefined);
+    });
+
+    it("takes no operations as nothing to do", async () => {
+      for (const body of ['{"operations":[]}', "{}"])
+        assert.equal((await ask("POST", `${STORE}/transaction`, body)).status, 204);
+    });
+
+    it("refuses an operation word that is none, in any case but Dapr's", async () => {
+      const answer = await ask("POST", `${STORE}/transaction`, {
+        operations: [{ operation: "Upsert", request: { key: "t8", value: 1 } }],
+      });
+      assert.equal(answer.status, 400);
+      assert.deepEqual(error(answer), {
+        errorCode: "ERR_NOT_SUPPORTED_STATE_OPERATION",
+        message: "operation type Upsert not supported",
+      });
+    });
+
+    it("refuses a broken body, a missing key, a numeric etag and an outbox projection", async () => {
+      const bodies = [
+        "",
+        "[",
+        '{"operations":[{"operation":"upsert","request":{"value":1}}]}',
+        '{"operations":[{"operation":"upsert","request":{"key":"k","etag":1}}]}',
+      ];
+      for (const body of bodies) {
+        const answer = await ask("POST", `${STORE}/transaction`, body);
+        assert.deepEqual([answer.status, error(answer).errorCode], [400, "ERR_MALFORMED_REQUEST"], body);
+      }
+      const projection = { operations: [upsert("t9", 1, { metadata: { "outbox.projection": "true" } })] };
+      assert.equal((await ask("POST", `${STORE}/transaction`, projection)).status, 400);
+      assert.equal((await ask("GET", `${STORE}/t9`)).status, 204);
+    });
+  });
+
+  describe("what has no route", () => {
+    const paths: readonly (readonly [string, string])[] = [
+      ["PATCH", STORE],
+      ["HEAD", `${STORE}/k`],
+      ["GET", "/"],
+      ["GET", "/v1.0"],
+      ["OPTIONS", `${STORE}/k`],
+      ["GET", `${STORE}/a/b`],
+      ["POST", "/v1.0/healthz"],
+      ["GET", "/v1.1/state/statestore/k"],
+    ];
+    for (const [method, path] of paths) {
+      it(`is 404 ERR_DIRECT_INVOKE: ${method} ${path}`, async () => {
+        const answer = await ask(method, path);
+        assert.equal(answer.status, 404);
+        if (method !== "HEAD") assert.equal(error(answer).errorCode, "ERR_DIRECT_INVOKE");
+      });
+    }
+
+    it("is 400 text for an escape that is broken", async () => {
+      const answer = await ask("GET", `${STORE}/%zz`);
+      assert.equal(answer.status, 400);
+      assert.match(answer.text, /^failed to unescape request parameter "key"\. Error: /);
+      assert.match(String(answer.headers["content-type"]), /^text\/plain/);
+    });
+  });
+});
