@@ -2,6 +2,7 @@
 import { createServer, type ServerResponse } from "node:http";
 import type { Clock } from "#kit/clock.ts";
 import type { Log } from "#kit/log.ts";
+import { BodyGarbage, youngCollection } from "./body-garbage.ts";
 import type { ComponentHost } from "./components/host.ts";
 import { statePathLabel } from "./http/path-label.ts";
 import { Router } from "./http/router.ts";
@@ -29,6 +30,7 @@ export class Servers {
   metrics: Listening | null = null;
   #publicApi: Listening | null = null;
   readonly #options: ServersOptions;
+  readonly #garbage = new BodyGarbage(youngCollection());
 
   constructor(options: ServersOptions) {
     this.#options = options;
@@ -94,6 +96,7 @@ export class Servers {
       apiLogging: settings.apiLogging,
       headerBytesMax: settings.headerBytesMax,
       bodyBytesMax: settings.bodyBytesMax,
+      onBody: (bytes) => this.#garbage.note(bytes),
       pathLabel: statePathLabel(components),
     };
   }

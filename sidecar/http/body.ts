@@ -16,22 +16,52 @@ const EMPTY = Buffer.alloc(0);
 export function readBody(request: IncomingMessage, bytesMax: number, errorPrefix: string): Promise<Buffer> {
   const announced = announcedBytes(request);
   if (bytesMax > 0 && announced > bytesMax) return Promise.reject(tooLarge(bytesMax, errorPrefix));
+  const preallocate = announced > ONE_CHUNK_BYTES && announced <= PREALLOCATED_BYTES_MAX;
+  return preallocate ? readInto(request, announced) : readChunks(request, bytesMax, errorPrefix);
+}
+
+/** A body up to this size mostly comes in one chunk, which is then used as it is. */
+const ONE_CHUNK_BYTES = 65_536;
+
+/** Nobody gets more memory than this for a mere announcement. */
+const PREALLOCATED_BYTES_MAX = 16 * 1024 * 1024;
+
+/** A long body goes straight into one buffer: keeping its chunks until the end would hold it twice. */
+function readInto(request: IncomingMessage, length: number): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const body = Buffer.allocUnsafeSlow(length);
+    let filled = 0;
+    // The parser gives exactly as many bytes as were announced.
+    request.on("data", (chunk: Buffer) => {
+      filled += chunk.copy(body, filled);
+    });
+    settle(request, () => resolve(body), reject);
+  });
+}
+
+function readChunks(request: IncomingMessage, bytesMax: number, errorPrefix: string): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let length = 0;
     const onData = (chunk: Buffer): void => {
       length += chunk.length;
       if (bytesMax > 0 && length > bytesMax) {
+        // From here on the stream flows into nothing, and the connection stays usable.
         request.off("data", onData);
+        chunks.length = 0;
         reject(tooLarge(bytesMax, errorPrefix));
       } else chunks.push(chunk);
     };
     request.on("data", onData);
-    request.on("end", () => resolve(join(chunks, length)));
-    request.on("error", reject);
-    request.on("close", () =>
-      reject(new ClientGone("the client closed the connection before its request was complete")),
-    );
+    settle(request, () => resolve(join(chunks, length)), reject);
+  });
+}
+
+function settle(request: IncomingMessage, done: () => void, reject: (error: Error) => void): void {
+  request.on("end", done);
+  request.on("error", reject);
+  request.on("close", () => {
+    if (!request.complete) reject(new ClientGone("the client closed the connection before its request was complete"));
   });
 }
 

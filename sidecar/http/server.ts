@@ -1,11 +1,13 @@
 // The HTTP servers of the sidecar: takes a request, finds its route, lets the handler answer, counts and logs.
 // The order of the steps is Dapr's (dapr-state-api.md 1.2): CORS, token, handler.
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { Socket } from "node:net";
 import type { Clock } from "#kit/clock.ts";
 import type { Log } from "#kit/log.ts";
 import type { Metrics } from "../metrics.ts";
 import { StateError } from "../state/errors.ts";
 import { ClientGone, isTooLarge } from "./body.ts";
+import { answerClientError } from "./client-error.ts";
 import { answerCors } from "./cors.ts";
 import { answerOf, shortAnswer } from "./errors.ts";
 import { Exchange } from "./exchange.ts";
@@ -30,6 +32,8 @@ export interface HttpServerOptions {
   readonly apiLogging: boolean;
   readonly headerBytesMax: number;
   readonly bodyBytesMax: number;
+  /** Told of each exchange's body bytes, in and out, when it has ended. */
+  readonly onBody: (bytes: number) => void;
   /** The metrics label of a path: the store's name for state routes that have one, never a key. */
   readonly pathLabel: (match: Match<Handler> | null, parameters: readonly string[]) => string;
 }
@@ -55,16 +59,32 @@ export function createHttpServer(options: HttpServerOptions): Server {
     connectionsCheckingInterval: CHECK_EVERY_MS,
     noDelay: true,
   });
-  const onRequest = (request: IncomingMessage, response: ServerResponse): void => {
-    void serve(options, request, response);
-  };
+  const onRequest = inTurn((request, response) => void serve(options, request, response));
   server.on("request", onRequest);
   server.on("checkContinue", (request: IncomingMessage, response: ServerResponse) => {
     // A body that would be refused is not asked for.
     if (!isTooLarge(request, options.bodyBytesMax)) response.writeContinue();
     onRequest(request, response);
   });
+  server.on("clientError", answerClientError);
   return server;
+}
+
+type Take = (request: IncomingMessage, response: ServerResponse) => void;
+
+/**
+ * Requests that a client sends over one connection without waiting are taken one after the other: Node would run them at
+ * the same time, and a read could overtake the write that was sent before it (RFC 9112, 9.3.2).
+ */
+function inTurn(take: Take): Take {
+  const lastOf = new WeakMap<Socket, ServerResponse>();
+  return (request, response) => {
+    const { socket } = request;
+    const last = lastOf.get(socket);
+    lastOf.set(socket, response);
+    if (last === undefined || last.writableEnded || last.destroyed) take(request, response);
+    else last.once("close", () => take(request, response));
+  };
 }
 
 async function serve(options: HttpServerOptions, request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -142,12 +162,14 @@ function stackOf(error: unknown): string {
 function observe(options: HttpServerOptions, exchange: Exchange, match: Match<Handler> | null, startMs: number): void {
   const latencyMs = options.clock.monotonicMs() - startMs;
   const { request, status, sentBytes } = exchange;
+  const requestBytes = Number(request.headers["content-length"] ?? 0);
+  options.onBody(requestBytes + sentBytes);
   options.metrics.http({
     method: request.method ?? "",
     path: options.pathLabel(match, exchange.parameters),
     status,
     latencyMs,
-    requestBytes: Number(request.headers["content-length"] ?? 0),
+    requestBytes,
     responseBytes: sentBytes,
   });
   if (!options.apiLogging) return;

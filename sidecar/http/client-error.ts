@@ -1,0 +1,39 @@
+// What is no HTTP request never reaches a handler: it is answered here, over the bare socket, and the connection ends.
+import { STATUS_CODES } from "node:http";
+import type { Duplex } from "node:stream";
+import { shortAnswer } from "./errors.ts";
+
+interface Reason {
+  readonly status: number;
+  readonly message: string;
+}
+
+/** By the code of Node's parser; every other fault of the parser is a bad request without more to say. */
+const REASONS: Readonly<Record<string, Reason>> = {
+  HPE_HEADER_OVERFLOW: { status: 431, message: "the request's head is too large (--read-buffer-size)" },
+  HPE_CHUNK_EXTENSIONS_OVERFLOW: { status: 413, message: "the chunk extensions are too large" },
+  ERR_HTTP_REQUEST_TIMEOUT: { status: 408, message: "the request did not arrive in time" },
+  HPE_INVALID_URL: {
+    status: 400,
+    message: "the request target holds a character that must be percent-encoded, as %C3%BC for ü",
+  },
+};
+const NOT_HTTP: Reason = { status: 400, message: "this is not an HTTP/1.1 request" };
+
+/** For the server's "clientError" event. */
+export function answerClientError(error: Error, socket: Duplex): void {
+  const code = "code" in error ? String(error.code) : "";
+  if (code === "ECONNRESET" || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const { status, message } = REASONS[code] ?? NOT_HTTP;
+  const { body } = shortAnswer(status, "ERR_MALFORMED_REQUEST", message);
+  const head = [
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
+    "Content-Type: application/json",
+    `Content-Length: ${Buffer.byteLength(body)}`,
+    "Connection: close",
+  ];
+  socket.end(`${head.join("\r\n")}\r\n\r\n${body}`);
+}

@@ -1,0 +1,163 @@
+// HTTP itself, mostly over plain sockets: keep-alive, chunks, pipelining, limits, clients that leave or talk nonsense.
+import assert from "node:assert/strict";
+import { connect } from "node:net";
+import { component, startWire, type WireSidecar } from "./sidecar.ts";
+
+const STORE = "/v1.0/state/statestore";
+const BODY_MAX = 1024;
+
+describe("HTTP at the edges", () => {
+  let wire: WireSidecar;
+
+  before(async () => {
+    const manifests = { "a.yaml": component("statestore", "state.in-memory") };
+    wire = await startWire({ manifests, settings: { bodyBytesMax: BODY_MAX } });
+  });
+  after(() => wire.stop());
+
+  function head(method: string, path: string, ...headers: string[]): string {
+    return [`${method} ${path} HTTP/1.1`, "Host: x", ...headers, "", ""].join("\r\n");
+  }
+
+  function save(key: string, ...headers: string[]): string {
+    const body = `[{"key":"${key}","value":1}]`;
+    return head("POST", STORE, `Content-Length: ${body.length}`, ...headers) + body;
+  }
+
+  function statuses(answer: string): string[] {
+    return [...answer.matchAll(/HTTP\/1\.1 (\d{3})/g)].map((match) => match[1] ?? "");
+  }
+
+  it("answers several requests on one connection, sent one after the other or all at once", async () => {
+    const text = save("p1") + save("p2") + head("GET", `${STORE}/p1`) + head("GET", `${STORE}/p2`, "Connection: close");
+    assert.deepEqual(statuses(await wire.raw(text)), ["204", "204", "200", "200"]);
+  });
+
+  it("keeps the answers of pipelined requests in their order", async () => {
+    const names = Array.from({ length: 50 }, (_, index) => `o${index}`);
+    const reads = names.map((name) => head("GET", `${STORE}/${name}-missing?x=${name}`)).join("");
+    const text = `${save("o", "Connection: keep-alive")}${reads}${head("GET", `${STORE}/o`, "Connection: close")}`;
+    assert.deepEqual(statuses(await wire.raw(text)), ["204", ...names.map(() => "204"), "200"]);
+  });
+
+  it("takes a chunked body", async () => {
+    const chunks = '6\r\n[{"key\r\n12\r\n":"c","value":[1]}\r\n1\r\n]\r\n0\r\n\r\n';
+    const answer = await wire.raw(head("POST", STORE, "Transfer-Encoding: chunked", "Connection: close") + chunks);
+    assert.deepEqual(statuses(answer), ["204"]);
+    assert.equal((await wire.ask("GET", `${STORE}/c`)).text, "[1]");
+  });
+
+  it("asks for the body of an Expect: 100-continue", async () => {
+    const answer = await wire.raw(save("e", "Expect: 100-continue", "Connection: close"));
+    assert.deepEqual(statuses(answer), ["100", "204"]);
+  });
+
+  it("does not ask for a body that is over the limit", async () => {
+    const answer = await wire.raw(
+      head("POST", STORE, `Content-Length: ${BODY_MAX + 1}`, "Expect: 100-continue", "Connection: close"),
+      { until: "stream too large" },
+    );
+    assert.deepEqual(statuses(answer), ["400"]);
+  });
+
+  it("takes a body of exactly the limit and refuses one byte more, announced or chunked", async () => {
+    const filler = (length: number): string =>
+      `[{"key":"limit","value":"${"x".repeat(length - '[{"key":"limit","value":""}]'.length)}"}]`;
+    assert.equal((await wire.ask("POST", STORE, { body: filler(BODY_MAX) })).status, 204);
+    for (const headers of [{}, { "transfer-encoding": "chunked" }]) {
+      const answer = await wire.ask("POST", STORE, { body: filler(BODY_MAX + 1), headers });
+      assert.equal(answer.status, 400);
+      const { errorCode, message } = JSON.parse(answer.text);
+      assert.equal(errorCode, "ERR_MALFORMED_REQUEST");
+      assert.match(message, /^stream too large: the body has more than 1024 bytes/);
+    }
+    const bulk = await wire.ask("POST", `${STORE}/bulk`, { body: filler(BODY_MAX + 1) });
+    assert.match(JSON.parse(bulk.text).message, /^failed deserializing HTTP body: stream too large/);
+  });
+
+  it("serves the next request on the connection of one whose body was too large", async () => {
+    const body = "x".repeat(BODY_MAX * 50);
+    const text =
+      head("POST", STORE, `Content-Length: ${body.length}`) + body + head("GET", `${STORE}/none`, "Connection: close");
+    assert.deepEqual(statuses(await wire.raw(text)), ["400", "204"]);
+  });
+
+  it("answers 431 to a head over the limit", async () => {
+    assert.deepEqual(statuses(await wire.raw(head("GET", "/v1.0/healthz", `X-Long: ${"x".repeat(5000)}`))), ["431"]);
+  });
+
+  it("answers 400 to what is not HTTP and goes on serving", async () => {
+    for (const text of [
+      "nonsense\r\n\r\n",
+      "GET / HTTP/9.9\r\n\r\n",
+      "POST /v1.0/state/s HTTP/1.1\r\nContent-Length: x\r\n\r\n",
+      "\u0016\u0003\u0001\u0002\u0000",
+    ]) {
+      assert.deepEqual(statuses(await wire.raw(text, { end: true })), ["400"], JSON.stringify(text));
+    }
+    assert.equal((await wire.ask("GET", "/v1.0/healthz")).status, 204);
+  });
+
+  it("refuses a request with two lengths that disagree, and one with both a length and chunks", async () => {
+    const two = head("POST", STORE, "Content-Length: 2", "Content-Length: 3");
+    const both = head("POST", STORE, "Content-Length: 2", "Transfer-Encoding: chunked");
+    for (const text of [two, both]) assert.deepEqual(statuses(await wire.raw(`${text}[]`, { end: true })), ["400"]);
+  });
+
+  it("forgets a client that leaves in the middle of its body", async () => {
+    for (let i = 0; i < 20; i++) {
+      const socket = connect(wire.sidecar.httpPort, "127.0.0.1");
+      socket.write(`${head("POST", STORE, "Content-Length: 500")}[{"key":"half`);
+      await new Promise((resolve) => socket.once("connect", resolve));
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      socket.destroy();
+    }
+    assert.equal((await wire.ask("GET", `${STORE}/half`)).status, 204);
+    const [entry] = [...wire.sidecar.stores.all()];
+    assert.equal(entry?.calls, 0);
+    assert.ok(!wire.log.some((line) => line.includes("fault of the sidecar")), wire.log.join(""));
+  });
+
+  it("ignores Upgrade: h2c and answers over HTTP/1.1", async () => {
+    const answer = await wire.raw(
+      head(
+        "GET",
+        "/v1.0/healthz",
+        "Connection: Upgrade, HTTP2-Settings, close",
+        "Upgrade: h2c",
+        "HTTP2-Settings: AAMAAABkAAQAAP__",
+      ),
+      { until: "\r\n\r\n" },
+    );
+    assert.deepEqual(statuses(answer), ["204"]);
+  });
+
+  it("takes an absolute request target", async () => {
+    assert.deepEqual(statuses(await wire.raw(head("GET", "http://x/v1.0/healthz", "Connection: close"))), ["204"]);
+  });
+
+  it("says of a raw character in a path that it must be percent-encoded", async () => {
+    const answer = await wire.raw(Buffer.from(head("GET", `${STORE}/ü`)));
+    assert.deepEqual(statuses(answer), ["400"]);
+    assert.match(answer, /must be percent-encoded/);
+  });
+
+  it("answers what is under way when it is told to end, and takes no more", async () => {
+    const manifests = { "a.yaml": component("statestore", "state.in-memory") };
+    const ending = await startWire({ manifests });
+    const body = '[{"key":"k","value":1}]';
+    const slow = connect(ending.sidecar.httpPort, "127.0.0.1");
+    let seen = "";
+    slow.on("data", (chunk) => {
+      seen += chunk.toString();
+    });
+    slow.write(head("POST", STORE, `Content-Length: ${body.length}`) + body.slice(0, 5));
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    const stopped = ending.stop();
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    await assert.rejects(ending.ask("GET", "/v1.0/healthz"));
+    slow.write(body.slice(5));
+    await stopped;
+    assert.match(seen, /^HTTP\/1\.1 204/);
+  });
+});
