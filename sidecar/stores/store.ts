@@ -114,7 +114,10 @@ export interface Store {
   transact?(changes: readonly Change[], call: Call): Promise<void>;
   /** Resolves when the server answers. */
   ping(call: Call): Promise<void>;
-  /** Ends connections and workers; may be called again, and while calls are under way (those reject with `closed`). */
+  /**
+   * Ends connections and workers; may be called again, and while calls are under way: those end as usual, or reject with
+   * `closed`, a write that was already sent with `unknown-outcome`.
+   */
   close(): Promise<void>;
 }
 

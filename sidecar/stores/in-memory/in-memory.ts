@@ -26,7 +26,10 @@ export const driver: StoreDriver = storeDriver<InMemorySettings>({
   defaultVersion: "v1",
   fields,
   check: () => [],
-  open: (_settings, context) => Promise.resolve(new InMemoryStore(context)),
+  open: async (_settings, context) => {
+    if (context.signal.aborted) throw new StoreError("unavailable", "the time to open the store was over before it began");
+    return new InMemoryStore(context);
+  },
 });
 
 interface Row {

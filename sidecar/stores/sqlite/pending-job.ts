@@ -1,0 +1,55 @@
+// A job and the promise of its caller, settled once: by an answer, a time limit, or the caller who leaves.
+import type { StoreError } from "../store.ts";
+import type { Job, Results } from "./messages.ts";
+
+export interface PendingJobOptions {
+  readonly job: Job;
+  readonly signal: AbortSignal;
+  /** On the monotonic clock. */
+  readonly deadlineMs: number;
+  readonly resolve: (result: Results[Job["kind"]]) => void;
+  readonly reject: (error: StoreError) => void;
+  readonly onAbort: () => void;
+}
+
+export class PendingJob {
+  readonly job: Job;
+  readonly deadlineMs: number;
+  /** Size of the values it carries; keys count little beside them. */
+  readonly bytes: number;
+  /** It is with the thread: what it does may happen, whoever waits. */
+  sent = false;
+  settled = false;
+  readonly #options: PendingJobOptions;
+
+  constructor(options: PendingJobOptions) {
+    this.job = options.job;
+    this.deadlineMs = options.deadlineMs;
+    this.bytes = valueBytes(options.job);
+    this.#options = options;
+    options.signal.addEventListener("abort", options.onAbort, { once: true });
+  }
+
+  resolve(result: Results[Job["kind"]]): void {
+    if (this.#settle()) this.#options.resolve(result);
+  }
+
+  reject(error: StoreError): void {
+    if (this.#settle()) this.#options.reject(error);
+  }
+
+  /** Whether it was not settled before. */
+  #settle(): boolean {
+    if (this.settled) return false;
+    this.settled = true;
+    this.#options.signal.removeEventListener("abort", this.#options.onAbort);
+    return true;
+  }
+}
+
+function valueBytes(job: Job): number {
+  if (job.kind !== "apply") return 0;
+  let bytes = 0;
+  for (const change of job.changes) bytes += change.value?.byteLength ?? 0;
+  return bytes;
+}

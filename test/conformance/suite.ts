@@ -1,0 +1,79 @@
+// The conformance suite: what every store driver has to do, chosen by what the store declares.
+// `conformance` puts it into mocha; the suite's own test takes CHAPTERS and runs the cases itself.
+import { bulk } from "./bulk.ts";
+import { type Case, type Chapter, Stage } from "./case.ts";
+import { concurrency } from "./concurrency.ts";
+import { declaration } from "./declaration.ts";
+import { etags } from "./etags.ts";
+import { firstWrite } from "./first-write.ts";
+import { keys } from "./keys.ts";
+import { lifecycle } from "./lifecycle.ts";
+import { outages } from "./outages.ts";
+import { sequences } from "./sequences.ts";
+import type { Subject } from "./subject.ts";
+import { transactions } from "./transactions.ts";
+import { ttl } from "./ttl.ts";
+import { values } from "./values.ts";
+
+/** Outages last: whatever they leave behind disturbs nobody. */
+export const CHAPTERS: readonly Chapter[] = [
+  declaration,
+  values,
+  keys,
+  etags,
+  firstWrite,
+  ttl,
+  transactions,
+  bulk,
+  concurrency,
+  sequences,
+  lifecycle,
+  outages,
+];
+
+/** The cases of a chapter that a store's declaration chooses. */
+export function chosen(chapter: Chapter, subject: Subject): readonly Case[] {
+  return chapter.cases.filter((each) => each.applies === null || each.applies(subject));
+}
+
+const CASE_MS = 30_000;
+
+/** Registers the suite for one subject; one pending test that says why when the subject cannot run here. */
+export function conformance(subject: Subject): void {
+  if (subject.skip !== null) {
+    it.skip(`${subject.name} keeps the driver contract (not run: ${subject.skip})`);
+    return;
+  }
+  describe(`${subject.name} and the driver contract`, function () {
+    this.timeout(CASE_MS);
+    let stage: Stage | null = null;
+    const mustStage = (): Stage => {
+      if (stage === null) throw new Error(`${subject.name} was not started`);
+      return stage;
+    };
+    const waiting = new Map<Case, Promise<void>>();
+    before(async () => {
+      stage = await Stage.start(subject);
+      startWaiting(subject, stage, waiting);
+    });
+    after(() => stage?.end());
+    for (const chapter of CHAPTERS) {
+      const cases = chosen(chapter, subject);
+      if (cases.length === 0) continue;
+      describe(chapter.name, () => {
+        for (const each of cases) it(each.name, () => waiting.get(each) ?? mustStage().run(each));
+      });
+    }
+  });
+}
+
+/** Cases that wait for the clock all start before the first one, and wait together; each `it` takes its own outcome. */
+function startWaiting(subject: Subject, stage: Stage, waiting: Map<Case, Promise<void>>): void {
+  for (const each of CHAPTERS.flatMap((chapter) => chosen(chapter, subject))) {
+    if (!each.waits) continue;
+    const run = stage.run(each);
+    // Until its `it` comes, nobody listens.
+    run.catch(() => undefined);
+    waiting.set(each, run);
+  }
+}

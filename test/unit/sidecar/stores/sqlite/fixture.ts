@@ -1,0 +1,184 @@
+// What the tests of the SQLite driver share: a database file of their own, a store on it, a plain connection beside it,
+// and another process that holds its lock.
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { DatabaseSync, type SQLOutputValue } from "node:sqlite";
+import type { Worker } from "node:worker_threads";
+import { type Clock, systemClock } from "#kit/clock.ts";
+import { createLog } from "#kit/log.ts";
+import { systemRandom } from "#kit/random.ts";
+import type { SqliteSettings } from "#sidecar/stores/sqlite/fields.ts";
+import type { Order } from "#sidecar/stores/sqlite/messages.ts";
+import { openSqlite } from "#sidecar/stores/sqlite/sqlite.ts";
+import type { SqliteStore } from "#sidecar/stores/sqlite/sqlite-store.ts";
+import { type StartThread, startThread } from "#sidecar/stores/sqlite/thread.ts";
+import type { Call, OpenContext, Read, Removal, StoreErrorCode, Write } from "#sidecar/stores/store.ts";
+
+export const CALL: Call = { signal: new AbortController().signal };
+export const READ: Read = { strong: false, metadata: {} };
+
+const DEFAULTS: Omit<SqliteSettings, "connectionString"> = {
+  timeout: 10_000,
+  busyTimeout: 5000,
+  disableWAL: false,
+  tableName: "state",
+  metadataTableName: "metadata",
+  cleanupInterval: 0,
+};
+
+/** A wall clock that stands where the test puts it; timers run in real time. */
+export class MovableClock implements Clock {
+  timeMs: number = Date.UTC(2030, 0, 1);
+  nowMs(): number {
+    return this.timeMs;
+  }
+  monotonicMs(): number {
+    return systemClock.monotonicMs();
+  }
+  after(delayMs: number, task: () => void): ReturnType<Clock["after"]> {
+    return systemClock.after(delayMs, task);
+  }
+}
+
+/** A folder with one database file; everything opened through it is closed with it. */
+export class Fixture {
+  readonly clock: MovableClock = new MovableClock();
+  readonly directory: string = mkdtempSync(join(tmpdir(), "pannier-sqlite-"));
+  readonly path: string = join(this.directory, "state.db");
+  readonly logged: string[] = [];
+  /** Every thread that was started, in order. The first one of a file writes, the second one reads. */
+  readonly threads: Worker[] = [];
+  readonly #closers: (() => unknown)[] = [];
+
+  /** Opens a store on the file, or on `connectionString`. */
+  async open(
+    changes: Partial<SqliteSettings> = {},
+    start: StartThread = startThread,
+    signal: AbortSignal = CALL.signal,
+  ): Promise<SqliteStore> {
+    const settings: SqliteSettings = { connectionString: this.path, ...DEFAULTS, ...changes };
+    const store = await openSqlite(settings, this.#context(signal), (threadSettings) => {
+      const thread = start(threadSettings);
+      this.threads.push(thread);
+      return thread;
+    });
+    this.#closers.push(() => store.close());
+    return store;
+  }
+
+  #context(signal: AbortSignal): OpenContext {
+    const write = (line: string): void => void this.logged.push(line);
+    const log = createLog({
+      level: "debug",
+      json: false,
+      appId: "app",
+      instance: "here",
+      version: "0",
+      write,
+      nowMs: () => 0,
+    });
+    return { component: "statestore", appId: "app", clock: this.clock, random: systemRandom, log, signal };
+  }
+
+  /** A second connection, which knows nothing of the driver. */
+  plain(): DatabaseSync {
+    const database = new DatabaseSync(this.path);
+    this.#closers.push(() => database.close());
+    return database;
+  }
+
+  /** All rows of a query on a plain connection. */
+  rows(sql: string): Record<string, SQLOutputValue>[] {
+    const database = new DatabaseSync(this.path);
+    try {
+      return database
+        .prepare(sql)
+        .all()
+        .map((row) => ({ ...row }));
+    } finally {
+      database.close();
+    }
+  }
+
+  /** Another process takes the write lock; the function given back releases it. */
+  async lockElsewhere(): Promise<() => Promise<void>> {
+    const script = `const { DatabaseSync } = require("node:sqlite");
+      const database = new DatabaseSync(process.argv[1]);
+      database.exec("BEGIN IMMEDIATE");
+      process.stdout.write("locked");
+      process.stdin.once("data", () => { database.exec("COMMIT"); database.close(); process.exit(0); });`;
+    const child: ChildProcess = spawn(process.execPath, ["-e", script, this.path], {
+      stdio: ["pipe", "pipe", "inherit"],
+    });
+    const exited = once(child, "exit");
+    this.#closers.push(() => child.kill("SIGKILL"));
+    if (child.stdout !== null) await once(child.stdout, "data");
+    return async () => {
+      child.stdin?.write("release");
+      await exited;
+    };
+  }
+
+  async close(): Promise<void> {
+    for (const close of this.#closers.reverse()) await close();
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+}
+
+/** Starts real threads and notes the orders that go to them. */
+export function watched(orders: Order[]): StartThread {
+  return (settings) => {
+    const thread = startThread(settings);
+    const post = thread.postMessage.bind(thread);
+    thread.postMessage = (order: Order, transfer?: Parameters<typeof post>[1]) => {
+      orders.push(order);
+      post(order, transfer);
+    };
+    return thread;
+  };
+}
+
+/** A write of JSON text without conditions, with changes. */
+export function write(key: string, json: string, changes: Partial<Write> = {}): Write {
+  const plain: Write = {
+    key,
+    bytes: Buffer.from(json),
+    isJson: true,
+    etag: null,
+    firstWrite: false,
+    strong: false,
+    ttlSec: null,
+    metadata: {},
+  };
+  return { ...plain, ...changes };
+}
+
+export function removal(key: string, changes: Partial<Removal> = {}): Removal {
+  return { key, etag: null, firstWrite: false, strong: false, metadata: {}, ...changes };
+}
+
+/** The value under a key as text, or null. */
+export async function textOf(store: SqliteStore, key: string): Promise<string | null> {
+  const found = await store.get(key, READ, CALL);
+  return found === null ? null : Buffer.from(found.bytes).toString();
+}
+
+/** For `assert.rejects`: a StoreError of this code whose text matches. */
+export function failure(code: StoreErrorCode, message: RegExp): { name: string; code: string; message: RegExp } {
+  return { name: "StoreError", code, message };
+}
+
+/** Calls until it resolves; the test's own time limit ends it otherwise. */
+export async function eventually<T>(attempt: () => Promise<T>): Promise<T> {
+  for (;;) {
+    try {
+      return await attempt();
+    } catch {
+      // Not yet: what is waited for is the success.
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+}
