@@ -25,6 +25,8 @@ await build({
   legalComments: "linked",
   logLevel: "info",
   // Bundled CommonJS packages ask for Node's own modules through `require`, which an ES module lacks.
-  banner: { js: 'import { createRequire as __createRequire } from "node:module"; const require = __createRequire(import.meta.url);' },
+  banner: {
+    js: 'import { createRequire as __createRequire } from "node:module"; const require = __createRequire(import.meta.url);',
+  },
 });
 await chmod(`${OUT}/pannier.js`, 0o755);

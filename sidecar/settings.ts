@@ -26,7 +26,7 @@ export interface SidecarSettings {
   readonly resourcesPaths: readonly string[];
   /** Largest request body in bytes; 0 for no limit. */
   readonly bodyBytesMax: number;
-  /** Largest request head in bytes. */
+  /** Largest request head in bytes, as the flag says; the server allows 4 KiB more, as Dapr's does. */
   readonly headerBytesMax: number;
   /** Empty: CORS off. `["*"]`: all. */
   readonly allowedOrigins: readonly string[];
@@ -37,7 +37,7 @@ export interface SidecarSettings {
   readonly logJson: boolean;
   /** How long requests in flight may take to end at shutdown. */
   readonly drainMs: number;
-  /** How long to go on serving after the signal before draining; ends sooner when the app is gone. */
+  /** How long to go on serving after the signal before draining. */
   readonly blockShutdownMs: number;
   /** How often the resource folders are read again even when nothing told of a change. */
   readonly reconcileMs: number;

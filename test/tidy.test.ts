@@ -16,7 +16,10 @@ const DIRECTIONS: readonly (readonly [RegExp, RegExp])[] = [
   [/^sidecar\/stores\/(store|registry)\.ts$/, /^(kit\/|crds\/|sidecar\/stores\/)/],
   [/^sidecar\/state\//, /^(kit\/|sidecar\/(state\/|metrics\.ts|stores\/store\.ts))/],
   [/^sidecar\/secrets\//, /^(kit|crds|sidecar\/secrets)\//],
-  [/^sidecar\/components\//, /^(kit\/|crds\/|sidecar\/(components\/|secrets\/|state\/|stores\/(store|registry)\.ts|metrics\.ts|settings\.ts))/],
+  [
+    /^sidecar\/components\//,
+    /^(kit\/|crds\/|sidecar\/(components\/|secrets\/|state\/|stores\/(store|registry)\.ts|metrics\.ts|settings\.ts))/,
+  ],
   [/^sidecar\/http\//, /^(kit\/|sidecar\/(http\/|state\/|metrics\.ts|settings\.ts|stores\/store\.ts))/],
   [/^sidecar\//, /^(kit|crds|sidecar)\//],
   [/^cli\//, /^(kit|crds|sidecar|cli)\//],
@@ -43,19 +46,28 @@ const sources = readSources(ROOT);
 describe("tidy", () => {
   it("imports only in the allowed directions", () => {
     const wrong = sources.flatMap((file) =>
-      projectImports(file).filter((target) => !mayImport(file.path, target)).map((target) => `${file.path} imports ${target}`),
+      projectImports(file)
+        .filter((target) => !mayImport(file.path, target))
+        .map((target) => `${file.path} imports ${target}`),
     );
     assert.deepEqual(wrong, []);
   });
 
   it(`keeps files to ${FILE_LINES_MAX} lines`, () => {
-    assert.deepEqual(sources.filter((file) => file.lines > FILE_LINES_MAX).map((file) => `${file.path}: ${file.lines}`), []);
+    assert.deepEqual(
+      sources.filter((file) => file.lines > FILE_LINES_MAX).map((file) => `${file.path}: ${file.lines}`),
+      [],
+    );
   });
 
   it(`keeps functions to ${FUNCTION_LINES_MAX} lines`, () => {
-    const code = sources.filter((file) => !file.path.endsWith(".test.ts") && !file.path.startsWith("test/conformance/"));
+    const code = sources.filter(
+      (file) => !file.path.endsWith(".test.ts") && !file.path.startsWith("test/conformance/"),
+    );
     const long = code.flatMap((file) =>
-      functionsOf(file).filter(({ lines }) => lines > FUNCTION_LINES_MAX).map(({ name, line, lines }) => `${file.path}:${line} ${name}: ${lines}`),
+      functionsOf(file)
+        .filter(({ lines }) => lines > FUNCTION_LINES_MAX)
+        .map(({ name, line, lines }) => `${file.path}:${line} ${name}: ${lines}`),
     );
     assert.deepEqual(long, []);
   });
@@ -63,18 +75,27 @@ describe("tidy", () => {
   it("calls time, chance and the process only where they are handed out", () => {
     const code = sources.filter((file) => !MAY_CALL.test(file.path));
     const wrong = code.flatMap((file) =>
-      referencesOf(file).filter(({ name }) => name in BANNED).map(({ name, line }) => `${file.path}:${line} ${name}: ${BANNED[name]}`),
+      referencesOf(file)
+        .filter(({ name }) => name in BANNED)
+        .map(({ name, line }) => `${file.path}:${line} ${name}: ${BANNED[name]}`),
     );
     assert.deepEqual(wrong, []);
   });
 
   it("says in the first line of each source file what the file is for", () => {
     const code = sources.filter((file) => !file.path.endsWith(".test.ts"));
-    assert.deepEqual(code.filter((file) => !/^(#!.*\n)?\/\/ \S/.test(file.text)).map((file) => file.path), []);
+    assert.deepEqual(
+      code.filter((file) => !/^(#!.*\n)?\/\/ \S/.test(file.text)).map((file) => file.path),
+      [],
+    );
   });
 
   it("has no default export but the one that mocha asks of a reporter", () => {
-    const found = sources.flatMap((file) => referencesOf(file).filter(({ name }) => name === "export default").map(() => file.path));
+    const found = sources.flatMap((file) =>
+      referencesOf(file)
+        .filter(({ name }) => name === "export default")
+        .map(() => file.path),
+    );
     assert.deepEqual(found, ["test/reporter.ts"]);
   });
 
@@ -82,7 +103,10 @@ describe("tidy", () => {
     const used = new Set(sources.flatMap(projectImports));
     const entries = /^(cli\/main\.ts|test\/reporter\.ts|bench\/main\.ts|.*\.test\.ts|.*\/worker\.ts|.*-child\.ts)$/;
     const dead = sources.filter((file) => !used.has(file.path) && !entries.test(file.path));
-    assert.deepEqual(dead.map((file) => file.path), []);
+    assert.deepEqual(
+      dead.map((file) => file.path),
+      [],
+    );
   });
 
   it("has no focused test and no skip without a reason in its title", () => {
@@ -92,7 +116,9 @@ describe("tidy", () => {
   });
 
   it("has a docs page and a conformance file for every driver", () => {
-    const drivers = readdirSync(join(ROOT, "sidecar/stores"), { withFileTypes: true }).filter((entry) => entry.isDirectory());
+    const drivers = readdirSync(join(ROOT, "sidecar/stores"), { withFileTypes: true }).filter((entry) =>
+      entry.isDirectory(),
+    );
     const names = drivers.map((entry) => entry.name);
     assert.ok(names.length >= 3);
     const missing = names.flatMap((name) =>
@@ -105,9 +131,15 @@ describe("tidy", () => {
 describe("tidy's own eyes", () => {
   it("see a banned call, a long function and an import", () => {
     const body = "  void 0;\n".repeat(80);
-    const file = parseSource("sidecar/x.ts", `import { a } from "./a.ts";\nexport function long(b: string): void {\n${body}  Date.now();\n}\n`);
+    const file = parseSource(
+      "sidecar/x.ts",
+      `import { a } from "./a.ts";\nexport function long(b: string): void {\n${body}  Date.now();\n}\n`,
+    );
     assert.deepEqual(importsOf(file), ["./a.ts"]);
-    assert.deepEqual(functionsOf(file).map(({ name, lines }) => [name, lines]), [["long", 83]]);
+    assert.deepEqual(
+      functionsOf(file).map(({ name, lines }) => [name, lines]),
+      [["long", 83]],
+    );
     assert.deepEqual(referencesOf(file), [{ name: "Date.now", line: 83 }]);
   });
 
@@ -128,7 +160,11 @@ function projectImports(file: SourceFile): readonly string[] {
 function mayImport(path: string, target: string): boolean {
   const driver = DRIVER.exec(path)?.[1];
   if (driver !== undefined) {
-    return target.startsWith(`sidecar/stores/${driver}/`) || target === "sidecar/stores/store.ts" || /^(kit|crds)\//.test(target);
+    return (
+      target.startsWith(`sidecar/stores/${driver}/`) ||
+      target === "sidecar/stores/store.ts" ||
+      /^(kit|crds)\//.test(target)
+    );
   }
   const rule = DIRECTIONS.find(([files]) => files.test(path));
   return rule?.[1].test(target) ?? false;
@@ -136,6 +172,8 @@ function mayImport(path: string, target: string): boolean {
 
 function skipsIn(file: SourceFile): readonly string[] {
   const focused = [...file.text.matchAll(/\b(?:describe|it|context)\.only\b/g)].map((match) => match[0]);
-  const skipped = [...file.text.matchAll(/\b(?:describe|it|context)\.skip\(\s*(["'`][^\n]*)/g)].map((match) => match[1] ?? "");
+  const skipped = [...file.text.matchAll(/\b(?:describe|it|context)\.skip\(\s*(["'`][^\n]*)/g)].map(
+    (match) => match[1] ?? "",
+  );
   return [...focused, ...skipped.filter((title) => !/not run: /.test(title))];
 }

@@ -42,6 +42,8 @@ export interface HttpServerOptions {
 const HEAD_TIMEOUT_MS = 10_000;
 /** And this long for the whole request. */
 const REQUEST_TIMEOUT_MS = 300_000;
+/** Go's server reads so much more than MaxHeaderBytes before it refuses a head; clients of Dapr may rely on it. */
+const HEAD_SLOP_BYTES = 4096;
 /** A connection without a request is kept this long: longer than clients keep theirs, so that they close first. */
 const IDLE_TIMEOUT_MS = 600_000;
 /** Sockets without a request are looked for this often. */
@@ -52,7 +54,7 @@ const NO_ROUTE_TEXT = "failed getting app id either from the URL path or the hea
 /** A server that is not yet listening. */
 export function createHttpServer(options: HttpServerOptions): Server {
   const server = createServer({
-    maxHeaderSize: options.headerBytesMax,
+    maxHeaderSize: options.headerBytesMax + HEAD_SLOP_BYTES,
     headersTimeout: HEAD_TIMEOUT_MS,
     requestTimeout: REQUEST_TIMEOUT_MS,
     keepAliveTimeout: IDLE_TIMEOUT_MS,

@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { stripTypeScriptTypes } from "node:module";
 import { join } from "node:path";
-import { type Node, parse, type Program } from "acorn";
+import { type Node, type Program, parse } from "acorn";
 import { ancestor, full } from "acorn-walk";
 
 export const ROOMS: readonly string[] = ["kit", "crds", "sidecar", "cli", "test", "bench"];
@@ -41,7 +41,12 @@ function readSource(root: string, path: string): SourceFile {
 
 export function parseSource(path: string, text: string): SourceFile {
   // Stripping puts blanks where types were, so lines and columns stay what they are in the file.
-  const program = parse(stripTypeScriptTypes(text), { ecmaVersion: "latest", sourceType: "module", locations: true, allowHashBang: true });
+  const program = parse(stripTypeScriptTypes(text), {
+    ecmaVersion: "latest",
+    sourceType: "module",
+    locations: true,
+    allowHashBang: true,
+  });
   return { path, text, lines: text.split("\n").length - 1, program };
 }
 
@@ -92,5 +97,7 @@ export function referencesOf(file: SourceFile): readonly { readonly name: string
 
 function isDefaultExport(node: Node): boolean {
   if (node.type === "ExportDefaultDeclaration") return true;
-  return node.type === "ExportSpecifier" && "exported" in node && isNamed(node.exported) && node.exported.name === "default";
+  return (
+    node.type === "ExportSpecifier" && "exported" in node && isNamed(node.exported) && node.exported.name === "default"
+  );
 }

@@ -27,7 +27,8 @@ export const driver: StoreDriver = storeDriver<InMemorySettings>({
   fields,
   check: () => [],
   open: async (_settings, context) => {
-    if (context.signal.aborted) throw new StoreError("unavailable", "the time to open the store was over before it began");
+    if (context.signal.aborted)
+      throw new StoreError("unavailable", "the time to open the store was over before it began");
     return new InMemoryStore(context);
   },
 });

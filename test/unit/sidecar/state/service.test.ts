@@ -38,7 +38,14 @@ function scripted(parts: Partial<Store> = {}): Store {
 }
 
 function serviceOver(store: Store, counted: string[] = []): StateService {
-  const entry = new StoreEntry({ name: "s", type: "state.test", version: "v1", keyPrefix: "app||", store, openedAtMs: 0 });
+  const entry = new StoreEntry({
+    name: "s",
+    type: "state.test",
+    version: "v1",
+    keyPrefix: "app||",
+    store,
+    openedAtMs: 0,
+  });
   const table: StoreTable = { size: 1, find: (name) => (name === "s" ? entry : undefined), all: () => [entry] };
   const state = (_name: string, operation: StateOperation, success: boolean): void => {
     counted.push(`${operation} ${success}`);
@@ -55,7 +62,10 @@ describe("state service", () => {
   it("tells a table without stores from an unknown name", async () => {
     const empty = new StateService({ size: 0, find: () => undefined, all: () => [] }, systemClock, noMetrics);
     assert.throws(() => empty.find("x"), { code: "store-not-configured", message: "state store x is not configured" });
-    assert.throws(() => serviceOver(scripted()).find("x"), { code: "store-not-found", message: "state store x is not found" });
+    assert.throws(() => serviceOver(scripted()).find("x"), {
+      code: "store-not-found",
+      message: "state store x is not found",
+    });
   });
 
   it("writes with the prefix, the options and the TTL decoded", async () => {
@@ -64,13 +74,22 @@ describe("state service", () => {
     const options = { concurrency: "first-write", consistency: "strong" };
     await service.save("s", [item({ options, metadata: { ttlInSeconds: "9" }, etag: "e" })], call);
     const [write] = writes;
-    assert.deepEqual([write?.key, write?.firstWrite, write?.strong, write?.ttlSec, write?.etag], ["app||k", true, true, 9, "e"]);
+    assert.deepEqual(
+      [write?.key, write?.firstWrite, write?.strong, write?.ttlSec, write?.etag],
+      ["app||k", true, true, 9, "e"],
+    );
   });
 
   it("uses the store's default TTL only when the request says nothing", async () => {
     const ttls: (number | null)[] = [];
     const service = serviceOver(scripted({ defaultTtlSec: 60, set: async (write) => void ttls.push(write.ttlSec) }));
-    for (const metadata of [{}, { ttlInSeconds: "" }, { ttlInSeconds: "0" }, { ttlInSeconds: "-1" }, { ttlInSeconds: "5" }]) {
+    for (const metadata of [
+      {},
+      { ttlInSeconds: "" },
+      { ttlInSeconds: "0" },
+      { ttlInSeconds: "-1" },
+      { ttlInSeconds: "5" },
+    ]) {
       await service.save("s", [item({ metadata })], call);
     }
     assert.deepEqual(ttls, [60, 60, null, null, 5]);
@@ -80,7 +99,11 @@ describe("state service", () => {
     let writes = 0;
     const service = serviceOver(scripted({ set: async () => void writes++ }));
     const items = [item(), item({ key: "b", metadata: { ttlInSeconds: "x" } })];
-    await assert.rejects(service.save("s", items, call), { code: "save-failed", fault: "invalid", message: /^failed saving state in state store s: metadata ttlInSeconds: got "x"/ });
+    await assert.rejects(service.save("s", items, call), {
+      code: "save-failed",
+      fault: "invalid",
+      message: /^failed saving state in state store s: metadata ttlInSeconds: got "x"/,
+    });
     assert.equal(writes, 0);
   });
 
@@ -98,7 +121,7 @@ describe("state service", () => {
   const mixes: readonly (readonly [string, readonly (string | null)[], string])[] = [
     ["a conflict when all failures are conflicts", ["etag-mismatch", null, "etag-mismatch"], "conflict"],
     ["invalid when one ETag is invalid and the others conflict", ["etag-mismatch", "etag-invalid"], "invalid"],
-    ["a failure when the store failed on one", ["etag-mismatch", "unavailable"], "failed"],
+    ["a failure when the store failed on one (C11)", ["etag-mismatch", "unavailable"], "failed"],
   ];
   for (const [sentence, codes, fault] of mixes) {
     it(`answers a bulk save with ${sentence}`, async () => {
@@ -119,7 +142,7 @@ describe("state service", () => {
     });
   }
 
-  it("retries a save as often as the request says, and no more", async () => {
+  it("retries a save as often as the request says, and no more (R1)", async () => {
     let attempts = 0;
     const set = async (): Promise<void> => {
       attempts++;
@@ -131,7 +154,10 @@ describe("state service", () => {
   });
 
   it("does not retry a conflict, nor a conditional write whose outcome is unknown", async () => {
-    for (const [code, etag] of [["etag-mismatch", "e"], ["unknown-outcome", "e"]] as const) {
+    for (const [code, etag] of [
+      ["etag-mismatch", "e"],
+      ["unknown-outcome", "e"],
+    ] as const) {
       let attempts = 0;
       const set = async (): Promise<void> => {
         attempts++;
@@ -156,23 +182,38 @@ describe("state service", () => {
     assert.equal(attempts, 1);
   });
 
-  it("refuses what the store has not: ETags, first-write, a positive TTL; never strong or a TTL of 0", async () => {
+  it("refuses what the store has not: ETags, first-write, a positive TTL (T6); never strong or a TTL of 0", async () => {
     const service = serviceOver(scripted({ features: { etag: false, transactions: false, ttl: false } }));
     const words = { concurrency: "", consistency: "" };
-    const refused = [item({ etag: "1" }), item({ options: { ...words, concurrency: "first-write" } }), item({ metadata: { ttlInSeconds: "1" } })];
+    const refused = [
+      item({ etag: "1" }),
+      item({ options: { ...words, concurrency: "first-write" } }),
+      item({ metadata: { ttlInSeconds: "1" } }),
+    ];
     for (const request of refused) {
-      await assert.rejects(service.save("s", [request], call), { fault: "invalid", message: /state store s \(state.test\) does not support/ });
+      await assert.rejects(service.save("s", [request], call), {
+        fault: "invalid",
+        message: /state store s \(state.test\) does not support/,
+      });
     }
-    await service.save("s", [item({ options: { ...words, consistency: "strong" }, metadata: { ttlInSeconds: "0" } })], call);
+    await service.save(
+      "s",
+      [item({ options: { ...words, consistency: "strong" }, metadata: { ttlInSeconds: "0" } })],
+      call,
+    );
     await assert.rejects(transact(service, "s", [], call), { code: "transactions-not-supported" });
   });
 
   it("refuses a value and a key that are longer than the store takes, and a transaction with too many operations", async () => {
     const limits = { valueBytesMax: 2, keyBytesMax: 6, operationsMax: 1, ttlSecMin: 10 };
     const service = serviceOver(scripted({ limits, transact: async () => undefined }));
-    await assert.rejects(service.save("s", [item({ bytes: Buffer.from("123") })], call), { message: /has 3 bytes.*at most 2/ });
+    await assert.rejects(service.save("s", [item({ bytes: Buffer.from("123") })], call), {
+      message: /has 3 bytes.*at most 2/,
+    });
     await assert.rejects(service.save("s", [item({ key: "long" })], call), { message: /more than the 6 bytes/ });
-    await assert.rejects(service.save("s", [item({ metadata: { ttlInSeconds: "9" } })], call), { message: /no shorter time than 10 s/ });
+    await assert.rejects(service.save("s", [item({ metadata: { ttlInSeconds: "9" } })], call), {
+      message: /no shorter time than 10 s/,
+    });
     const operations = [item(), item()].map((request) => ({ operation: "upsert", request }) as const);
     await assert.rejects(transact(service, "s", operations, call), {
       code: "too-many-operations",
@@ -185,10 +226,20 @@ describe("state service", () => {
       if (key === "app||bad") throw new StoreError("corrupt", "not ours");
       return key === "app||none" ? null : { bytes: Buffer.from(key), etag: "1", expiresAtMs: null };
     };
-    const items = await serviceOver(scripted({ get })).bulkGet("s", { keys: ["a", "bad", "none", "a"], parallelism: 2, metadata: {} }, call);
-    assert.deepEqual(items.map(({ key, found, error }) => [key, found?.bytes.toString(), error]), [
-      ["a", "app||a", null], ["bad", undefined, "not ours"], ["none", undefined, null], ["a", "app||a", null],
-    ]);
+    const items = await serviceOver(scripted({ get })).bulkGet(
+      "s",
+      { keys: ["a", "bad", "none", "a"], parallelism: 2, metadata: {} },
+      call,
+    );
+    assert.deepEqual(
+      items.map(({ key, found, error }) => [key, found?.bytes.toString(), error]),
+      [
+        ["a", "app||a", null],
+        ["bad", undefined, "not ours"],
+        ["none", undefined, null],
+        ["a", "app||a", null],
+      ],
+    );
   });
 
   it("never has more reads under way than the request asks for", async () => {
@@ -200,16 +251,25 @@ describe("state service", () => {
       under--;
       return null;
     };
-    await serviceOver(scripted({ get })).bulkGet("s", { keys: Array.from("abcdefghij"), parallelism: 3, metadata: {} }, call);
+    await serviceOver(scripted({ get })).bulkGet(
+      "s",
+      { keys: Array.from("abcdefghij"), parallelism: 3, metadata: {} },
+      call,
+    );
     assert.equal(most, 3);
   });
 
   it("refuses an operation without a key and an outbox projection before anything is written", async () => {
     let calls = 0;
     const service = serviceOver(scripted({ transact: async () => void calls++ }));
-    await assert.rejects(transact(service, "s", [{ operation: "upsert", request: item({ key: "" }) }], call), { code: "malformed" });
+    await assert.rejects(transact(service, "s", [{ operation: "upsert", request: item({ key: "" }) }], call), {
+      code: "malformed",
+    });
     const projection = item({ metadata: { "outbox.projection": "True" } });
-    await assert.rejects(transact(service, "s", [{ operation: "upsert", request: projection }], call), { fault: "invalid", message: /no outbox/ });
+    await assert.rejects(transact(service, "s", [{ operation: "upsert", request: projection }], call), {
+      fault: "invalid",
+      message: /no outbox/,
+    });
     assert.equal(calls, 0);
   });
 });

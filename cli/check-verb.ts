@@ -1,0 +1,48 @@
+// `pannier check`: the command line of the offline check. What is checked, and how it is shown, check.ts knows.
+import { booleanFlag, type FlagTable, type Grammar, listFlag, parseArguments, wordFlag } from "#kit/arguments.ts";
+import { complain, flagRows, verbHelp } from "./help.ts";
+import { EXIT_OK, type HelpPage, type Host, type Verb } from "./host.ts";
+
+export interface CheckFlags {
+  output: "text" | "json";
+  "resources-path": readonly string[];
+  help: boolean;
+}
+
+export const CHECK_FLAGS: FlagTable<CheckFlags> = {
+  output: wordFlag({
+    placeholder: "FORM",
+    short: "o",
+    fallback: "text",
+    words: ["text", "json"],
+    doc: "how faults are printed: text or json",
+  }),
+  "resources-path": listFlag({ placeholder: "DIR", short: "d", doc: "a path to check, as for run; may be repeated" }),
+  help: booleanFlag({ fallback: false, short: "h", doc: "print this help" }),
+};
+
+const GRAMMAR: Grammar<CheckFlags> = { flags: CHECK_FLAGS, ignored: {}, stopAtWord: false };
+
+const help: HelpPage = {
+  name: "check",
+  summary: "Finds every fault in Component manifests, with the decoder of the sidecar, without starting anything.",
+  usage: "check [flags] PATH...",
+  flags: flagRows(CHECK_FLAGS),
+  notes: ["PATH is a manifest or a folder of manifests. Exit code 0 when there is no error, 1 when there is one."],
+  examples: ["pannier check .pannier/components", "pannier check --output json components/ > faults.json"],
+};
+
+async function main(argv: readonly string[], host: Host): Promise<number> {
+  const parsed = parseArguments(GRAMMAR, argv);
+  if ("error" in parsed) return complain(host, "check", parsed.error);
+  if (parsed.values.help) {
+    host.stdout.write(verbHelp(help));
+    return EXIT_OK;
+  }
+  const paths = [...parsed.words, ...parsed.values["resources-path"]];
+  if (paths.length === 0) return complain(host, "check", "got no path, want at least one manifest or folder");
+  const { check } = await import("./check.ts");
+  return check(paths, { output: parsed.values.output, write: (text: string) => host.stdout.write(text) });
+}
+
+export const verb: Verb = { help, main };

@@ -1,0 +1,179 @@
+// `pannier check`: judges manifests offline with the sidecar's own decoder. Opens no store and resolves no secret.
+import { stat } from "node:fs/promises";
+import type { Component } from "#crds/component.ts";
+import { quotingFaults } from "#crds/quoting.ts";
+import { type Fault, hasErrors } from "#kit/fault.ts";
+import { blockOf, chooseDriver } from "#sidecar/components/component-type.ts";
+import { coreFields } from "#sidecar/components/core-fields.ts";
+import { decodeStore } from "#sidecar/components/decode.ts";
+import { type LocatedComponent, locateComponents, placeByName } from "#sidecar/components/documents.ts";
+import { listManifests, readManifestFile } from "#sidecar/components/manifest-files.ts";
+import { offlineProperties, withoutStandIns } from "#sidecar/components/offline.ts";
+import { secretFields } from "#sidecar/components/prepare.ts";
+import { findSecretStoreType, SECRET_STORES } from "#sidecar/secrets/registry.ts";
+import { loadDriver } from "#sidecar/stores/registry.ts";
+import { type CheckOutcome, type Finding, jsonReport, textReport } from "./check-report.ts";
+
+export interface CheckOptions {
+  readonly output: "text" | "json";
+  readonly write: (text: string) => void;
+}
+
+/**
+ * Checks manifests and folders of manifests and writes what is wrong with them.
+ * Gives the exit code: 1 when a fault is an error, or when there is nothing to check; warnings alone are 0.
+ */
+export async function check(paths: readonly string[], options: CheckOptions): Promise<number> {
+  const outcome = await examine(paths);
+  options.write(options.output === "json" ? jsonReport(outcome) : textReport(outcome));
+  return outcome.findings.some(({ fault }) => fault.severity === "error") ? 1 : 0;
+}
+
+async function examine(paths: readonly string[]): Promise<CheckOutcome> {
+  const findings: Finding[] = [];
+  const files = new Set<string>();
+  for (const path of paths) {
+    const listed = await filesOf(path);
+    if (listed.fault !== null) findings.push(ofFile(path, null, listed.fault));
+    for (const file of listed.files) files.add(file);
+  }
+  const found: LocatedComponent[] = [];
+  for (const file of files) {
+    const read = await readFile(file);
+    findings.push(...read.findings);
+    found.push(...read.found);
+  }
+  for (const located of found) findings.push(...(await examineDocument(located)));
+  findings.push(...duplicates(found));
+  const components = found.filter(({ identity }) => identity.kind === "Component").length;
+  if (components === 0 && !hasErrors(findings.map(({ fault }) => fault)))
+    findings.push(ofFile(paths.join(", "), null, NOTHING));
+  const order = new Map([...files].map((file, index) => [file, index]));
+  findings.sort((a, b) => (order.get(a.file) ?? -1) - (order.get(b.file) ?? -1) || (a.line ?? 0) - (b.line ?? 0));
+  return { findings, notes: found.flatMap(noteOf), files: files.size, components };
+}
+
+const NOTHING = error(
+  "",
+  "at least one Component",
+  "there is nothing to check: name a manifest or a folder of manifests",
+);
+
+async function filesOf(path: string): Promise<{ readonly files: readonly string[]; readonly fault: Fault | null }> {
+  try {
+    if (!(await stat(path)).isDirectory()) return { files: [path], fault: null };
+    const { files, left } = await listManifests(path);
+    return { files, fault: left === 0 ? null : error("", "fewer files", `${left} are not read`) };
+  } catch (failure) {
+    return { files: [], fault: error("", "a file or folder that exists and can be read", codeOf(failure)) };
+  }
+}
+
+async function readFile(file: string): Promise<{ readonly found: LocatedComponent[]; readonly findings: Finding[] }> {
+  try {
+    const { manifest } = await readManifestFile(file);
+    const findings = manifest.faults.map(({ fault, line }) => ofFile(file, line, fault));
+    return { found: locateComponents(file, manifest), findings };
+  } catch (failure) {
+    return { found: [], findings: [ofFile(file, null, error("", "a file that can be read", codeOf(failure)))] };
+  }
+}
+
+async function examineDocument(located: LocatedComponent): Promise<Finding[]> {
+  const { file, document, component, identity } = located;
+  const find = (fault: Fault, line: number): Finding => {
+    return { file, line, component: identity.name, type: identity.type, fault };
+  };
+  const findings = located.faults.map(({ fault, line }) => find(fault, line));
+  if (component === null) return findings;
+  const { faults, isSecret } = await judge(component);
+  for (const fault of faults) {
+    const placed = placeByName(fault, component, document);
+    findings.push(find(placed.fault, placed.line));
+  }
+  for (const { fault, line } of quotingFaults(document, isSecret)) findings.push(find(fault, line));
+  return findings;
+}
+
+interface Judgement {
+  readonly faults: readonly Fault[];
+  readonly isSecret: (name: string) => boolean;
+}
+
+const NOTHING_SECRET = (): boolean => false;
+
+async function judge(component: Component): Promise<Judgement> {
+  const block = blockOf(component.type);
+  if (block.block === "unknown") return { faults: [block.fault], isSecret: NOTHING_SECRET };
+  if (block.block === "other") return { faults: [], isSecret: () => true };
+  const references = withoutSecretStore(component);
+  if (block.block === "secretstores") {
+    const kind = findSecretStoreType(block.type);
+    if (kind === null) return { faults: [unknownSecretStore(component.type)], isSecret: () => true };
+    const { faults } = kind.prepare(offlineProperties(component, kind.fields));
+    return { faults: [...references, ...withoutStandIns(faults, component)], isSecret: secretFields(kind) };
+  }
+  const chosen = await chooseDriver(block.type, component.version, loadDriver);
+  if ("fault" in chosen) return { faults: [chosen.fault], isSecret: () => true };
+  const table = { ...chosen.driver.fields, ...coreFields };
+  const { faults } = decodeStore(chosen.driver, offlineProperties(component, table));
+  return { faults: [...references, ...withoutStandIns(faults, component)], isSecret: secretFields(chosen.driver) };
+}
+
+/** In a cluster the default is Kubernetes' own secrets, so offline it is no more than a warning. */
+function withoutSecretStore(component: Component): readonly Fault[] {
+  const reference = component.metadata.find(({ source }) => source.kind === "secret");
+  if (reference === undefined || component.secretStore !== null) return [];
+  const hint = "outside Kubernetes there is no default: set it to the name of a secret store Component";
+  return [
+    { severity: "warning", field: reference.name, got: null, want: "auth.secretStore beside secretKeyRef", hint },
+  ];
+}
+
+function unknownSecretStore(type: string): Fault {
+  const want = `one of ${SECRET_STORES.map((each) => each.type).join(", ")}`;
+  const hint = "Components that take secrets from it cannot be opened";
+  return { severity: "warning", field: "spec.type", got: type, want, hint };
+}
+
+/** Two of a name that one app would see both of. */
+function duplicates(found: readonly LocatedComponent[]): Finding[] {
+  return found.flatMap((located, index) => {
+    const { component, file, document, identity } = located;
+    const other = found.slice(0, index).find((each) => component !== null && clash(each.component, component));
+    if (component === null || other === undefined) return [];
+    const want = "a name that no other Component has";
+    const hint = `the first is in ${other.file}:${other.document.line}; the sidecar does not start with both`;
+    const fault: Fault = { severity: "error", field: "metadata.name", got: component.name, want, hint };
+    return [{ file, line: document.lineOf("metadata.name"), component: identity.name, type: identity.type, fault }];
+  });
+}
+
+function clash(left: Component | null, right: Component): boolean {
+  if (left === null || left.name !== right.name) return false;
+  const sameNamespace = left.namespace === null || right.namespace === null || left.namespace === right.namespace;
+  const everyone = left.scopes.length === 0 || right.scopes.length === 0;
+  return sameNamespace && (everyone || left.scopes.some((scope) => right.scopes.includes(scope)));
+}
+
+function noteOf({ file, document, note, component }: LocatedComponent): string[] {
+  const block = component === null ? null : blockOf(component.type);
+  const passedOver =
+    component !== null && block?.block === "other"
+      ? `${component.type} is passed over: Pannier has no building block ${block.name}`
+      : note;
+  return passedOver === null ? [] : [`${file}:${document.line}: note: ${passedOver}`];
+}
+
+function ofFile(file: string, line: number | null, fault: Fault): Finding {
+  return { file, line, component: null, type: null, fault };
+}
+
+function error(field: string, want: string, hint: string): Fault {
+  return { severity: "error", field, got: null, want, hint };
+}
+
+function codeOf(failure: unknown): string {
+  const code = failure instanceof Error && "code" in failure ? String(failure.code) : String(failure);
+  return code === "ENOENT" ? "there is nothing under this path" : code;
+}

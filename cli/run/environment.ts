@@ -1,0 +1,27 @@
+// What the app finds in its environment, as the Dapr CLI sets it: the names by which SDKs look for their sidecar.
+import type { SidecarSettings } from "#sidecar/settings.ts";
+
+/** Addresses that listen on every interface, and the one by which this machine reaches itself there. */
+const REACHED_BY: Readonly<Record<string, string>> = { "0.0.0.0": "127.0.0.1", "::": "[::1]" };
+
+/** The host part of a URL by which a program on this machine reaches a server with these addresses; empty: all. */
+export function reachableHost(addresses: readonly string[]): string {
+  const [first = "0.0.0.0"] = addresses;
+  return REACHED_BY[first] ?? (first.includes(":") ? `[${first}]` : first);
+}
+
+/** The variables for the app, on top of those of this process. `settings` with the ports that are really bound. */
+export function appEnvironment(settings: SidecarSettings): Readonly<Record<string, string>> {
+  const host = reachableHost(settings.listenAddresses);
+  return {
+    APP_ID: settings.appId,
+    ...(settings.appPort === null ? {} : { APP_PORT: String(settings.appPort) }),
+    APP_PROTOCOL: settings.appProtocol,
+    APP_CHANNEL_ADDRESS: settings.appChannelAddress,
+    DAPR_HTTP_PORT: String(settings.httpPort),
+    DAPR_GRPC_PORT: String(settings.grpcPort),
+    ...(settings.metricsEnabled ? { DAPR_METRICS_PORT: String(settings.metricsPort) } : {}),
+    DAPR_HTTP_ENDPOINT: `http://${host}:${settings.httpPort}`,
+    DAPR_GRPC_ENDPOINT: `http://${host}:${settings.grpcPort}`,
+  };
+}

@@ -1,0 +1,204 @@
+// The Component resource: its shape, and the parse from any JSON value with all faults at once (dapr-state-api.md 5).
+// Knows no YAML and no file: a field's path is in each fault, and whoever read the file knows the line.
+import { parseGoDuration } from "#kit/duration.ts";
+import { type Fault, hasErrors } from "#kit/fault.ts";
+import { nearest } from "#kit/nearest.ts";
+import { valueText } from "./json-text.ts";
+import { type Member, MemberReader } from "./members.ts";
+
+export const API_VERSION = "dapr.io/v1alpha1";
+/** Dapr's default of `spec.initTimeout`, and what it takes instead of one that it cannot read. */
+export const INIT_TIMEOUT_MS = 5000;
+
+/** Where the value of a metadata entry comes from. */
+export type ValueSource =
+  | { readonly kind: "value"; readonly text: string }
+  /** `key` is the secret's name when the manifest gives none. */
+  | { readonly kind: "secret"; readonly name: string; readonly key: string }
+  | { readonly kind: "env"; readonly variable: string };
+
+export interface MetadataEntry {
+  readonly name: string;
+  readonly source: ValueSource;
+  /** `spec.metadata[2]` */
+  readonly path: string;
+}
+
+export interface Component {
+  readonly name: string;
+  /** Null when the manifest names none: then it is the sidecar's own. */
+  readonly namespace: string | null;
+  /** As written: "state.redis". */
+  readonly type: string;
+  /** As written; "" when absent. */
+  readonly version: string;
+  readonly ignoreErrors: boolean;
+  readonly initTimeoutMs: number;
+  readonly metadata: readonly MetadataEntry[];
+  /** `auth.secretStore`, or null. */
+  readonly secretStore: string | null;
+  /** App ids that may use it; empty for all. */
+  readonly scopes: readonly string[];
+}
+
+export interface ParsedComponent {
+  /** Null when a fault is an error. */
+  readonly component: Component | null;
+  readonly faults: readonly Fault[];
+}
+
+/** Kinds of Dapr that no store depends on. */
+const OTHER_KINDS = [
+  "Configuration",
+  "HTTPEndpoint",
+  "MCPServer",
+  "Resiliency",
+  "Subscription",
+  "WorkflowAccessPolicy",
+] as const;
+
+/** What a document is: a Component, something to pass over with a note, or a mistake. */
+export type DocumentKind =
+  | { readonly kind: "component" }
+  | { readonly kind: "other"; readonly note: string }
+  | { readonly kind: "mistake"; readonly fault: Fault };
+
+/** Decides by `apiVersion` and `kind` alone. */
+export function documentKind(document: unknown): DocumentKind {
+  const { apiVersion, kind } = documentIdentity(document);
+  if (apiVersion === API_VERSION && kind === "Component") return { kind: "component" };
+  if (apiVersion === null || kind === null) {
+    const want = `apiVersion: ${API_VERSION} and kind: Component`;
+    const hint = "the document is passed over: it is no manifest";
+    return { kind: "mistake", fault: { severity: "warning", field: "", got: null, want, hint } };
+  }
+  const ofDapr = apiVersion.startsWith("dapr.io/");
+  if (kind === "Component") return mistake("apiVersion", apiVersion, API_VERSION);
+  if (!ofDapr || OTHER_KINDS.some((each) => each === kind))
+    return { kind: "other", note: `${kind} (${apiVersion}) is passed over: only Components are read` };
+  return mistake("kind", kind, nearest(kind, ["Component", ...OTHER_KINDS]) ?? "Component");
+}
+
+function mistake(field: string, got: string, want: string): DocumentKind {
+  const hint = "the document is passed over";
+  return { kind: "mistake", fault: { severity: "error", field, got, want, hint } };
+}
+
+/** What a document calls itself, as far as that can be told; for messages about one that has faults. */
+export interface DocumentIdentity {
+  readonly apiVersion: string | null;
+  readonly kind: string | null;
+  readonly name: string | null;
+  readonly type: string | null;
+}
+
+export function documentIdentity(document: unknown): DocumentIdentity {
+  const top = entriesOf(document);
+  return {
+    apiVersion: scalarText(top.get("apiversion")),
+    kind: scalarText(top.get("kind")),
+    name: scalarText(entriesOf(top.get("metadata")).get("name")),
+    type: scalarText(entriesOf(top.get("spec")).get("type")),
+  };
+}
+
+function entriesOf(value: unknown): Map<string, unknown> {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return new Map();
+  return new Map(Object.entries(value).map(([name, member]) => [name.toLowerCase(), member]));
+}
+
+function scalarText(value: unknown): string | null {
+  return value === undefined || value === null || typeof value === "object" ? null : valueText(value);
+}
+
+/** Kubernetes' own members of `metadata`: a manifest taken from a cluster has them. */
+const OBJECT_META = [
+  "name",
+  "namespace",
+  "labels",
+  "annotations",
+  "uid",
+  "resourceVersion",
+  "generation",
+  "generateName",
+  "creationTimestamp",
+  "deletionTimestamp",
+  "deletionGracePeriodSeconds",
+  "finalizers",
+  "managedFields",
+  "ownerReferences",
+  "selfLink",
+] as const;
+
+/** Parses a document that {@link documentKind} calls a Component. */
+export function parseComponent(document: unknown): ParsedComponent {
+  const reader = new MemberReader();
+  const root: Member = { value: document, path: "" };
+  const top = reader.members(root, ["apiVersion", "kind", "metadata", "spec", "auth", "scopes"]);
+  const metadata = reader.members(top.metadata, OBJECT_META);
+  const spec = reader.members(top.spec, ["type", "version", "ignoreErrors", "initTimeout", "metadata"]);
+  const auth = reader.members(top.auth, ["secretStore"]);
+  const component: Component = {
+    name: readName(reader, metadata.name),
+    namespace: emptyAsNull(reader.text(metadata.namespace, "a namespace")),
+    type: reader.requiredText(spec.type, 'a type such as "state.redis"') ?? "",
+    version: reader.text(spec.version, 'a version such as "v1"') ?? "",
+    ignoreErrors: reader.boolean(spec.ignoreErrors),
+    initTimeoutMs: readInitTimeout(reader, spec.initTimeout),
+    metadata: reader
+      .list(spec.metadata, "a list of entries with name and value")
+      .map((entry) => readEntry(reader, entry)),
+    secretStore: emptyAsNull(reader.text(auth.secretStore, "the name of a secret store Component")),
+    scopes: reader.list(top.scopes, "a list of app ids").map((scope) => reader.requiredText(scope, "an app id") ?? ""),
+  };
+  return { component: hasErrors(reader.faults) ? null : component, faults: reader.faults };
+}
+
+/** Kubernetes' rule for a path segment; Dapr's file loader asks for no more (blanks and any script are fine). */
+function readName(reader: MemberReader, member: Member): string {
+  const want = 'a name: text without "/" and "%", and neither "." nor ".."';
+  const name = reader.requiredText(member, want) ?? "";
+  if (name === "." || name === ".." || name.includes("/") || name.includes("%"))
+    reader.error(member.path, name, want, null);
+  return name;
+}
+
+function readInitTimeout(reader: MemberReader, member: Member): number {
+  const text = reader.text(member, 'a duration such as "30s"');
+  if (text === null || text === "") return INIT_TIMEOUT_MS;
+  const ms = parseGoDuration(text);
+  if (ms !== null && ms > 0) return ms;
+  const hint = `${INIT_TIMEOUT_MS / 1000}s is used instead, as Dapr does`;
+  reader.faults.push({ severity: "warning", field: member.path, got: text, want: 'a duration such as "30s"', hint });
+  return INIT_TIMEOUT_MS;
+}
+
+function readEntry(reader: MemberReader, entry: Member): MetadataEntry {
+  const members = reader.members(entry, ["name", "value", "secretKeyRef", "envRef"]);
+  const name = reader.requiredText(members.name, "the name of a field") ?? "";
+  const reference = reader.members(members.secretKeyRef, ["name", "key"]);
+  const secret = reader.text(reference.name, "the name of a secret") ?? "";
+  const key = reader.text(reference.key, "a key of the secret") ?? "";
+  const variable = reader.text(members.envRef, "the name of an environment variable") ?? "";
+  const plain = members.value.value;
+  if (secret === "" && members.secretKeyRef.value) reader.requiredText(reference.name, "the name of a secret");
+  const given = [plain !== undefined && plain !== null, secret !== "", variable !== ""].filter(Boolean).length;
+  if (given > 1) {
+    const used = secret === "" ? "value" : "secretKeyRef";
+    reader.warn(entry.path, "one of value, secretKeyRef and envRef", `${used} is used`);
+  }
+  return { name, source: chooseSource(plain, { secret, key, variable }), path: entry.path };
+}
+
+/** Dapr's order: a secret overrides a value, a value overrides a variable (pkg/runtime/processor/secret). */
+function chooseSource(plain: unknown, given: { secret: string; key: string; variable: string }): ValueSource {
+  if (given.secret !== "")
+    return { kind: "secret", name: given.secret, key: given.key === "" ? given.secret : given.key };
+  if (given.variable !== "" && (plain === undefined || plain === null))
+    return { kind: "env", variable: given.variable };
+  return { kind: "value", text: valueText(plain) };
+}
+
+function emptyAsNull(text: string | null): string | null {
+  return text === "" ? null : text;
+}

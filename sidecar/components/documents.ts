@@ -1,0 +1,58 @@
+// A manifest's documents as Components with their place: what the sidecar loads and `pannier check` reports on.
+// Knows neither app nor scope.
+import {
+  type Component,
+  type DocumentIdentity,
+  documentIdentity,
+  documentKind,
+  parseComponent,
+} from "#crds/component.ts";
+import type { Manifest, ManifestDocument, PlacedFault } from "#crds/manifest.ts";
+import { describeFault, type Fault, hasErrors } from "#kit/fault.ts";
+
+export interface LocatedComponent {
+  readonly file: string;
+  readonly document: ManifestDocument;
+  readonly identity: DocumentIdentity;
+  /** Null when the document is no Component, or has an error fault. */
+  readonly component: Component | null;
+  /** Of the document, before any driver has seen it. */
+  readonly faults: readonly PlacedFault[];
+  /** Why the document is passed over without being a mistake; null when it is not. */
+  readonly note: string | null;
+}
+
+export function locateComponents(file: string, manifest: Manifest): LocatedComponent[] {
+  return manifest.documents.map((document) => locate(file, document));
+}
+
+function locate(file: string, document: ManifestDocument): LocatedComponent {
+  const identity = documentIdentity(document.value);
+  const what = documentKind(document.value);
+  if (what.kind === "other") return { file, document, identity, component: null, faults: [], note: what.note };
+  if (what.kind === "mistake") {
+    return { file, document, identity, component: null, faults: [place(what.fault, document)], note: null };
+  }
+  const parsed = parseComponent(document.value);
+  const faults = [...document.faults, ...parsed.faults.map((fault) => place(fault, document))];
+  const broken = hasErrors(faults.map((each) => each.fault));
+  return { file, document, identity, component: broken ? null : parsed.component, faults, note: null };
+}
+
+function place(fault: Fault, document: ManifestDocument): PlacedFault {
+  return { fault, line: document.lineOf(fault.field) };
+}
+
+/** Finds the line of a fault that names a metadata entry by its name, as the field decoders do. */
+export function placeByName(fault: Fault, component: Component, document: ManifestDocument): PlacedFault {
+  const name = fault.field.toLowerCase();
+  // The last of that name: when a field is given twice, the second is the one to point at.
+  const entry = component.metadata.findLast((each) => each.name.toLowerCase() === name);
+  const path = entry?.path ?? (fault.field.startsWith("spec.") ? fault.field : "spec.metadata");
+  return { fault, line: document.lineOf(path) };
+}
+
+/** `orders.yaml:12: redisMaxRetries: got "ten", want …` */
+export function describePlaced(file: string, { fault, line }: PlacedFault): string {
+  return `${file}:${line}: ${describeFault(fault)}`;
+}

@@ -1,0 +1,317 @@
+// The resource folders as a set of Components that follows the files. Keeps the last good content of each file: one
+// that is half written, empty or gone for a moment changes nothing. Opens no store and knows no app.
+import { stat } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import type { Clock, Timer } from "#kit/clock.ts";
+import { describeFault } from "#kit/fault.ts";
+import type { Log } from "#kit/log.ts";
+import { describePlaced, type LocatedComponent, locateComponents } from "./documents.ts";
+import { listManifests, type ManifestFile, readManifestFile } from "./manifest-files.ts";
+
+/** How often the files' sizes and times are looked at. */
+const LOOK_EVERY_MS = 500;
+/** How long a file must stay as it is, or stay away, before that counts. */
+const SETTLE_MS = 250;
+/** How long a file may be missed at every look when its folder does not come to rest. */
+const GONE_MAX_MS = 1200;
+/** From one look to the next while something settles. */
+const LOOK_AGAIN_MS = 130;
+
+export interface SourceFile {
+  readonly path: string;
+  /** Of the last content that could be used. */
+  readonly components: readonly LocatedComponent[];
+  /** Why what the file holds now is not used; null when it is. */
+  readonly problem: string | null;
+}
+
+export interface FileSourceOptions {
+  readonly folders: readonly string[];
+  /** How often everything is read again whatever the files' times say. */
+  readonly reconcileMs: number;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Told the whole set after each change. */
+  readonly onChange: (files: readonly SourceFile[]) => void;
+}
+
+interface Known {
+  readonly signature: string;
+  readonly digest: string;
+  readonly components: readonly LocatedComponent[];
+  readonly problem: string | null;
+}
+
+/** What a look came to, for one file. */
+type Outcome = "changed" | "same" | "waiting";
+
+interface Pending {
+  readonly signature: string;
+  /** Since when it has this signature. */
+  readonly sinceMs: number;
+  /** Since when it is gone, whatever else happens in its folder; equal to `sinceMs` when it is not. */
+  readonly goneSinceMs: number;
+}
+
+export class FileSource {
+  readonly #options: FileSourceOptions;
+  readonly #known = new Map<string, Known>();
+  /** Changes that have not settled yet, by path. */
+  readonly #pending = new Map<string, Pending>();
+  /** Files besides the manifests whose change is a change (secrets), with their last signature. */
+  #followed = new Map<string, string>();
+  #order: readonly string[] = [];
+  readonly #complaints = new Map<string, string>();
+  #timer: Timer | null = null;
+  #looking: Promise<unknown> = Promise.resolve();
+  #reconciledAtMs: number;
+  #started = false;
+  #closed = false;
+
+  constructor(options: FileSourceOptions) {
+    this.#options = options;
+    this.#reconciledAtMs = options.clock.monotonicMs();
+  }
+
+  /** Reads everything for the first time. Rejects when a folder cannot be read. */
+  async start(): Promise<readonly SourceFile[]> {
+    for (const folder of this.#options.folders) {
+      await listManifests(folder).catch((error: unknown) => {
+        throw new Error(`resources path ${JSON.stringify(folder)} cannot be read: want a folder (${codeOf(error)})`);
+      });
+    }
+    await this.#look({ everything: true, settle: false });
+    this.#started = true;
+    return this.files();
+  }
+
+  /** Begins to follow changes. */
+  follow(): void {
+    this.#lookIn(LOOK_EVERY_MS);
+  }
+
+  /** Reads everything now, without waiting for files to settle, and gives the whole set. */
+  async readNow(): Promise<readonly SourceFile[]> {
+    await this.#serially(() => this.#look({ everything: true, settle: false }));
+    return this.files();
+  }
+
+  /** Has the change of these files told too; replaces the former ones. */
+  async alsoFollow(paths: readonly string[]): Promise<void> {
+    const followed = new Map<string, string>();
+    for (const path of paths) followed.set(path, this.#followed.get(path) ?? (await signatureOf(path)));
+    this.#followed = followed;
+  }
+
+  /** In the order of the folders, by name in each. */
+  files(): readonly SourceFile[] {
+    return this.#order.flatMap((path) => {
+      const known = this.#known.get(path);
+      return known === undefined ? [] : [{ path, components: known.components, problem: known.problem }];
+    });
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#timer?.cancel();
+    await this.#looking;
+  }
+
+  #lookIn(delayMs: number): void {
+    if (this.#closed) return;
+    this.#timer = this.#options.clock.after(delayMs, () => void this.#serially(() => this.#lookAround()));
+  }
+
+  /** Two looks at once would each see the other's half. A look does not reject. */
+  #serially(look: () => Promise<unknown>): Promise<unknown> {
+    this.#looking = this.#looking.then(() => (this.#closed ? undefined : look()));
+    return this.#looking;
+  }
+
+  async #lookAround(): Promise<void> {
+    const { clock, reconcileMs, onChange } = this.#options;
+    const everything = clock.monotonicMs() - this.#reconciledAtMs >= reconcileMs;
+    if (everything) this.#reconciledAtMs = clock.monotonicMs();
+    const { changed, waiting } = await this.#look({ everything, settle: true });
+    if (changed && !this.#closed) onChange(this.files());
+    this.#lookIn(waiting ? LOOK_AGAIN_MS : LOOK_EVERY_MS);
+  }
+
+  async #look(how: { everything: boolean; settle: boolean }): Promise<{ changed: boolean; waiting: boolean }> {
+    const seen = await this.#signatures();
+    const outcomes = new Set<Outcome>();
+    for (const [path, signature] of seen) outcomes.add(await this.#takeIfNew(path, signature, how));
+    // Last, and not while another file settles: one that was only renamed must be known by its new name first.
+    for (const path of new Set([...this.#known.keys(), ...this.#pending.keys()]).difference(seen))
+      outcomes.add(await this.#drop(path, how.settle, outcomes.has("waiting")));
+    this.#order = [...seen.keys()];
+    outcomes.add(await this.#lookAtFollowed(how.settle));
+    return { changed: outcomes.has("changed"), waiting: outcomes.has("waiting") };
+  }
+
+  async #takeIfNew(path: string, signature: string, how: { everything: boolean; settle: boolean }): Promise<Outcome> {
+    const same = signature === this.#known.get(path)?.signature;
+    if (same) this.#pending.delete(path);
+    if (same && !how.everything) return "same";
+    if (!same && how.settle && !this.#settled(path, signature)) return "waiting";
+    this.#pending.delete(path);
+    return this.#take(path, signature);
+  }
+
+  /** `othersWait`: only a file that has been gone for long is dropped then. */
+  async #drop(path: string, settle: boolean, othersWait: boolean): Promise<Outcome> {
+    if (!this.#known.has(path)) {
+      if (!this.#followed.has(path)) this.#pending.delete(path);
+      return "same";
+    }
+    // With the folder's time: a file that comes and goes between the looks is not taken for gone.
+    const settled = !settle || this.#settled(path, `${GONE} ${await timeOf(dirname(path))}`);
+    const goneMs = this.#options.clock.monotonicMs() - (this.#pending.get(path)?.goneSinceMs ?? 0);
+    if (!settled || (othersWait && settle && goneMs < GONE_MAX_MS)) return "waiting";
+    this.#pending.delete(path);
+    this.#known.delete(path);
+    return "changed";
+  }
+
+  async #lookAtFollowed(settle: boolean): Promise<Outcome> {
+    let outcome: Outcome = "same";
+    for (const [path, before] of this.#followed) {
+      const signature = await signatureOf(path);
+      if (signature === before) this.#pending.delete(path);
+      else if (settle && !this.#settled(path, signature)) outcome = "waiting";
+      else {
+        this.#pending.delete(path);
+        this.#followed.set(path, signature);
+        return "changed";
+      }
+    }
+    return outcome;
+  }
+
+  /** All manifests there are, in order. A folder that cannot be read keeps the files it had. */
+  async #signatures(): Promise<Map<string, string>> {
+    const seen = new Map<string, string>();
+    for (const folder of this.#options.folders) {
+      const listed = await listManifests(folder).catch((error: unknown) => codeOf(error));
+      if (typeof listed === "string") {
+        this.#complain(folder, `folder ${folder} cannot be read (${listed}): its Components stay as they are`);
+        for (const path of this.#order) {
+          const known = dirname(path) === dirname(join(folder, "_")) ? this.#known.get(path) : undefined;
+          if (known !== undefined) seen.set(path, known.signature);
+        }
+        continue;
+      }
+      this.#complain(folder, listed.left > 0 ? `folder ${folder}: ${listed.left} files too many, not read` : null);
+      for (const path of listed.files) {
+        const signature = await signatureOf(path);
+        if (!isGone(signature) && signature !== FOLDER) seen.set(path, signature);
+      }
+    }
+    return seen;
+  }
+
+  #settled(path: string, signature: string): boolean {
+    const nowMs = this.#options.clock.monotonicMs();
+    const pending = this.#pending.get(path);
+    const stillGone = pending !== undefined && isGone(pending.signature) && isGone(signature);
+    const sinceMs = pending?.signature === signature ? pending.sinceMs : nowMs;
+    const goneSinceMs = stillGone ? pending.goneSinceMs : sinceMs;
+    this.#pending.set(path, { signature, sinceMs, goneSinceMs });
+    return nowMs - sinceMs >= SETTLE_MS || (stillGone && nowMs - goneSinceMs >= GONE_MAX_MS);
+  }
+
+  async #take(path: string, signature: string): Promise<Outcome> {
+    const file = await readManifestFile(path).catch((error: unknown) => codeOf(error));
+    if (typeof file === "string") return this.#unreadable(path, file);
+    // Changed while it was read: what was read is no state that the file had.
+    if ((await signatureOf(path)) !== signature) return "waiting";
+    this.#complain(path, null);
+    const before = this.#known.get(path);
+    if (before?.digest === file.digest) {
+      this.#known.set(path, { ...before, signature, problem: null });
+      return before.problem === null ? "same" : "changed";
+    }
+    const problem = this.#started ? problemOf(file) : null;
+    if (problem !== null) return this.#refuse(path, signature, problem);
+    const components = locateComponents(path, file.manifest);
+    this.#known.set(path, { signature, digest: file.digest, components, problem: null });
+    this.#report(path, file, components);
+    return "changed";
+  }
+
+  /** Keeps what the file held before. */
+  #refuse(path: string, signature: string, reason: string): Outcome {
+    const before = this.#known.get(path) ?? { digest: "", components: [], problem: null };
+    const problem = `${path} cannot be used as it is, the last good content stays: ${reason}`;
+    this.#known.set(path, { ...before, signature, problem });
+    if (before.problem === problem) return "same";
+    this.#options.log.error(problem);
+    return "changed";
+  }
+
+  #unreadable(path: string, code: string): Outcome {
+    // Gone between the look and the reading: the next look finds it so.
+    if (code === "ENOENT") return "waiting";
+    this.#complain(path, `${path} cannot be read (${code}): what it held before stays`);
+    return "same";
+  }
+
+  #report(path: string, { manifest }: ManifestFile, components: readonly LocatedComponent[]): void {
+    const { log } = this.#options;
+    for (const fault of manifest.faults) log.error(describePlaced(path, fault));
+    for (const located of components) {
+      if (located.note !== null) log.info(`${path}:${located.document.line}: ${located.note}`);
+      for (const placed of located.faults) {
+        const line = describePlaced(path, placed);
+        if (placed.fault.severity === "error") log.error(line);
+        else log.warn(line);
+      }
+    }
+  }
+
+  /** Says a thing about a path once, until there is something else to say. */
+  #complain(path: string, message: string | null): void {
+    if (message !== null && this.#complaints.get(path) !== message) this.#options.log.error(message);
+    if (message === null) this.#complaints.delete(path);
+    else this.#complaints.set(path, message);
+  }
+}
+
+/** Why this content must not replace what is known: null when each Component in it can at least be named. */
+function problemOf(file: ManifestFile): string | null {
+  if (file.blank) return "it is empty";
+  const syntax = file.manifest.faults[0];
+  if (syntax !== undefined) return `line ${syntax.line}: ${describeFault(syntax.fault)}`;
+  const nameless = locateComponents("", file.manifest).find(
+    ({ identity, component }) => identity.kind === "Component" && component === null && !identity.name,
+  );
+  return nameless === undefined ? null : `line ${nameless.document.line}: a Component without a name`;
+}
+
+const GONE = "gone";
+const FOLDER = "folder";
+
+/** Differs when the file was replaced or written to. Follows links, so that a swapped `..data` shows. */
+async function signatureOf(path: string): Promise<string> {
+  try {
+    const found = await stat(path, { bigint: true });
+    return found.isDirectory() ? FOLDER : `${found.dev}:${found.ino}:${found.size}:${found.mtimeNs}`;
+  } catch {
+    // Gone, a link to nothing, or not permitted: there is nothing to read, which is all that counts here.
+    return GONE;
+  }
+}
+
+function isGone(signature: string): boolean {
+  return signature.startsWith(GONE);
+}
+
+/** When a name was last added to or removed from the folder, as text; "" when there is no folder. */
+async function timeOf(folder: string): Promise<string> {
+  const found = await stat(folder, { bigint: true }).catch(() => null);
+  return found === null ? "" : String(found.mtimeNs);
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && "code" in error ? String(error.code) : String(error);
+}

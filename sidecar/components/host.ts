@@ -1,0 +1,280 @@
+// The Components of this sidecar, from files to open stores, and every change of them at run time (docs/hot-reload.md).
+// Puts the parts together: source, plan, secret stores, one slot per state store, probes. Knows no HTTP and no signal.
+import type { Clock } from "#kit/clock.ts";
+import type { Log } from "#kit/log.ts";
+import type { Random } from "#kit/random.ts";
+import type { Metrics } from "../metrics.ts";
+import type { Templates } from "../secrets/templates.ts";
+import type { Environment } from "../secrets/variables.ts";
+import type { ComponentStatus, StoreEntry, StoreTable } from "../state/table.ts";
+import { loadDriver as loadRegistered } from "../stores/registry.ts";
+import type { LoadDriver } from "./component-type.ts";
+import { FileSource, type SourceFile } from "./file-source.ts";
+import { Gate } from "./gate.ts";
+import { HealthProbe } from "./health-probe.ts";
+import type { WantedStore } from "./opening.ts";
+import { type Plan, type PlannedComponent, planComponents, type RefusedComponent } from "./plan.ts";
+import { prepareStore } from "./prepare.ts";
+import { Retirement } from "./retirement.ts";
+import { SecretStores } from "./secret-stores.ts";
+import { StoreSlot } from "./slot.ts";
+
+/** Most stores that open at the same time. */
+const OPENING_MAX = 8;
+
+export interface ComponentsOptions {
+  readonly appId: string;
+  /** "" when there is none. */
+  readonly namespace: string;
+  readonly podName: string | null;
+  /** Folders of manifests; none is fine. */
+  readonly resourcesPaths: readonly string[];
+  readonly reconcileMs: number;
+  /** How long calls may hold a store that was replaced or removed. */
+  readonly drainMs: number;
+  readonly env: Environment;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  /** The registry's by default. */
+  readonly loadDriver?: LoadDriver;
+}
+
+/** The start failed. The message has one line per cause, with the phrases that Dapr's log has. */
+export class ComponentsError extends Error {
+  override readonly name = "ComponentsError";
+}
+
+/**
+ * Reads the manifests, opens all stores and begins to follow changes. Rejects with a {@link ComponentsError} when a
+ * name is given twice, a folder cannot be read, or a Component without `ignoreErrors` cannot be opened; nothing is
+ * left open then.
+ */
+export async function startComponents(options: ComponentsOptions): Promise<ComponentHost> {
+  const host = new ComponentHost(options);
+  try {
+    await host.start();
+    return host;
+  } catch (error) {
+    await host.close(0);
+    throw error;
+  }
+}
+
+export class ComponentHost implements StoreTable {
+  readonly #options: ComponentsOptions;
+  readonly #log: Log;
+  readonly #source: FileSource;
+  readonly #secretStores: SecretStores;
+  readonly #probe: HealthProbe;
+  readonly #retirement: Retirement;
+  readonly #gate = new Gate(OPENING_MAX);
+  readonly #table = new Map<string, StoreEntry>();
+  readonly #slots = new Map<string, StoreSlot>();
+  /** The UUIDs that stand for `{uuid}`, by Component, entry and place: they last as long as the Component. */
+  readonly #uuids = new Map<string, Map<string, string>>();
+  /** By Component: why its file as it is now cannot be used. */
+  #problems: ReadonlyMap<string, string> = new Map();
+  #newest: readonly SourceFile[] | null = null;
+  #applying: Promise<void> | null = null;
+  #attempts: readonly Promise<unknown>[] = [];
+  #notes: ReadonlySet<string> = new Set();
+  #live = false;
+  #closed = false;
+
+  /** Use {@link startComponents}. */
+  constructor(options: ComponentsOptions) {
+    const { clock, metrics, drainMs } = options;
+    const log = options.log.scoped("dapr.runtime.processor");
+    this.#options = options;
+    this.#log = log;
+    this.#retirement = new Retirement({ clock, log, drainMs });
+    this.#probe = new HealthProbe({ clock, log, metrics, entries: () => this.#table.values() });
+    this.#secretStores = new SecretStores({ env: options.env, log, templates: (name) => this.#templates(name) });
+    this.#source = new FileSource({
+      folders: options.resourcesPaths,
+      reconcileMs: options.reconcileMs,
+      clock,
+      log: options.log.scoped("dapr.runtime.loader.disk"),
+      onChange: (files) => this.#change(files),
+    });
+  }
+
+  get size(): number {
+    return this.#table.size;
+  }
+
+  find(name: string): StoreEntry | undefined {
+    return this.#table.get(name);
+  }
+
+  all(): Iterable<StoreEntry> {
+    return this.#table.values();
+  }
+
+  /** Secret stores first, then state stores in the order in which they were first named. */
+  statuses(): readonly ComponentStatus[] {
+    const stores = [...this.#slots.values()].map((slot) => {
+      const status = slot.status();
+      const problem = this.#problems.get(status.name);
+      return status.state !== "ready" || problem === undefined
+        ? status
+        : { ...status, state: "kept" as const, message: problem };
+    });
+    return [...this.#secretStores.statuses(), ...stores];
+  }
+
+  /** Reads all files again now and resolves when every change was tried once. For SIGHUP. */
+  async reload(): Promise<void> {
+    if (this.#closed) return;
+    this.#change(await this.#source.readNow());
+    await this.#applying;
+    await Promise.all(this.#attempts);
+  }
+
+  /** Stops following, takes all stores out, and closes each when its calls have ended or `drainMs` are over. */
+  async close(drainMs: number): Promise<void> {
+    this.#closed = true;
+    await this.#source.close();
+    await this.#applying;
+    await this.#probe.close();
+    for (const slot of this.#slots.values()) slot.remove();
+    this.#slots.clear();
+    await Promise.all(this.#attempts);
+    await this.#retirement.finish(drainMs);
+  }
+
+  /** Only for {@link startComponents}. */
+  async start(): Promise<void> {
+    const files = await this.#source.start().catch((error: unknown) => {
+      throw new ComponentsError(`failed to load components: ${error instanceof Error ? error.message : String(error)}`);
+    });
+    const plan = this.#plan(files);
+    if (plan.duplicates.length > 0)
+      throw new ComponentsError(`failed to load components: ${plan.duplicates.join("\n")}`);
+    const attempts = await this.#apply(plan);
+    this.#attempts = attempts;
+    const failures = await Promise.all(attempts);
+    const fatal = [...this.#secretStores.fatal(), ...failures.filter((failure) => failure !== null)];
+    if (fatal.length > 0) throw new ComponentsError(fatal.join("\n"));
+    this.#live = true;
+    for (const slot of this.#slots.values()) slot.live();
+    this.#source.follow();
+    this.#probe.start();
+  }
+
+  /** The queue of one: while a set is being applied the newest waits, and replaces one that waited before it. */
+  #change(files: readonly SourceFile[]): void {
+    this.#newest = files;
+    this.#applying ??= this.#applyNewest().finally(() => {
+      this.#applying = null;
+    });
+  }
+
+  async #applyNewest(): Promise<void> {
+    while (this.#newest !== null && !this.#closed) {
+      const files = this.#newest;
+      this.#newest = null;
+      const plan = this.#plan(files);
+      for (const text of plan.duplicates) this.#log.error(`${text}: the one that is loaded stays`);
+      // Handed to the slots, not waited for: a store that is slow to open must not hold up the others' next change.
+      this.#attempts = await this.#apply(plan);
+    }
+  }
+
+  #plan(files: readonly SourceFile[]): Plan {
+    this.#noteProblems(files);
+    const plan = planComponents(
+      files.flatMap((file) => file.components),
+      this.#options,
+    );
+    for (const note of plan.notes) if (!this.#notes.has(note)) this.#log.info(note);
+    this.#notes = new Set(plan.notes);
+    return plan;
+  }
+
+  /** A file that cannot be used counts as a failed reload of each Component that it held. */
+  #noteProblems(files: readonly SourceFile[]): void {
+    const problems = new Map<string, string>();
+    for (const { components, problem } of files) {
+      for (const { identity } of components) {
+        const name = identity.name ?? "";
+        if (problem === null || !this.#slots.has(name)) continue;
+        problems.set(name, problem);
+        if (this.#problems.get(name) !== problem) this.#options.metrics.componentReload(name, false);
+      }
+    }
+    this.#problems = problems;
+  }
+
+  /** Gives one promise per state store: what ends a start because of it, or null. */
+  async #apply(plan: Plan): Promise<readonly Promise<string | null>[]> {
+    await this.#secretStores.replace(plan.secretStores);
+    await this.#source.alsoFollow(this.#secretStores.files());
+    const prepared = await Promise.all(plan.stores.map((planned) => this.#prepare(planned)));
+    if (this.#closed) return [];
+    const attempts = [...plan.refused, ...prepared].map((each) => this.#want(each));
+    const named = new Set([
+      ...plan.stores.map(({ component }) => component.name),
+      ...plan.refused.map(({ name }) => name),
+    ]);
+    for (const [name, slot] of this.#slots) {
+      if (named.has(name)) continue;
+      slot.remove();
+      this.#slots.delete(name);
+      this.#uuids.delete(name);
+      this.#log.info(`Component ${name} is removed`);
+    }
+    return attempts;
+  }
+
+  #prepare(planned: PlannedComponent): Promise<WantedStore | RefusedComponent> {
+    return prepareStore(planned, {
+      env: this.#options.env,
+      templates: this.#templates(planned.component.name),
+      secretStore: this.#secretStores.lookup,
+      loadDriver: this.#options.loadDriver ?? loadRegistered,
+    });
+  }
+
+  /** Gives what ends a start because of this Component, or null. */
+  async #want(wanted: WantedStore | RefusedComponent): Promise<string | null> {
+    const slot = this.#slot(wanted.name);
+    if ("reason" in wanted) {
+      slot.refuse(wanted);
+      return this.#failure(wanted.name, wanted.reason, wanted.endsStart);
+    }
+    const reason = await slot.want(wanted);
+    return reason === null ? null : this.#failure(wanted.name, reason, !wanted.ignoreErrors);
+  }
+
+  #failure(name: string, reason: string, endsStart: boolean): string | null {
+    const text = `process component ${name} error: ${reason}`;
+    if (!endsStart && !this.#live) this.#log.error(`Ignoring error processing component: ${text}`);
+    return endsStart ? text : null;
+  }
+
+  #slot(name: string): StoreSlot {
+    const known = this.#slots.get(name);
+    if (known !== undefined) return known;
+    const { appId, clock, random, metrics } = this.#options;
+    const [log, gate, retirement, table] = [this.#log, this.#gate, this.#retirement, this.#table];
+    const slot = new StoreSlot(name, { appId, clock, random, metrics, log, gate, retirement, table }, this.#live);
+    this.#slots.set(name, slot);
+    return slot;
+  }
+
+  #templates(component: string): Templates {
+    const { appId, namespace, podName, random } = this.#options;
+    const uuids = this.#uuids.get(component) ?? new Map<string, string>();
+    this.#uuids.set(component, uuids);
+    const uuid = (entry: string, nth: number): string => {
+      const place = `${entry}#${nth}`;
+      const known = uuids.get(place) ?? random.uuid();
+      uuids.set(place, known);
+      return known;
+    };
+    return { appId, namespace, podName, uuid };
+  }
+}

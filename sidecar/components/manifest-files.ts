@@ -1,0 +1,74 @@
+// Which files of a folder are manifests, and their bytes as a manifest. Shared by the sidecar and `pannier check`.
+// Knows no watch and no Component.
+import { createHash } from "node:crypto";
+import { readdir, readFile, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { MANIFEST_BYTES_MAX, type Manifest, readManifest } from "#crds/manifest.ts";
+
+/** Most manifests in one folder. */
+export const FILES_MAX = 1000;
+
+/** Dapr's two endings, and JSON, which is YAML. */
+const ENDINGS = [".yaml", ".yml", ".json"];
+
+export interface ManifestFolder {
+  /** Paths, sorted by name, as Dapr reads them. Folders within are not entered. */
+  readonly files: readonly string[];
+  /** How many more there are than {@link FILES_MAX}. */
+  readonly left: number;
+}
+
+/** Hidden files are passed over: editors and archivers leave them beside what they belong to. */
+export async function listManifests(folder: string): Promise<ManifestFolder> {
+  const names = (await readdir(folder)).filter(isManifestName).sort();
+  const files = names.slice(0, FILES_MAX).map((name) => join(folder, name));
+  return { files, left: names.length - files.length };
+}
+
+function isManifestName(name: string): boolean {
+  return !name.startsWith(".") && ENDINGS.some((ending) => name.endsWith(ending));
+}
+
+export interface ManifestFile {
+  readonly manifest: Manifest;
+  /** Nothing but white space: how a file looks between being cut to nothing and being written. */
+  readonly blank: boolean;
+  /** Equal for equal bytes. */
+  readonly digest: string;
+}
+
+/**
+ * Reads a manifest; what is wrong inside becomes its faults, what is wrong with the file rejects as node:fs does.
+ * A JSON file without an apiVersion reads as an empty one: people keep the file of secretstores.local.file there.
+ */
+export async function readManifestFile(path: string): Promise<ManifestFile> {
+  const { size, mtimeMs } = await stat(path);
+  if (size > MANIFEST_BYTES_MAX) {
+    return unreadable(`a file of at most ${MANIFEST_BYTES_MAX} bytes, not ${size}`, `${size} bytes, ${mtimeMs}`);
+  }
+  const bytes = await readFile(path);
+  const digest = createHash("sha256").update(bytes).digest("base64");
+  const text = decodeUtf8(bytes);
+  if (text === null) return unreadable("text in UTF-8", digest);
+  const isManifest = !path.endsWith(".json") || text.includes('"apiVersion"');
+  return {
+    manifest: isManifest ? readManifest(text) : { documents: [], faults: [] },
+    blank: text.trim() === "",
+    digest,
+  };
+}
+
+function decodeUtf8(bytes: Uint8Array): string | null {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    // Throws for nothing but bytes that are no UTF-8.
+    return null;
+  }
+}
+
+function unreadable(want: string, digest: string): ManifestFile {
+  const hint = "nothing of this file is used";
+  const fault = { severity: "error", field: "", got: null, want, hint } as const;
+  return { manifest: { documents: [], faults: [{ fault, line: 1 }] }, blank: false, digest };
+}

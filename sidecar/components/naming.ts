@@ -1,0 +1,22 @@
+// The names and phrases of Dapr's log for Components, which people's alerts search for. Text only.
+
+export interface Titled {
+  readonly name: string;
+  readonly type: string;
+  readonly version: string;
+}
+
+/** `orders (state.redis/v1)` */
+export function title(component: Titled): string {
+  return `${component.name} (${component.type}/${versionOf(component)})`;
+}
+
+/** An empty version is the first one. */
+export function versionOf(component: Titled): string {
+  return component.version === "" ? "v1" : component.version;
+}
+
+/** "CREATE": there is no such type. "INIT": it could not be configured or opened. */
+export function initFailure(kind: "CREATE" | "INIT", titleOfComponent: string, why: string): string {
+  return `[${kind}_COMPONENT_FAILURE]: initialization error occurred for ${titleOfComponent}: ${why}`;
+}

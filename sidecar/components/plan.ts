@@ -1,0 +1,111 @@
+// Which of the Components in the files this sidecar is to have: namespace, scopes, building block, names given twice
+// (dapr-state-api.md 5). Pure: opens nothing and looks nothing up.
+import type { Component } from "#crds/component.ts";
+import { describeFault } from "#kit/fault.ts";
+import { blockOf } from "./component-type.ts";
+import { describePlaced, type LocatedComponent } from "./documents.ts";
+import { initFailure, title, versionOf } from "./naming.ts";
+
+export interface PlanScope {
+  readonly appId: string;
+  /** "" when the sidecar has no namespace. */
+  readonly namespace: string;
+}
+
+/** A Component that this sidecar is to have, with its place for messages. */
+export interface PlannedComponent {
+  readonly component: Component;
+  /** In lower case after the first dot. */
+  readonly type: string;
+  readonly located: LocatedComponent;
+}
+
+export interface Plan {
+  readonly stores: readonly PlannedComponent[];
+  readonly secretStores: readonly PlannedComponent[];
+  /** Names that occur but cannot be used as they are: what serves under them stays. */
+  readonly refused: readonly RefusedComponent[];
+  /** One text for each repetition of a name, with Dapr's phrase. */
+  readonly duplicates: readonly string[];
+  /** What is passed over, one sentence each. */
+  readonly notes: readonly string[];
+}
+
+export interface RefusedComponent {
+  readonly name: string;
+  readonly type: string;
+  readonly version: string;
+  /** The whole reason, with Dapr's phrase where there is one. */
+  readonly reason: string;
+  /** What the failure counts as in the metrics; null for what Dapr's loader passes over. */
+  readonly failure: "creation" | "init" | null;
+  /** Without it at a start the process must not go on. */
+  readonly endsStart: boolean;
+}
+
+export function planComponents(found: readonly LocatedComponent[], scope: PlanScope): Plan {
+  const chosen = found.flatMap((located) => {
+    const { component } = located;
+    return component !== null && isFor(component, scope) ? [{ component, located }] : [];
+  });
+  const duplicates: string[] = [];
+  const repeated = new Set<string>();
+  const first = new Map<string, Component>();
+  for (const { component } of chosen) {
+    const existing = first.get(component.name);
+    if (existing === undefined) first.set(component.name, component);
+    else {
+      repeated.add(component.name);
+      duplicates.push(`duplicate definition of Component name ${title(component)} with existing ${title(existing)}`);
+    }
+  }
+  const plan = { stores: [] as PlannedComponent[], secretStores: [] as PlannedComponent[], notes: [] as string[] };
+  const refused: RefusedComponent[] = found.flatMap(refusedBySchema);
+  for (const { component, located } of chosen) {
+    if (!repeated.has(component.name)) assign(component, located, plan, refused);
+    else if (first.get(component.name) === component) refused.push(refuseRepeated(component));
+  }
+  return { ...plan, refused, duplicates };
+}
+
+/** Empty scopes are for every app. A namespace counts only when both sides have one. */
+function isFor(component: Component, { appId, namespace }: PlanScope): boolean {
+  if (namespace !== "" && component.namespace !== null && component.namespace !== namespace) return false;
+  return component.scopes.length === 0 || component.scopes.includes(appId);
+}
+
+function assign(
+  component: Component,
+  located: LocatedComponent,
+  plan: { stores: PlannedComponent[]; secretStores: PlannedComponent[]; notes: string[] },
+  refused: RefusedComponent[],
+): void {
+  const block = blockOf(component.type);
+  if (block.block === "state") plan.stores.push({ component, type: block.type, located });
+  else if (block.block === "secretstores") plan.secretStores.push({ component, type: block.type, located });
+  else if (block.block === "other")
+    plan.notes.push(`Component ${title(component)} is passed over: Pannier has no building block ${block.name}`);
+  else refused.push(refuseType(component, `incorrect type ${component.type}: ${describeFault(block.fault)}`));
+}
+
+function refuseType(component: Component, why: string): RefusedComponent {
+  const { name, type, ignoreErrors } = component;
+  const reason = initFailure("INIT", title(component), why);
+  return { name, type, version: versionOf(component), reason, failure: "init", endsStart: !ignoreErrors };
+}
+
+/** At run time only: at a start a repeated name is fatal before this is looked at. */
+function refuseRepeated(component: Component): RefusedComponent {
+  const { name, type } = component;
+  const reason = `the name ${JSON.stringify(name)} is given to several Components: none of them is taken over`;
+  return { name, type, version: versionOf(component), reason, failure: null, endsStart: false };
+}
+
+/** A state store whose document has faults, as long as its name can be told. */
+function refusedBySchema({ component, identity, faults, file }: LocatedComponent): RefusedComponent[] {
+  const { name, type } = identity;
+  if (component !== null || identity.kind !== "Component" || !name || !type?.startsWith("state.")) return [];
+  const errors = faults.filter(({ fault }) => fault.severity === "error");
+  const reason = errors.map((placed) => describePlaced(file, placed)).join("; ");
+  return [{ name, type, version: "v1", reason, failure: null, endsStart: false }];
+}

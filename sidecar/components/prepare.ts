@@ -1,0 +1,91 @@
+// From a planned state store to what a slot can open: driver chosen, secrets resolved, fields decoded. Or the reasons
+// why not, each with its file and line. Opens no store.
+
+import type { PlacedFault } from "#crds/manifest.ts";
+import { quotingFaults } from "#crds/quoting.ts";
+import { describeFault } from "#kit/fault.ts";
+import { type ResolveContext, resolveProperties } from "../secrets/resolve.ts";
+import { resolveKeyPrefix } from "../state/keys.ts";
+import type { StoreDriver } from "../stores/store.ts";
+import { chooseDriver, type DriverChoice, type LoadDriver } from "./component-type.ts";
+import { decodeStore } from "./decode.ts";
+import { describePlaced, placeByName } from "./documents.ts";
+import { initFailure, title, versionOf } from "./naming.ts";
+import type { WantedStore } from "./opening.ts";
+import type { PlannedComponent, RefusedComponent } from "./plan.ts";
+
+export interface PrepareContext extends ResolveContext {
+  readonly loadDriver: LoadDriver;
+}
+
+export async function prepareStore(
+  planned: PlannedComponent,
+  context: PrepareContext,
+): Promise<WantedStore | RefusedComponent> {
+  const { component, type, located } = planned;
+  const chosen = await choose(type, component.version, context.loadDriver);
+  if ("why" in chosen) return refuse(planned, "creation", chosen.why);
+  const resolved = await resolveProperties(component, context);
+  const decoded = decodeStore(chosen.driver, resolved.properties);
+  const faults = [...resolved.faults, ...decoded.faults].map((fault) =>
+    placeByName(fault, component, located.document),
+  );
+  const told = (severity: "error" | "warning", placed: readonly PlacedFault[]): string[] =>
+    placed.filter(({ fault }) => fault.severity === severity).map((each) => describePlaced(located.file, each));
+  const errors = told("error", faults);
+  if (decoded.ready === null || errors.length > 0) return refuse(planned, "init", errors.join("; "));
+  const { core, prepared, fingerprint } = decoded.ready;
+  const { appId, namespace } = context.templates;
+  const { name, ignoreErrors, initTimeoutMs } = component;
+  const keyPrefix = resolveKeyPrefix({ strategy: core.keyPrefix, storeName: name, appId, namespace });
+  const isSecret = secretFields(chosen.driver);
+  const secrets = resolved.properties.filter((each) => each.secret || isSecret(each.name)).map(({ value }) => value);
+  return {
+    name,
+    type,
+    version: chosen.version,
+    keyPrefix,
+    ignoreErrors,
+    initTimeoutMs,
+    prepared,
+    fingerprint: JSON.stringify([type, chosen.version, keyPrefix, fingerprint]),
+    secrets,
+    warnings: told("warning", [...faults, ...quotingFaults(located.document, isSecret)]),
+  };
+}
+
+async function choose(
+  type: string,
+  version: string,
+  loadDriver: LoadDriver,
+): Promise<Extract<DriverChoice, { driver: StoreDriver }> | { readonly why: string }> {
+  try {
+    const chosen = await chooseDriver(type, version, loadDriver);
+    return "fault" in chosen ? { why: describeFault(chosen.fault) } : chosen;
+  } catch (error) {
+    // A driver's module that does not load, say for a missing client library, must not take the other stores along.
+    return { why: `the driver of ${type} cannot be loaded: ${error instanceof Error ? error.message : String(error)}` };
+  }
+}
+
+/** Tells by a field's name, or an alias, whether its value must not be shown. */
+export function secretFields(driver: Pick<StoreDriver, "fields">): (name: string) => boolean {
+  const names = new Set<string>();
+  for (const [name, field] of Object.entries(driver.fields)) {
+    if (field.secret) for (const each of [name, ...field.aliases]) names.add(each.toLowerCase());
+  }
+  return (name) => names.has(name.toLowerCase());
+}
+
+function refuse({ component, type }: PlannedComponent, failure: "creation" | "init", why: string): RefusedComponent {
+  const titled = { name: component.name, type, version: component.version };
+  const reason = initFailure(failure === "creation" ? "CREATE" : "INIT", title(titled), why);
+  return {
+    name: component.name,
+    type,
+    version: versionOf(titled),
+    reason,
+    failure,
+    endsStart: !component.ignoreErrors,
+  };
+}

@@ -1,0 +1,114 @@
+// Starts the real command line as a process of its own, in a folder of its own, and sees to its end.
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdtemp, rm } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+
+const MAIN = join(import.meta.dirname, "../../cli/main.ts");
+const DEADLINE_MS = 15_000;
+const POLL_MS = 20;
+
+export class Pannier {
+  readonly process: ChildProcess;
+  /** The exit code, or the signal that ended the process. */
+  readonly ended: Promise<number | string | null>;
+  out = "";
+  err = "";
+
+  constructor(argv: readonly string[], options: { cwd: string; env?: NodeJS.ProcessEnv }) {
+    this.process = spawn(process.execPath, [MAIN, ...argv], {
+      cwd: options.cwd,
+      env: options.env ?? process.env,
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    this.process.stdout?.on("data", (chunk: Buffer) => {
+      this.out += chunk.toString();
+    });
+    this.process.stderr?.on("data", (chunk: Buffer) => {
+      this.err += chunk.toString();
+    });
+    this.ended = new Promise((resolve) => {
+      this.process.on("close", (code, signal) => resolve(code ?? signal));
+    });
+  }
+
+  /** Waits until stdout matches. Gives the match. */
+  async says(pattern: RegExp): Promise<RegExpExecArray> {
+    let match = pattern.exec(this.out);
+    await eventually(`${pattern} in the output`, () => {
+      if (this.process.exitCode !== null)
+        throw new Error(`ended with ${this.process.exitCode}:\n${this.out}${this.err}`);
+      match = pattern.exec(this.out);
+      return match !== null;
+    });
+    if (match === null) throw new Error("no match");
+    return match;
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.process.kill(signal);
+  }
+}
+
+/** The processes and folders of one test file. */
+export class Bench {
+  readonly #started: Pannier[] = [];
+  readonly #folders: string[] = [];
+
+  start(argv: readonly string[], options: { cwd: string; env?: NodeJS.ProcessEnv }): Pannier {
+    const started = new Pannier(argv, options);
+    this.#started.push(started);
+    return started;
+  }
+
+  async folder(): Promise<string> {
+    const folder = await mkdtemp(join(tmpdir(), "pannier-cli-"));
+    this.#folders.push(folder);
+    return folder;
+  }
+
+  async clear(): Promise<void> {
+    for (const each of this.#started.splice(0)) {
+      each.signal("SIGTERM");
+      const ended = await Promise.race([each.ended.then(() => true), delay(DEADLINE_MS, false, { ref: false })]);
+      if (!ended) each.signal("SIGKILL");
+      await each.ended;
+    }
+    for (const folder of this.#folders.splice(0)) await rm(folder, { recursive: true });
+  }
+}
+
+/** Polls until `holds`; fails with `what` after a deadline. */
+export async function eventually(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
+  const endMs = Date.now() + DEADLINE_MS;
+  while (!(await holds())) {
+    if (Date.now() > endMs) throw new Error(`not within ${DEADLINE_MS} ms: ${what}`);
+    await delay(POLL_MS);
+  }
+}
+
+/** A port of 127.0.0.1 that was free a moment ago. */
+export function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.on("error", reject);
+    server.listen(0, "127.0.0.1", () => {
+      const address = server.address();
+      server.close(() =>
+        address !== null && typeof address === "object" ? resolve(address.port) : reject(new Error("no port")),
+      );
+    });
+  });
+}
+
+export function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    // ESRCH: nobody has this id.
+    return false;
+  }
+}

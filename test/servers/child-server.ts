@@ -1,0 +1,94 @@
+// A server program as a child process: started until it says that it is ready, paused, killed, stopped.
+// Knows no particular server. What a test run leaves behind is killed when the run ends.
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+
+export interface ChildServerOptions {
+  readonly command: string;
+  readonly args: readonly string[];
+  readonly cwd: string;
+  /** The server is ready once its output holds this. */
+  readonly readyText: string;
+}
+
+const READY_WITHIN_MS = 15_000;
+const STOP_WITHIN_MS = 5_000;
+const OUTPUT_KEPT = 4_000;
+
+const running = new Set<ChildProcess>();
+process.on("exit", () => {
+  for (const child of running) child.kill("SIGKILL");
+});
+
+export class ChildServer {
+  readonly #options: ChildServerOptions;
+  #child: ChildProcess | null = null;
+  #output = "";
+
+  constructor(options: ChildServerOptions) {
+    this.#options = options;
+  }
+
+  /** The last lines that the server wrote. */
+  get output(): string {
+    return this.#output;
+  }
+
+  /** Resolves when the server is ready; rejects with its output when it ends first or takes too long. */
+  start(): Promise<void> {
+    const { command, args, cwd, readyText } = this.#options;
+    const child = spawn(command, args, { cwd, stdio: ["ignore", "pipe", "pipe"] });
+    this.#child = child;
+    this.#output = "";
+    running.add(child);
+    child.once("exit", () => running.delete(child));
+    return new Promise((resolve, reject) => {
+      const fail = (why: string): void => {
+        clearTimeout(timer);
+        child.kill("SIGKILL");
+        reject(new Error(`${command}: ${why}\n${this.#output}`));
+      };
+      const timer = setTimeout(() => fail(`not ready within ${READY_WITHIN_MS} ms`), READY_WITHIN_MS);
+      const read = (chunk: Buffer): void => {
+        this.#output = (this.#output + chunk.toString()).slice(-OUTPUT_KEPT);
+        if (!this.#output.includes(readyText)) return;
+        clearTimeout(timer);
+        resolve();
+      };
+      child.stdout?.on("data", read);
+      child.stderr?.on("data", read);
+      child.once("error", (error) => fail(error.message));
+      child.once("exit", (code, signal) => fail(`ended with ${code ?? signal} before it was ready`));
+    });
+  }
+
+  /** Stops it in the middle of everything, as a pulled plug does to the process. */
+  kill9(): Promise<void> {
+    return this.#end("SIGKILL");
+  }
+
+  /** The process stays, its port accepts, nothing answers. */
+  pause(): void {
+    this.#child?.kill("SIGSTOP");
+  }
+
+  resume(): void {
+    this.#child?.kill("SIGCONT");
+  }
+
+  /** Ends it in its own way; by force when it takes too long. May be called again. */
+  async stop(): Promise<void> {
+    this.resume();
+    const timer = setTimeout(() => this.#child?.kill("SIGKILL"), STOP_WITHIN_MS);
+    await this.#end("SIGTERM");
+    clearTimeout(timer);
+  }
+
+  async #end(signal: NodeJS.Signals): Promise<void> {
+    const child = this.#child;
+    if (child === null || child.exitCode !== null || child.signalCode !== null) return;
+    const ended = once(child, "exit");
+    child.kill(signal);
+    await ended;
+  }
+}

@@ -1,0 +1,170 @@
+// `pannier check`: what it prints, and its exit code.
+import assert from "node:assert/strict";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { check } from "#cli/check.ts";
+
+const HEAD = "apiVersion: dapr.io/v1alpha1\nkind: Component\n";
+
+function component(name: string, spec: string, rest = ""): string {
+  return `${HEAD}metadata: {name: ${name}}\nspec:\n${spec}${rest}`;
+}
+
+const MEMORY = "  type: state.in-memory\n  version: v1\n";
+
+describe("the check of manifests", () => {
+  let folder: string;
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), "pannier-check-"));
+  });
+  afterEach(() => rm(folder, { recursive: true }));
+
+  async function run(
+    files: Readonly<Record<string, string>>,
+    output: "text" | "json" = "text",
+    paths: readonly string[] = [folder],
+  ): Promise<{ code: number; text: string }> {
+    for (const [name, content] of Object.entries(files)) await writeFile(join(folder, name), content);
+    let text = "";
+    const write = (part: string): void => {
+      text += part;
+    };
+    const code = await check(paths, { output, write });
+    return { code, text: text.replaceAll(`${folder}/`, "") };
+  }
+
+  it("finds nothing wrong with good manifests", async () => {
+    const { code, text } = await run({ "a.yaml": component("a", MEMORY), "b.yml": component("b", MEMORY) });
+    assert.equal(text, "2 Components in 2 files: 0 errors, 0 warnings\n");
+    assert.equal(code, 0);
+  });
+
+  it("prints every fault of every file with its line, and exits with 1", async () => {
+    const redis =
+      "  type: state.redis\n  metadata:\n  - name: redisHost\n    value: localhost:6379\n  - name: redisMaxRetries\n    value: ten\n";
+    const { code, text } = await run({
+      "a.yaml": component("orders", `${redis}  - {name: keyPrefix, value: 'x||y'}\n`),
+      "b.yaml": `${component("b", MEMORY)}---\na: [\n---\n${component("c/d", MEMORY)}`,
+    });
+    const lines = text.split("\n");
+    assert.match(
+      lines[0] ?? "",
+      /^a\.yaml:9: component "orders" \(state\.redis\): redisMaxRetries: got "ten", want a whole number .*; see docs\/stores\/redis\.md$/,
+    );
+    assert.match(lines[1] ?? "", /^a\.yaml:11: component "orders" \(state\.redis\): keyPrefix: got "x\|\|y", want /);
+    assert.match(lines[2] ?? "", /^b\.yaml:\d+: want YAML that can be read: .*line \d+, column \d+/);
+    assert.match(lines[3] ?? "", /^b\.yaml:12: component "c\/d" \(state\.in-memory\): metadata\.name: got "c\/d"/);
+    assert.equal(lines[4], "3 Components in 2 files: 4 errors, 0 warnings");
+    assert.equal(code, 1);
+  });
+
+  it("exits with 0 when there are only warnings", async () => {
+    const { code, text } = await run({ "a.yaml": component("a", `${MEMORY}  metadata: [{name: x, value: v}]\n`) });
+    assert.match(text, /^a\.yaml:7: warning: component "a" \(state\.in-memory\): x: want a field/);
+    assert.match(text, /0 errors, 1 warning\n$/);
+    assert.equal(code, 0);
+  });
+
+  it("prints one JSON array for programs", async () => {
+    const { code, text } = await run({ "a.yaml": component("a", "  type: state.in-memroy\n") }, "json");
+    assert.deepEqual(JSON.parse(text), [
+      {
+        file: "a.yaml",
+        line: 5,
+        component: "a",
+        type: "state.in-memroy",
+        field: "spec.type",
+        severity: "error",
+        got: "state.in-memroy",
+        want: "a known type: couldn't find state store state.in-memroy/v1",
+        hint: "did you mean state.in-memory? the state stores are state.in-memory, state.redis, state.sqlite",
+      },
+    ]);
+    assert.equal(code, 1);
+    assert.equal((await run({ "a.yaml": component("a", MEMORY) }, "json")).text, "[]\n");
+  });
+
+  it("finds a name that is given twice across files, unless no app sees both", async () => {
+    const scoped = (app: string): string => component("a", MEMORY, `scopes: [${app}]\n`);
+    const { text } = await run({ "a.yaml": component("a", MEMORY), "b.yaml": scoped("x"), "c.yaml": scoped("y") });
+    assert.match(
+      text,
+      /^b\.yaml:3: .*metadata\.name: got "a", want a name that no other Component has; the first is in a\.yaml:1/,
+    );
+    assert.match(text, /2 errors/);
+    await rm(join(folder, "a.yaml"));
+    assert.equal((await run({})).code, 0);
+  });
+
+  it("takes secrets as given and does not judge what they hold", async () => {
+    const entry = (name: string): string => `  - {name: ${name}, secretKeyRef: {name: s}}\n`;
+    const fields = ["redisHost", "redisPassword", "redisMaxRetries", "dialTimeout", "enableTLS", "keyPrefix"];
+    const redis = `  type: state.redis\n  metadata:\n${fields.map(entry).join("")}`;
+    const { code, text } = await run({ "a.yaml": component("a", redis, "auth: {secretStore: vault}\n") });
+    assert.equal(text, "1 Component in 1 file: 0 errors, 0 warnings\n");
+    assert.equal(code, 0);
+  });
+
+  it("still refuses an encryption key that comes from a secret", async () => {
+    const metadata = "  metadata: [{name: primaryEncryptionKey, secretKeyRef: {name: s}}]\n";
+    const { text } = await run({ "a.yaml": component("a", MEMORY + metadata, "auth: {secretStore: vault}\n") });
+    assert.match(text, /primaryEncryptionKey: want no encryption key/);
+  });
+
+  it("checks secret stores by their own fields", async () => {
+    const { text } = await run({
+      "a.yaml": component("a", "  type: secretstores.local.file\n  metadata: [{name: secretFile, value: x}]\n"),
+    });
+    assert.match(text, /warning: .*secretFile: .* did you mean secretsFile\?/);
+    assert.match(text, /secretsFile: want a value: the field is required/);
+  });
+
+  it("says what it passes over", async () => {
+    const { code, text } = await run({
+      "a.yaml": component("a", MEMORY),
+      "b.yaml": component("b", "  type: pubsub.redis\n  metadata: [{name: x, value: 010}]\n"),
+      "c.yaml": "apiVersion: v1\nkind: ConfigMap\n",
+    });
+    assert.match(text, /^b\.yaml:\d+: note: pubsub\.redis is passed over: Pannier has no building block pubsub$/m);
+    assert.match(text, /^c\.yaml:1: note: ConfigMap \(v1\) is passed over/m);
+    assert.equal(code, 0);
+  });
+
+  it("shows no secret, whatever is wrong with it", async () => {
+    const bad = [
+      `  - {name: redisPassword, value: 0${"7".repeat(9)}}\n`,
+      "  - {name: redisPassword, value: [hunter2]}\n  - {name: REDISPASSWORD, value: hunter2}\n",
+      "  - {name: redisPassword, value: hunter2, envRef: [hunter2]}\n",
+      "  - name: redisPassword\n    value: *hunter2\n",
+      "  - name: redisPassword\n    value: !hunter2{\n",
+      "  - name: redisPassword\n    value: 'hunter2\n",
+      '  - name: redisPassword\n    value: "hunter2\\q"\n',
+      "  - name: redisPassword\n    value: hunter2: x\n",
+    ];
+    const files = bad.map((metadata, index) => [
+      `${index}.yaml`,
+      component(`c${index}`, `  type: state.redis\n  metadata:\n${metadata}`),
+    ]);
+    for (const output of ["text", "json"] as const) {
+      const { code, text } = await run(Object.fromEntries(files), output);
+      assert.equal(code, 1);
+      assert.doesNotMatch(text, /hunter2|777777|134217727/);
+    }
+  });
+
+  it("calls a path that is not there an error, and so nothing to check", async () => {
+    const missing = await run({}, "text", [join(folder, "nope.yaml")]);
+    assert.match(missing.text, /^nope\.yaml: want a file or folder that exists and can be read; there is nothing/);
+    assert.equal(missing.code, 1);
+    for (const files of [
+      {},
+      { "a.yaml": "# nothing\n" },
+      { "a.yaml": "", "b.yaml": "kind: ConfigMap\napiVersion: v1\n" },
+    ]) {
+      const { code, text } = await run(files);
+      assert.match(text, /want at least one Component; there is nothing to check/);
+      assert.equal(code, 1);
+    }
+  });
+});

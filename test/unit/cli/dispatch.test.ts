@@ -1,0 +1,95 @@
+import assert from "node:assert/strict";
+import { dispatch } from "#cli/dispatch.ts";
+import { VERBS } from "#cli/verbs.ts";
+import { RUNTIME_VERSION, VERSION } from "#kit/version.ts";
+import { testHost } from "./output.ts";
+
+async function call(...argv: string[]): Promise<{ code: number; out: string; err: string }> {
+  const host = testHost();
+  const code = await dispatch(argv, host);
+  return { code, out: host.stdout.text, err: host.stderr.text };
+}
+
+describe("command line", () => {
+  for (const argv of [[], ["--help"], ["-h"], ["help"]]) {
+    it(`shows the verbs for ${JSON.stringify(argv)}`, async () => {
+      const { code, out, err } = await call(...argv);
+      assert.equal(code, 0);
+      assert.equal(err, "");
+      for (const name of Object.keys(VERBS)) assert.match(out, new RegExp(`^  ${name} `, "m"));
+    });
+  }
+
+  for (const name of Object.keys(VERBS)) {
+    it(`shows the page of ${name} with flags and examples, however it is asked for`, async () => {
+      const pages = [
+        await call("help", name),
+        await call(name, "--help"),
+        await call("--help", name),
+        await call(name, "-h"),
+      ];
+      for (const { code, out } of pages) {
+        assert.equal(code, 0);
+        assert.equal(out, pages[0]?.out);
+      }
+      assert.match(
+        pages[0]?.out ?? "",
+        new RegExp(`Usage:\n  pannier ${name} [^]*--help [^]*Examples:\n  pannier ${name}`),
+      );
+    });
+  }
+
+  it("prints the version", async () => {
+    assert.match((await call("--version")).out, new RegExp(`^pannier ${VERSION} `));
+    assert.match((await call("run", "--version")).out, new RegExp(`^pannier ${VERSION} `));
+  });
+
+  it("prints one line with the runtime's version for a sidecar, and several of build information", async () => {
+    assert.equal((await call("sidecar", "--version")).out, `${RUNTIME_VERSION}\n`);
+    assert.equal((await call("sidecar", "-version")).out, `${RUNTIME_VERSION}\n`);
+    const { code, out } = await call("sidecar", "--build-info");
+    assert.equal(code, 0);
+    assert.ok(out.trimEnd().split("\n").length >= 3, out);
+  });
+
+  const wrong: [string[], RegExp][] = [
+    [["runn"], /unknown verb "runn"; did you mean run\?\nTry "pannier --help"/],
+    [["constructor"], /unknown verb "constructor"/],
+    [["help", "sidcar"], /did you mean sidecar\?/],
+    [["--app-idd=x", "run"], /unknown flag --app-idd; did you mean --app-id\?/],
+    [["--app-id=x"], /got no verb, want one of run, sidecar, check/],
+    [
+      ["run", "--app-prot=1"],
+      /pannier run: unknown flag --app-prot; did you mean --app-port\?\nTry "pannier run --help"/,
+    ],
+    [["--app-port", "x", "run"], /--app-port: got "x"/],
+    [["run", "--dapr-http-port=x"], /--dapr-http-port: got "x", want a whole number from 0 to 65535/],
+    [["run", ""], /the command is ""/],
+    [["sidecar", "--metricsport=1"], /did you mean --metrics-port\?\nTry "pannier sidecar --help"/],
+    [["check"], /got no path/],
+    [["check", "--output=xml", "x"], /--output: got "xml", want text or json/],
+    [["--output", "xml", "check", "x"], /--output: got "xml"/],
+  ];
+  for (const [argv, wanted] of wrong) {
+    it(`ends with 2 for ${argv.join(" ")}`, async () => {
+      const { code, out, err } = await call(...argv);
+      assert.equal(code, 2);
+      assert.equal(out, "");
+      assert.match(err, wanted);
+    });
+  }
+
+  it("finds the verb behind its flags", async () => {
+    const { code, err } = await call("--run-file", "run", "run", "ls");
+    assert.equal(code, 1);
+    assert.match(err, /^pannier run: --run-file is not taken/);
+  });
+
+  it("logs at level fatal why a sidecar cannot be started so, and ends with 1", async () => {
+    const { code, out } = await call("sidecar", "--app-port=3000");
+    assert.equal(code, 1);
+    assert.match(out, /level=fatal msg="--app-id is missing/);
+    const { out: json } = await call("--log-as-json", "sidecar");
+    assert.equal(JSON.parse(json).level, "fatal");
+  });
+});

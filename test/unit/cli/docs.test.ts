@@ -1,0 +1,36 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { CHECK_FLAGS } from "#cli/check-verb.ts";
+import { RUN_FLAGS, RUN_FLAGS_WITHOUT_EFFECT } from "#cli/run/flags.ts";
+import { DAPRD_FLAGS } from "#sidecar/daprd-flags.ts";
+
+// The formatter pads the cells of a table.
+const page = readFileSync(new URL("../../../docs/cli.md", import.meta.url), "utf8").replaceAll(/ +/g, " ");
+
+describe("docs/cli.md", () => {
+  for (const [name, flag] of Object.entries(DAPRD_FLAGS)) {
+    it(`describes --${name} with its default`, () => {
+      const placeholder = flag.placeholder === "" ? "" : ` ${flag.placeholder}`;
+      const escaped = flag.doc.replaceAll("*", "\\*");
+      assert.ok(
+        page.includes(
+          `| \`--${name}${placeholder}\` | ${flag.shownDefault === "" ? "" : `${flag.shownDefault} `}| ${escaped} |`,
+        ),
+      );
+    });
+  }
+
+  for (const [name, flag] of Object.entries(RUN_FLAGS).filter(([, { short }]) => short !== null)) {
+    it(`names -${flag.short} for --${name}`, () => {
+      assert.ok(page.includes(`| \`--${name}\` | \`-${flag.short}\` |`));
+    });
+  }
+
+  it("names every other flag", () => {
+    const names = [...Object.keys(RUN_FLAGS_WITHOUT_EFFECT), ...Object.keys(CHECK_FLAGS)];
+    assert.deepEqual(
+      names.filter((name) => !page.includes(`--${name}`)),
+      [],
+    );
+  });
+});

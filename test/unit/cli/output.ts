@@ -1,0 +1,21 @@
+// A host for tests of verbs: streams that keep what is written to them.
+import { Writable } from "node:stream";
+import type { Host } from "#cli/host.ts";
+
+export class Kept extends Writable {
+  text = "";
+
+  override _write(chunk: Buffer, _encoding: BufferEncoding, done: () => void): void {
+    this.text += chunk.toString();
+    done();
+  }
+}
+
+export interface TestHost extends Host {
+  readonly stdout: Kept;
+  readonly stderr: Kept;
+}
+
+export function testHost(over: Partial<Pick<Host, "env" | "cwd">> = {}): TestHost {
+  return { env: {}, cwd: process.cwd(), stdout: new Kept(), stderr: new Kept(), ...over };
+}

@@ -1,0 +1,47 @@
+import assert from "node:assert/strict";
+import { type AddressInfo, createServer, type Server } from "node:net";
+import { choosePort, usableAddresses } from "#cli/run/ports.ts";
+
+describe("ports", () => {
+  let busy: Server;
+  let taken: number;
+  const wish = { flag: "dapr-http-port", asked: false, addresses: ["127.0.0.1"] };
+  const none: ReadonlySet<number> = new Set();
+
+  before(async () => {
+    busy = createServer();
+    await new Promise<void>((resolve) => busy.listen(0, "127.0.0.1", resolve));
+    taken = (busy.address() as AddressInfo).port;
+  });
+  after(async () => {
+    await new Promise((resolve) => busy.close(resolve));
+  });
+
+  it("chooses a free port where nobody asked for the taken one", async () => {
+    const chosen = await choosePort({ ...wish, port: taken }, none);
+    assert.notEqual(chosen, taken);
+    assert.ok(chosen > 0);
+    assert.equal(await choosePort({ ...wish, port: chosen }, none), chosen);
+  });
+
+  it("refuses an asked-for port that is taken, and names flag and port", async () => {
+    await assert.rejects(choosePort({ ...wish, port: taken, asked: true }, none), {
+      name: "RunFailure",
+      message: new RegExp(`--dapr-http-port: cannot have port ${taken} \\(something else listens there\\)`),
+    });
+  });
+
+  it("does not hand out a port twice", async () => {
+    const chosen = await choosePort({ ...wish, port: taken }, none);
+    assert.notEqual(await choosePort({ ...wish, port: chosen }, new Set([chosen])), chosen);
+    await assert.rejects(choosePort({ ...wish, port: chosen, asked: true }, new Set([chosen])), /cannot have port/);
+  });
+
+  it("leaves an asked-for 0 to the system", async () => {
+    assert.equal(await choosePort({ ...wish, port: 0, asked: true }, none), 0);
+  });
+
+  it("keeps the addresses that this machine has", async () => {
+    assert.deepEqual(await usableAddresses(["127.0.0.1", "192.0.2.1"]), ["127.0.0.1"]);
+  });
+});

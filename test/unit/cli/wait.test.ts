@@ -1,0 +1,45 @@
+import assert from "node:assert/strict";
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { waitUntilReady } from "#cli/wait.ts";
+
+const LIMIT_MS = 10_000;
+
+describe("--wait", () => {
+  let server: Server;
+  let answers: number[];
+  const asked: (string | undefined)[] = [];
+
+  before((done) => {
+    server = createServer((request, response) => {
+      asked.push(request.url);
+      response.statusCode = answers.shift() ?? 500;
+      response.end();
+    });
+    server.listen(0, "localhost", done);
+  });
+  after((done) => {
+    server.close(() => done());
+  });
+
+  const port = (): number => (server.address() as AddressInfo).port;
+
+  it("asks for the outbound health until the answer is good", async () => {
+    answers = [500, 404, 204];
+    assert.equal(await waitUntilReady(port(), LIMIT_MS), true);
+    assert.deepEqual(asked, Array(3).fill("/v1.0/healthz/outbound"));
+  });
+
+  it("gives up when the limit has passed", async () => {
+    answers = [];
+    assert.equal(await waitUntilReady(port(), 1), false);
+  });
+
+  it("takes a refused connection for not yet", async () => {
+    const free = createServer();
+    await new Promise<void>((resolve) => free.listen(0, "localhost", resolve));
+    const { port: unused } = free.address() as AddressInfo;
+    await new Promise((resolve) => free.close(resolve));
+    assert.equal(await waitUntilReady(unused, 1), false);
+  });
+});

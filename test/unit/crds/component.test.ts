@@ -1,0 +1,185 @@
+// The parse of a Component: every rule of its schema, all faults at once.
+import assert from "node:assert/strict";
+import { documentKind, parseComponent } from "#crds/component.ts";
+
+function manifest(changes: Record<string, unknown> = {}): Record<string, unknown> {
+  return {
+    apiVersion: "dapr.io/v1alpha1",
+    kind: "Component",
+    metadata: { name: "orders" },
+    spec: { type: "state.redis", version: "v1" },
+    ...changes,
+  };
+}
+
+function spec(changes: Record<string, unknown>): Record<string, unknown> {
+  return manifest({ spec: { type: "state.redis", ...changes } });
+}
+
+function faultsOf(document: unknown): string[] {
+  return parseComponent(document).faults.map((fault) => `${fault.severity} ${fault.field}`);
+}
+
+describe("a Component", () => {
+  it("has defaults for all that is optional", () => {
+    assert.deepEqual(parseComponent(manifest()), {
+      component: {
+        name: "orders",
+        namespace: null,
+        type: "state.redis",
+        version: "v1",
+        ignoreErrors: false,
+        initTimeoutMs: 5000,
+        metadata: [],
+        secretStore: null,
+        scopes: [],
+      },
+      faults: [],
+    });
+  });
+
+  it("takes values as text: numbers, booleans, null and whole objects", () => {
+    const entries = [true, 1.1, 9007199254740993n, null, { b: 1, a: ["<"] }, "text", 1e21].map((value, index) => ({
+      name: `f${index}`,
+      value,
+    }));
+    const { component, faults } = parseComponent(spec({ metadata: entries }));
+    assert.deepEqual(faults, []);
+    assert.deepEqual(
+      component?.metadata.map(({ source }) => (source.kind === "value" ? source.text : source)),
+      ["true", "1.1", "9007199254740993", "", '{"a":["\\u003c"],"b":1}', "text", "1e+21"],
+    );
+  });
+
+  it("takes references to secrets and variables; a key left out is the secret's name", () => {
+    const metadata = [
+      { name: "a", secretKeyRef: { name: "s", key: "k" } },
+      { name: "b", secretKeyRef: { name: "s" } },
+      { name: "c", envRef: "V" },
+      { name: "d" },
+    ];
+    assert.deepEqual(
+      parseComponent(spec({ metadata })).component?.metadata.map(({ source }) => source),
+      [
+        { kind: "secret", name: "s", key: "k" },
+        { kind: "secret", name: "s", key: "s" },
+        { kind: "env", variable: "V" },
+        { kind: "value", text: "" },
+      ],
+    );
+  });
+
+  it("uses the secret before the value and the value before the variable, with a warning", () => {
+    const metadata = [
+      { name: "a", value: "v", secretKeyRef: { name: "s" } },
+      { name: "b", value: "v", envRef: "V" },
+    ];
+    const { component, faults } = parseComponent(spec({ metadata }));
+    assert.deepEqual(
+      component?.metadata.map(({ source }) => source.kind),
+      ["secret", "value"],
+    );
+    assert.deepEqual(
+      faults.map(({ severity, field }) => [severity, field]),
+      [
+        ["warning", "spec.metadata[0]"],
+        ["warning", "spec.metadata[1]"],
+      ],
+    );
+  });
+
+  it("turns scalars into text where text is wanted and ignores the case of member names, as Dapr's loader does", () => {
+    const { component, faults } = parseComponent(
+      manifest({ metadata: { Name: 123 }, spec: { type: "state.x", version: 2 } }),
+    );
+    assert.equal(component?.name, "123");
+    assert.equal(component?.version, "2");
+    assert.deepEqual(
+      faults.map(({ severity, field, want }) => [severity, field, want]),
+      [["warning", "metadata.Name", "the spelling name"]],
+    );
+  });
+
+  const BAD_NAMES = ["", ".", "..", "a/b", "50%"];
+  for (const name of BAD_NAMES) {
+    it(`refuses the name ${JSON.stringify(name)}`, () => {
+      assert.deepEqual(faultsOf(manifest({ metadata: { name } })), ["error metadata.name"]);
+    });
+  }
+
+  for (const name of ["with blank", "größe", 'quo"te', "a.b"]) {
+    it(`accepts the name ${JSON.stringify(name)}`, () => {
+      assert.deepEqual(faultsOf(manifest({ metadata: { name } })), []);
+    });
+  }
+
+  it("tells all faults at once, each with its path", () => {
+    const document = {
+      metadata: { name: ["x"] },
+      spec: {
+        version: {},
+        ignoreErrors: "yes",
+        metadata: [{ value: "v" }, "x", { name: "n", secretKeyRef: { key: "k" } }],
+      },
+      scopes: "app",
+      auth: [],
+    };
+    assert.deepEqual(faultsOf(document).sort(), [
+      "error auth",
+      "error metadata.name",
+      "error scopes",
+      "error spec.ignoreErrors",
+      "error spec.metadata[0].name",
+      "error spec.metadata[1]",
+      "error spec.metadata[1].name",
+      "error spec.metadata[2].secretKeyRef.name",
+      "error spec.type",
+      "error spec.version",
+    ]);
+    assert.equal(parseComponent(document).component, null);
+  });
+
+  it("warns about unknown members and names the nearest known one", () => {
+    const { component, faults } = parseComponent(spec({ initTimeOuts: "1s", scopes: ["a"] }));
+    assert.notEqual(component, null);
+    assert.deepEqual(
+      faults.map(({ severity, field }) => [severity, field]),
+      [
+        ["warning", "spec.initTimeOuts"],
+        ["warning", "spec.scopes"],
+      ],
+    );
+    assert.match(faults[0]?.hint ?? "", /did you mean initTimeout/);
+    assert.match(faults[1]?.hint ?? "", /top of the document/);
+  });
+
+  it("falls back to 5 s with a warning when initTimeout is no duration, as Dapr does without one", () => {
+    for (const initTimeout of ["soon", "-1s", 30]) {
+      const { component, faults } = parseComponent(spec({ initTimeout }));
+      assert.equal(component?.initTimeoutMs, 5000);
+      assert.deepEqual(
+        faults.map(({ severity }) => severity),
+        ["warning"],
+      );
+    }
+    assert.equal(parseComponent(spec({ initTimeout: "1m30s" })).component?.initTimeoutMs, 90_000);
+  });
+});
+
+describe("the kind of a document", () => {
+  const kindOf = (apiVersion: unknown, kind: unknown): string => {
+    const found = documentKind({ apiVersion, kind });
+    return found.kind === "mistake" ? `${found.fault.severity} ${found.fault.field}` : found.kind;
+  };
+
+  it("is a Component, something passed over, or a mistake", () => {
+    assert.equal(kindOf("dapr.io/v1alpha1", "Component"), "component");
+    assert.equal(kindOf("dapr.io/v1alpha1", "Resiliency"), "other");
+    assert.equal(kindOf("dapr.io/v2alpha1", "Subscription"), "other");
+    assert.equal(kindOf("apps/v1", "Deployment"), "other");
+    assert.equal(kindOf("dapr.io/v1", "Component"), "error apiVersion");
+    assert.equal(kindOf("dapr.io/v1alpha1", "component"), "error kind");
+    assert.equal(kindOf(undefined, undefined), "warning ");
+    assert.equal(documentKind("text").kind, "mistake");
+  });
+});
