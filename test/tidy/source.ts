@@ -97,7 +97,9 @@ export function referencesOf(file: SourceFile): readonly { readonly name: string
 
 function isDefaultExport(node: Node): boolean {
   if (node.type === "ExportDefaultDeclaration") return true;
-  return (
-    node.type === "ExportSpecifier" && "exported" in node && isNamed(node.exported) && node.exported.name === "default"
+  if (node.type !== "ExportNamedDeclaration" || !("specifiers" in node) || !Array.isArray(node.specifiers))
+    return false;
+  return node.specifiers.some(
+    ({ exported }: { exported: unknown }) => isNamed(exported) && exported.name === "default",
   );
 }
