@@ -48,17 +48,20 @@ export class ChildServer {
         child.kill("SIGKILL");
         reject(new Error(`${command}: ${why}\n${this.#output}`));
       };
+      const leave = (code: number | null, signal: string | null): void =>
+        fail(`ended with ${code ?? signal} before it was ready`);
       const timer = setTimeout(() => fail(`not ready within ${READY_WITHIN_MS} ms`), READY_WITHIN_MS);
       const read = (chunk: Buffer): void => {
         this.#output = (this.#output + chunk.toString()).slice(-OUTPUT_KEPT);
         if (!this.#output.includes(readyText)) return;
         clearTimeout(timer);
+        child.removeListener("exit", leave);
         resolve();
       };
       child.stdout?.on("data", read);
       child.stderr?.on("data", read);
       child.once("error", (error) => fail(error.message));
-      child.once("exit", (code, signal) => fail(`ended with ${code ?? signal} before it was ready`));
+      child.once("exit", leave);
     });
   }
 

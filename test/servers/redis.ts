@@ -39,16 +39,30 @@ function program(): string {
   return process.env.PANNIER_TEST_REDIS_SERVER ?? "redis-server";
 }
 
-/** Why there can be no Redis here and what to do about it, or null when there is one. */
+/**
+ * Why there can be no Redis here and what to do about it, or null when there is one. With PANNIER_TEST_REQUIRE=redis a
+ * missing one is no reason: null, and `startRedis` fails, so that CI cannot skip in silence.
+ */
 export function redisMissing(): string | null {
+  return process.env.PANNIER_TEST_REQUIRE === "redis" ? null : whyMissing();
+}
+
+function whyMissing(): string | null {
   const { error } = spawnSync(program(), ["--version"], { stdio: "ignore" });
   if (error === undefined) return null;
   return `${program()} cannot be run (${error.message}): install it (Debian: apt-get install redis-server), or name its path in PANNIER_TEST_REDIS_SERVER`;
 }
 
+/** A describe for tests that need a Redis: where there can be none they are pending, with the reason in the title. */
+export function describeWithRedis(title: string, body: () => void): void {
+  const missing = redisMissing();
+  if (missing === null) describe(title, body);
+  else describe.skip(`${title} (not run: ${missing})`, body);
+}
+
 /** Starts a server and resolves when it takes commands. Whoever starts one stops it. */
 export async function startRedis(options: RedisOptions = {}): Promise<RedisServer> {
-  const missing = redisMissing();
+  const missing = whyMissing();
   if (missing !== null) throw new Error(missing);
   const folder = await mkdtemp(join(tmpdir(), "pannier-redis-"));
   if (options.acl !== undefined) await writeFile(join(folder, "users.acl"), `${options.acl.join("\n")}\n`);

@@ -1,0 +1,233 @@
+// The metadata fields of state.redis (dapr-state-stores.md 2a) and what they mean together. Knows no client library.
+import { duration, type Field, type FieldTable, flag, pattern, text, whole } from "#crds/fields.ts";
+import type { Fault } from "#kit/fault.ts";
+import { type Address, parseAddress } from "./address.ts";
+
+export interface RedisSettings {
+  readonly redisHost: string;
+  readonly redisPort: number | null;
+  readonly redisUsername: string;
+  readonly redisPassword: string;
+  readonly redisDB: number;
+  readonly redisType: string;
+  readonly failover: boolean;
+  readonly enableTLS: boolean;
+  readonly insecureSkipTLSVerify: boolean;
+  readonly clientCert: string;
+  readonly clientKey: string;
+  readonly strongAcks: string;
+  readonly ttlInSeconds: number | null;
+  readonly redisMaxRetries: number | null;
+  readonly maxRetries: number | null;
+  readonly redisMinRetryInterval: number | null;
+  readonly redisMaxRetryInterval: number | null;
+  readonly maxRetryBackoff: number | null;
+  readonly dialTimeout: number;
+  readonly readTimeout: number;
+  readonly writeTimeout: string | null;
+  readonly queryIndexes: string;
+  readonly useEntraID: boolean;
+  readonly useOIDC: boolean;
+  readonly oidcTokenEndpoint: string | null;
+  readonly oidcClientID: string | null;
+  readonly oidcClientAssertionCert: string | null;
+  readonly oidcClientAssertionKey: string | null;
+  readonly oidcResource: string | null;
+  readonly oidcAudience: string | null;
+  readonly oidcKid: string | null;
+  readonly oidcScopes: string | null;
+  readonly oidcCACert: string | null;
+  readonly sentinelMasterName: string | null;
+  readonly sentinelUsername: string | null;
+  readonly sentinelPassword: string | null;
+  readonly poolSize: string | null;
+  readonly minIdleConns: string | null;
+  readonly poolTimeout: string | null;
+  readonly maxConnAge: string | null;
+  readonly idleTimeout: string | null;
+  readonly idleCheckFrequency: string | null;
+  readonly redeliverInterval: string | null;
+  readonly processingTimeout: string | null;
+  readonly queueDepth: string | null;
+  readonly concurrency: string | null;
+  readonly consumerID: string | null;
+  readonly maxLenApprox: string | null;
+  readonly streamTTL: string | null;
+}
+
+const RETRIES_MAX = 20;
+/** A negative timeout means "no limit" to Dapr's client; here it means this one, for every wait has an end. */
+const TIMEOUT_MS_MAX = 600_000;
+const DIAL_TIMEOUT_MS = 5_000;
+const READ_TIMEOUT_MS = 3_000;
+const RETRIES = 3;
+const RETRY_MIN_MS = 8;
+const RETRY_MAX_MS = 512;
+const NS_PER_MS = 1_000_000;
+
+const ONE_CONNECTION = "one pipelined connection serves all requests; there is no pool to size";
+const PUB_SUB = "it belongs to the pub/sub component of the same server";
+const SENTINELS = "it is for sentinels, which come in a later release";
+const OIDC = "it is for useOIDC, which comes in a later release";
+
+export const fields: FieldTable<RedisSettings> = {
+  redisHost: text({ fallback: "", doc: "Host, or host:port; an IPv6 address with a port stands in brackets." }),
+  redisPort: whole<number | null>({ fallback: null, min: 1, max: 65_535, doc: "Port, when redisHost has none; 6379." }),
+  redisUsername: text({ fallback: "", doc: "ACL user (Redis 6 and later); empty for the default user." }),
+  redisPassword: text({ fallback: "", secret: true, doc: "Password of the user, or of the server." }),
+  redisDB: whole({ fallback: 0, min: 0, max: 65_535, doc: "Number of the database." }),
+  redisType: text({ fallback: "node", doc: 'Only "node" in this release; "cluster" is refused.' }),
+  failover: flag({ fallback: false, doc: "Sentinels; refused in this release." }),
+  enableTLS: flag({ fallback: false, doc: "Speak TLS; the server's certificate is verified." }),
+  insecureSkipTLSVerify: flag({ fallback: false, doc: "Do not verify the server's certificate. Only for trials." }),
+  clientCert: text({ fallback: "", doc: "PEM text of a client certificate; used when clientKey is set too." }),
+  clientKey: text({ fallback: "", secret: true, doc: "PEM text of the client certificate's key." }),
+  strongAcks: pattern({
+    fallback: "connected",
+    shape: /^(connected|\d{1,3})$/,
+    want: '"connected" or a number of replicas from 0 to 999',
+    doc: "How many replicas must acknowledge a strong write: those connected at that moment, or a number. Pannier's own.",
+  }),
+  ttlInSeconds: whole<number | null>({
+    fallback: null,
+    min: -2_147_483_648,
+    max: 2_147_483_647,
+    doc: "TTL of writes that ask for none, in seconds; 0 and negative for no expiry.",
+  }),
+  redisMaxRetries: retries("Further attempts after one that certainly wrote nothing; 0 or -1 for none; 3."),
+  maxRetries: retries("Older name of redisMaxRetries; read when that is absent."),
+  redisMinRetryInterval: retryInterval("Shortest pause before another attempt, doubled each time; 8 ms."),
+  redisMaxRetryInterval: retryInterval("Longest pause before another attempt; 512 ms."),
+  maxRetryBackoff: whole<number | null>({
+    fallback: null,
+    min: -1,
+    max: TIMEOUT_MS_MAX * NS_PER_MS,
+    doc: "Older form of redisMinRetryInterval, in nanoseconds; read when that is absent.",
+  }),
+  dialTimeout: timeout(DIAL_TIMEOUT_MS, "How long connecting may take, TLS and sign-in included; 0 for 5 s."),
+  readTimeout: timeout(READ_TIMEOUT_MS, "How long a request waits for its answer; 0 for 3 s."),
+  writeTimeout: idle("Limit for sending.", "one limit covers sending and answering: readTimeout"),
+  queryIndexes: text({ fallback: "", doc: "Query indexes; refused in this release." }),
+  useEntraID: flag({ fallback: false, aliases: ["useAzureAD"], doc: "Microsoft Entra ID; refused in this release." }),
+  useOIDC: flag({ fallback: false, doc: "OIDC tokens as password; refused in this release." }),
+  oidcTokenEndpoint: idle("Token endpoint.", OIDC),
+  oidcClientID: idle("Client.", OIDC),
+  oidcClientAssertionCert: idle("Certificate of the client assertion.", OIDC),
+  oidcClientAssertionKey: idle("Key of the client assertion.", OIDC, { secret: true }),
+  oidcResource: idle("Resource.", OIDC),
+  oidcAudience: idle("Audience.", OIDC),
+  oidcKid: idle("Key id.", OIDC),
+  oidcScopes: idle("Scopes.", OIDC),
+  oidcCACert: idle("Authority of the token endpoint.", OIDC),
+  sentinelMasterName: idle("Name of the master.", SENTINELS),
+  sentinelUsername: idle("ACL user of the sentinels.", SENTINELS),
+  sentinelPassword: idle("Password of the sentinels.", SENTINELS, { secret: true }),
+  poolSize: idle("Connections.", ONE_CONNECTION),
+  minIdleConns: idle("Idle connections.", ONE_CONNECTION),
+  poolTimeout: idle("Wait for a connection.", ONE_CONNECTION),
+  maxConnAge: idle("Age of a connection.", ONE_CONNECTION),
+  idleTimeout: idle("Idle time of a connection.", ONE_CONNECTION),
+  idleCheckFrequency: idle("Check of idle connections.", ONE_CONNECTION),
+  redeliverInterval: idle("Pub/sub.", PUB_SUB),
+  processingTimeout: idle("Pub/sub.", PUB_SUB),
+  queueDepth: idle("Pub/sub.", PUB_SUB),
+  concurrency: idle("Pub/sub.", PUB_SUB),
+  consumerID: idle("Pub/sub.", PUB_SUB),
+  maxLenApprox: idle("Pub/sub.", PUB_SUB),
+  streamTTL: idle("Pub/sub.", PUB_SUB),
+};
+
+/** Faults between fields, and of features that this release does not have: refused, so that nobody believes in them. */
+export function check(settings: Readonly<RedisSettings>): readonly Fault[] {
+  const faults: Fault[] = [];
+  const later = (field: string, what: string): void => {
+    faults.push(fault("error", field, `no ${what}: Pannier gets it in a later release`, "remove the field"));
+  };
+  if (settings.redisType === "cluster") later("redisType", "Redis cluster");
+  else if (settings.redisType !== "node" && settings.redisType !== "") {
+    faults.push(fault("warning", "redisType", '"node"', "any word but cluster is taken as node, as Dapr does"));
+  }
+  if (settings.failover) later("failover", "sentinels");
+  if (settings.useEntraID) later("useEntraID", "Microsoft Entra ID");
+  if (settings.useOIDC) later("useOIDC", "OIDC");
+  if (settings.queryIndexes !== "") later("queryIndexes", "query on Redis");
+  const address = parseAddress(settings.redisHost, settings.redisPort);
+  if ("want" in address) faults.push({ ...fault("error", "redisHost", address.want, null), got: settings.redisHost });
+  if (settings.redisHost === "") {
+    faults.push(fault("warning", "redisHost", "a host", "without it localhost is used, as Dapr does"));
+  }
+  return [...faults, ...checkTls(settings)];
+}
+
+function checkTls(settings: Readonly<RedisSettings>): readonly Fault[] {
+  const faults: Fault[] = [];
+  if ((settings.clientCert === "") !== (settings.clientKey === "")) {
+    const missing = settings.clientCert === "" ? "clientCert" : "clientKey";
+    faults.push(fault("warning", missing, "both clientCert and clientKey, or none", "one alone has no effect"));
+  }
+  if (!settings.enableTLS && (settings.insecureSkipTLSVerify || settings.clientCert !== "")) {
+    faults.push(fault("warning", "enableTLS", '"true"', "without it the other TLS fields have no effect"));
+  }
+  return faults;
+}
+
+export interface RetryLimits {
+  /** Attempts after the first. */
+  readonly retries: number;
+  readonly minMs: number;
+  readonly maxMs: number;
+}
+
+/** The newer names come first, then the older ones, then Dapr's documented defaults; an interval of 0 is the default. */
+export function retryLimits(settings: Readonly<RedisSettings>): RetryLimits {
+  const older = settings.maxRetryBackoff === null ? null : settings.maxRetryBackoff / NS_PER_MS;
+  const maxMs = Math.max(0, settings.redisMaxRetryInterval || RETRY_MAX_MS);
+  const minMs = Math.max(0, settings.redisMinRetryInterval || older || RETRY_MIN_MS);
+  const retries = Math.max(0, settings.redisMaxRetries ?? settings.maxRetries ?? RETRIES);
+  return { retries, minMs: Math.min(minMs, maxMs), maxMs };
+}
+
+/** A timeout field's meaning: 0 is the default, a negative one the longest. */
+export function timeoutMs(value: number, defaultMs: number): number {
+  if (value < 0) return TIMEOUT_MS_MAX;
+  return value === 0 ? defaultMs : value;
+}
+
+export interface Timeouts {
+  readonly dialMs: number;
+  readonly readMs: number;
+}
+
+export function timeouts(settings: Readonly<RedisSettings>): Timeouts {
+  return {
+    dialMs: timeoutMs(settings.dialTimeout, DIAL_TIMEOUT_MS),
+    readMs: timeoutMs(settings.readTimeout, READ_TIMEOUT_MS),
+  };
+}
+
+/** The server's address; only for settings that `check` found without errors. */
+export function addressOf(settings: Readonly<RedisSettings>): Address {
+  const address = parseAddress(settings.redisHost, settings.redisPort);
+  return "want" in address ? { host: settings.redisHost, port: 0 } : address;
+}
+
+function fault(severity: Fault["severity"], field: string, want: string, hint: string | null): Fault {
+  return { severity, field, got: null, want, hint };
+}
+
+function retries(doc: string): Field<number | null> {
+  return whole<number | null>({ fallback: null, min: -1, max: RETRIES_MAX, doc });
+}
+
+function retryInterval(doc: string): Field<number | null> {
+  return duration<number | null>({ fallback: null, bare: "milliseconds", min: -1, max: TIMEOUT_MS_MAX, doc });
+}
+
+function timeout(fallback: number, doc: string): Field<number> {
+  return duration<number>({ fallback, bare: "milliseconds", min: -1, max: TIMEOUT_MS_MAX, doc });
+}
+
+/** A field that Dapr has and that has no effect here. */
+function idle(doc: string, ignored: string, options: { secret?: boolean } = {}): Field<string | null> {
+  return text<null>({ fallback: null, doc, ignored, secret: options.secret ?? false });
+}

@@ -1,0 +1,71 @@
+// Reading a key in Dapr's layout (dapr-state-stores.md 2b), and the form of its versions.
+import type { Clock } from "#kit/clock.ts";
+import { type Found, StoreError } from "../store.ts";
+import { RedisError } from "./errors.ts";
+import type { Link } from "./link.ts";
+
+/**
+ * Reads the row under a key with two commands that leave in one write; null when there is none. A plain string, as early
+ * releases of Dapr wrote it, comes back without an ETag. Between the two commands another client's write may fall: then
+ * the expiry is the newer one's.
+ */
+export async function readRow(link: Link, key: string, clock: Clock): Promise<Found | null> {
+  let row: unknown;
+  let expiry: unknown;
+  try {
+    [row, expiry] = await Promise.all([
+      link.call("read", "hmget", [key, "data", "version"]),
+      link.call("read", link.expiryCommand, [key]),
+    ]);
+  } catch (error) {
+    if (error instanceof RedisError && error.reply === "WRONGTYPE") return readString(link, key, clock);
+    throw error;
+  }
+  // -2: the key is not there, or expired after the first command.
+  if (expiry === -2) return null;
+  const [data, version] = Array.isArray(row) ? row : [];
+  if (!Buffer.isBuffer(data) || !Buffer.isBuffer(version)) {
+    throw new StoreError("corrupt", "required hash field 'data' or 'version' was not found");
+  }
+  return { bytes: data, etag: version.toString("latin1"), expiresAtMs: expiresAtMs(link, expiry, clock) };
+}
+
+async function readString(link: Link, key: string, clock: Clock): Promise<Found | null> {
+  const [data, expiry] = await Promise.all([
+    link.call("read", "get", [key]),
+    link.call("read", link.expiryCommand, [key]),
+  ]);
+  if (expiry === -2 || !Buffer.isBuffer(data)) return null;
+  return { bytes: data, etag: null, expiresAtMs: expiresAtMs(link, expiry, clock) };
+}
+
+/**
+ * PEXPIRETIME tells the hour itself, the same on every read, by the server's clock. Before Redis 7 there is only PTTL:
+ * the hour then comes from this machine's clock and may differ by the way's delay from read to read.
+ */
+function expiresAtMs(link: Link, expiry: unknown, clock: Clock): number | null {
+  if (typeof expiry !== "number" || expiry < 0) return null;
+  return link.expiryCommand === "pexpiretime" ? expiry : clock.nowMs() + expiry;
+}
+
+const VERSION_DIGITS_MAX = 19;
+const ZERO = 48;
+const NINE = 57;
+
+/**
+ * The spelling under which Redis keeps the version that `etag` names: "007" and "+7" are 7, as Dapr reads them.
+ * Null when it is no decimal integer of at most 19 digits.
+ */
+export function canonicalVersion(etag: string): string | null {
+  const negative = etag.startsWith("-");
+  let start = negative || etag.startsWith("+") ? 1 : 0;
+  if (start === etag.length) return null;
+  for (let i = start; i < etag.length; i++) {
+    const code = etag.charCodeAt(i);
+    if (code < ZERO || code > NINE) return null;
+  }
+  while (start < etag.length - 1 && etag.charCodeAt(start) === ZERO) start++;
+  const digits = start === 0 ? etag : etag.slice(start);
+  if (digits.length > VERSION_DIGITS_MAX) return null;
+  return negative && digits !== "0" ? `-${digits}` : digits;
+}

@@ -1,0 +1,103 @@
+// The Lua that runs in Redis: one script per write, so that condition, value, first-write mark, version and expiry
+// change together or not at all. Layout: dapr-state-stores.md 2b. Knows no client.
+import { createHash } from "node:crypto";
+
+export interface Script {
+  readonly text: string;
+  /** What EVALSHA calls it by. */
+  readonly sha: string;
+}
+
+/** What a script answers for a condition that does not hold. Anything from 0 up is success. */
+export const VERDICT = { otherVersion: -1, nothingThere: -2, somethingThere: -3, badVersion: -4 } as const;
+
+/** How many arguments each change of a transaction has: kind, etag, first-write, ttl, value. */
+export const CHANGE_ARGUMENTS = 5;
+
+// A key of another type (a string that an early Dapr wrote, say) has no version: it fails every ETag and is replaced by
+// a plain write. HGET answers it with an error table, which therefore stands for "another type" from here on.
+// Versions are compared as text: Lua's numbers are doubles and lose digits above 2^53. A counter of 19 digits or more
+// is refused before anything is written, because HINCRBY could overflow after the value has changed.
+const SHARED = `
+local function read_version(key)
+  local version = redis.pcall('HGET', key, 'version')
+  if type(version) == 'table' and not string.find(version.err, 'WRONGTYPE', 1, true) then
+    return nil, version
+  end
+  return version
+end
+
+local function verdict(key, version, etag, first)
+  if etag ~= '' then
+    if version == etag then return 0 end
+    if version then return ${VERDICT.otherVersion} end
+    return redis.call('EXISTS', key) == 1 and ${VERDICT.otherVersion} or ${VERDICT.nothingThere}
+  end
+  if first == '1' and (version or redis.call('EXISTS', key) == 1) then return ${VERDICT.somethingThere} end
+  return 0
+end
+
+local function counts(version)
+  return type(version) ~= 'string' or (#version < 19 and
+    (version == '0' or string.find(version, '^-?[1-9]%d*$') ~= nil))
+end
+
+local function put(key, version, first, ttl, value)
+  if type(version) == 'table' then redis.call('DEL', key) end
+  if first == '1' then
+    redis.call('HSET', key, 'data', value, 'first-write', '0')
+  else
+    redis.call('HSET', key, 'data', value)
+  end
+  redis.call('HINCRBY', key, 'version', 1)
+  if ttl == '' then redis.call('PERSIST', key) else redis.call('EXPIRE', key, ttl) end
+end
+`;
+
+/** KEYS: the key. ARGV: etag or "", first-write "1" or "", ttl in seconds or "", value. */
+export const SET: Script = script(`${SHARED}
+local version, failure = read_version(KEYS[1])
+if failure then return failure end
+if not counts(version) then return ${VERDICT.badVersion} end
+local answer = verdict(KEYS[1], version, ARGV[1], ARGV[2])
+if answer == 0 then put(KEYS[1], version, ARGV[2], ARGV[3], ARGV[4]) end
+return answer
+`);
+
+/** KEYS: the key. ARGV: etag or "". */
+export const REMOVE: Script = script(`${SHARED}
+local version, failure = read_version(KEYS[1])
+if failure then return failure end
+local answer = verdict(KEYS[1], version, ARGV[1], '')
+if answer == 0 then redis.call('DEL', KEYS[1]) end
+return answer
+`);
+
+/**
+ * KEYS: the key of each change, in order. ARGV: five per change: "upsert" or "delete", etag or "", first-write "1" or "",
+ * ttl or "", value. All conditions are checked against the state before the first change. Answers {verdict, number of
+ * the failing change from 1}. ARGV is read by index and never unpacked: Lua's stack holds some 8,000 values.
+ */
+export const TRANSACT: Script = script(`${SHARED}
+for i = 1, #KEYS do
+  local at = (i - 1) * ${CHANGE_ARGUMENTS}
+  local version, failure = read_version(KEYS[i])
+  if failure then return failure end
+  if ARGV[at + 1] == 'upsert' and not counts(version) then return {${VERDICT.badVersion}, i} end
+  local answer = verdict(KEYS[i], version, ARGV[at + 2], ARGV[at + 3])
+  if answer ~= 0 then return {answer, i} end
+end
+for i = 1, #KEYS do
+  local at = (i - 1) * ${CHANGE_ARGUMENTS}
+  if ARGV[at + 1] == 'upsert' then
+    put(KEYS[i], read_version(KEYS[i]), ARGV[at + 3], ARGV[at + 4], ARGV[at + 5])
+  else
+    redis.call('DEL', KEYS[i])
+  end
+end
+return {0, 0}
+`);
+
+function script(text: string): Script {
+  return { text, sha: createHash("sha1").update(text).digest("hex") };
+}

@@ -1,0 +1,44 @@
+// The forms of redisHost.
+import assert from "node:assert/strict";
+import { formatAddress, parseAddress } from "#sidecar/stores/redis/address.ts";
+
+describe("the address of a Redis server", () => {
+  const forms: [text: string, redisPort: number | null, shown: string][] = [
+    ["redis", null, "redis:6379"],
+    ["redis", 7000, "redis:7000"],
+    ["redis.ns.svc:6380", null, "redis.ns.svc:6380"],
+    [" redis:6380 ", 6380, "redis:6380"],
+    ["10.0.0.7:1", null, "10.0.0.7:1"],
+    ["", null, "localhost:6379"],
+    [":6380", null, "localhost:6380"],
+    ["::1", null, "[::1]:6379"],
+    ["[::1]", 6380, "[::1]:6380"],
+    ["[fe80::1%eth0]:6381", null, "[fe80::1%eth0]:6381"],
+  ];
+  for (const [text, redisPort, shown] of forms) {
+    it(`reads ${JSON.stringify(text)} with redisPort ${redisPort} as ${shown}`, () => {
+      const address = parseAddress(text, redisPort);
+      assert.ok(!("want" in address), "want" in address ? address.want : "");
+      assert.equal(formatAddress(address), shown);
+    });
+  }
+
+  const faults: [text: string, redisPort: number | null, want: RegExp][] = [
+    ["redis:6380", 6379, /redisPort \(6379\)/],
+    ["a:1,b:2", null, /cluster or sentinels/],
+    ["redis:0", null, /a port from 1/],
+    ["redis:65536", null, /a port from 1/],
+    ["redis:http", null, /a port from 1/],
+    ["redis:", null, /a port from 1/],
+    ["redis://redis:6379", null, /a host as in/],
+    ["user@redis", null, /a host as in/],
+    ["[redis", null, /a host as in/],
+  ];
+  for (const [text, redisPort, want] of faults) {
+    it(`refuses ${JSON.stringify(text)} with redisPort ${redisPort}`, () => {
+      const address = parseAddress(text, redisPort);
+      assert.ok("want" in address);
+      assert.match(address.want, want);
+    });
+  }
+});

@@ -1,0 +1,116 @@
+// The manifest's fields: what is refused, what has no effect, what the older names mean.
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { decodeFields } from "#crds/fields.ts";
+import { describeFault } from "#kit/fault.ts";
+import { fields, retryLimits, timeouts } from "#sidecar/stores/redis/fields.ts";
+import { driver } from "#sidecar/stores/redis/redis.ts";
+
+function properties(given: Readonly<Record<string, string>>): { name: string; value: string; secret: boolean }[] {
+  return Object.entries(given).map(([name, value]) => ({ name, value, secret: false }));
+}
+
+function faultsOf(given: Readonly<Record<string, string>>): string[] {
+  const { faults } = driver.decode(properties({ redisHost: "redis", ...given }), []);
+  return faults.map((fault) => `${fault.severity} ${describeFault(fault)}`);
+}
+
+function settingsOf(given: Readonly<Record<string, string>>) {
+  const { settings } = decodeFields(fields, properties(given), { others: [], page: "" });
+  assert.ok(settings !== null);
+  return settings;
+}
+
+describe("the fields of state.redis", () => {
+  it("takes the manifest that dapr init writes", () => {
+    assert.deepEqual(faultsOf({ redisHost: "localhost:6379", redisPassword: "" }), []);
+  });
+
+  const refused: [given: Readonly<Record<string, string>>, want: RegExp][] = [
+    [{ redisType: "cluster" }, /^error redisType: want no Redis cluster: .* later release/],
+    [{ failover: "true" }, /^error failover: want no sentinels: .* later release/],
+    [{ useEntraID: "true" }, /^error useEntraID: .* later release/],
+    [{ useAzureAD: "true" }, /^error useEntraID: .* later release/],
+    [{ useOIDC: "true" }, /^error useOIDC: .* later release/],
+    [{ queryIndexes: "[]" }, /^error queryIndexes: .* later release/],
+    [{ redisPort: "0" }, /^error redisPort: got "0"/],
+    [{ redisHost: "redis:1", redisPort: "2" }, /^error redisHost: got "redis:1", want no port/],
+    [{ redisDB: "-1" }, /^error redisDB/],
+    [{ redisMaxRetries: "ten" }, /^error redisMaxRetries: got "ten", want a whole number/],
+    [{ readTimeout: "soon" }, /^error readTimeout/],
+    [{ strongAcks: "all" }, /^error strongAcks: got "all", want "connected" or a number/],
+    [{ enableTLS: "perhaps" }, /^error enableTLS/],
+  ];
+  for (const [given, want] of refused) {
+    it(`refuses ${JSON.stringify(given)}`, () => {
+      const faults = faultsOf(given);
+      assert.equal(faults.length, 1, faults.join("\n"));
+      assert.match(faults[0] ?? "", want);
+    });
+  }
+
+  const warned: [given: Readonly<Record<string, string>>, want: RegExp][] = [
+    [{ redisHost: "" }, /^warning redisHost: want a host; without it localhost/],
+    [{ redisType: "standalone" }, /^warning redisType/],
+    [{ poolSize: "20" }, /^warning poolSize: want nothing: it has no effect here; one pipelined connection/],
+    [{ redeliverInterval: "1s" }, /^warning redeliverInterval: .* pub\/sub/],
+    [{ sentinelMasterName: "m" }, /^warning sentinelMasterName: .* sentinels/],
+    [{ oidcClientID: "c" }, /^warning oidcClientID/],
+    [{ clientCert: "pem", enableTLS: "true" }, /^warning clientKey: want both/],
+    [{ insecureSkipTLSVerify: "true" }, /^warning enableTLS/],
+    [{ redisHosts: "x" }, /^warning redisHosts: .* did you mean redisHost\?/],
+  ];
+  for (const [given, want] of warned) {
+    it(`warns of ${JSON.stringify(given)} and goes on`, () => {
+      const faults = faultsOf(given);
+      assert.equal(faults.length, 1, faults.join("\n"));
+      assert.match(faults[0] ?? "", want);
+    });
+  }
+
+  it("never shows a secret", () => {
+    const secret = "s3cr3t";
+    const given = {
+      redisPassword: secret,
+      clientKey: secret,
+      sentinelPassword: secret,
+      oidcClientAssertionKey: secret,
+    };
+    assert.doesNotMatch(faultsOf(given).join("\n"), /s3cr3t/);
+  });
+
+  it("reads a bare duration as milliseconds and the empty text as absent", () => {
+    assert.deepEqual(timeouts(settingsOf({ dialTimeout: "250", readTimeout: "1.5s" })), { dialMs: 250, readMs: 1500 });
+    assert.deepEqual(timeouts(settingsOf({ dialTimeout: "", readTimeout: "0" })), { dialMs: 5000, readMs: 3000 });
+    assert.equal(timeouts(settingsOf({ readTimeout: "-1" })).readMs, 600_000);
+  });
+
+  const limits: [given: Readonly<Record<string, string>>, retries: number, minMs: number, maxMs: number][] = [
+    [{}, 3, 8, 512],
+    [{ redisMaxRetries: "5", maxRetries: "7" }, 5, 8, 512],
+    [{ maxRetries: "7" }, 7, 8, 512],
+    [{ redisMaxRetries: "", maxRetries: "7" }, 7, 8, 512],
+    [{ redisMaxRetries: "-1" }, 0, 8, 512],
+    [{ redisMinRetryInterval: "20", redisMaxRetryInterval: "1s" }, 3, 20, 1000],
+    [{ redisMinRetryInterval: "2s" }, 3, 512, 512],
+    [{ redisMinRetryInterval: "-1" }, 3, 0, 512],
+    [{ redisMaxRetries: "0", redisMinRetryInterval: "0", redisMaxRetryInterval: "0" }, 0, 8, 512],
+    [{ redisMaxRetryInterval: "-1" }, 3, 0, 0],
+    [{ maxRetryBackoff: "20000000" }, 3, 20, 512],
+    [{ maxRetryBackoff: "20000000", redisMinRetryInterval: "30" }, 3, 30, 512],
+  ];
+  for (const [given, retries, minMs, maxMs] of limits) {
+    it(`takes ${JSON.stringify(given)} as ${retries} retries after ${minMs} to ${maxMs} ms`, () => {
+      assert.deepEqual(retryLimits(settingsOf(given)), { retries, minMs, maxMs });
+    });
+  }
+
+  it("are all on the docs page, and those without effect are called so there", () => {
+    const page = readFileSync(new URL("../../../../../docs/stores/redis.md", import.meta.url), "utf8");
+    const idle = page.slice(page.indexOf("Accepted without effect"), page.indexOf("### Rights"));
+    for (const [name, field] of Object.entries(fields)) {
+      assert.ok(page.includes(`\`${name}\``), name);
+      assert.equal(idle.includes(`\`${name}\``) && name !== "readTimeout", field.ignored !== null, name);
+    }
+  });
+});
