@@ -23,10 +23,9 @@ const NOT_HTTP: Reason = { status: 400, message: "this is not an HTTP/1.1 reques
 /** For the server's "clientError" event. */
 export function answerClientError(error: Error, socket: Duplex): void {
   const code = "code" in error ? String(error.code) : "";
-  if (code === "ECONNRESET" || !socket.writable) {
-    socket.destroy();
-    return;
-  }
+  if (code === "ECONNRESET") socket.destroy();
+  // After an answer with "Connection: close" the socket is ending by itself, with that answer still on its way.
+  if (!socket.writable) return;
   const { status, message } = REASONS[code] ?? NOT_HTTP;
   const { body } = shortAnswer(status, "ERR_MALFORMED_REQUEST", message);
   const head = [

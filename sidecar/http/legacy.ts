@@ -7,18 +7,26 @@ import type { RetryPolicy } from "../state/retry.ts";
 /** Longest pause between two attempts that a request may ask for, in milliseconds: all attempts end after a minute. */
 export const RETRY_INTERVAL_MS_MAX = 60_000;
 
+/** The three parts of a retry policy as a request gives them. */
+export interface RetryParts {
+  readonly intervalMs: number;
+  readonly pattern: string;
+  readonly threshold: number;
+}
+
 /**
  * A retry policy from its three parts (dapr-state-api.md 7.5; milliseconds, as the documents say). A threshold of 0 or
- * less means one attempt: null. Throws `malformed` for a pattern that is none.
+ * less means one attempt: null. Throws `malformed` for a pattern that is none and an interval below 0; `names` are those
+ * of the two members or parameters.
  */
-export function readRetryPolicy(intervalMs: number, pattern: string, threshold: number): RetryPolicy | null {
+export function readRetryPolicy(parts: RetryParts, names: { interval: string; pattern: string }): RetryPolicy | null {
+  const { intervalMs, pattern, threshold } = parts;
   if (pattern !== "" && pattern !== "linear" && pattern !== "exponential") {
-    throw malformed(`options.retryPolicy.pattern: got "${pattern}", want "linear" or "exponential"`);
+    throw malformed(`${names.pattern}: got ${JSON.stringify(pattern)}, want "linear" or "exponential"`);
   }
-  if (intervalMs < 0)
-    throw malformed(
-      `options.retryPolicy.interval: got ${intervalMs}, want milliseconds from 0 to ${RETRY_INTERVAL_MS_MAX}`,
-    );
+  if (intervalMs < 0) {
+    throw malformed(`${names.interval}: got ${intervalMs}, want milliseconds from 0 to ${RETRY_INTERVAL_MS_MAX}`);
+  }
   if (threshold <= 0) return null;
   return { intervalMs, pattern: pattern === "exponential" ? "exponential" : "linear", threshold };
 }
@@ -28,7 +36,8 @@ export function readQueryRetry(query: ReadonlyMap<string, string>): RetryPolicy 
   const threshold = wholeOrZero(query.get("retryThreshold"));
   if (threshold <= 0) return null;
   const intervalMs = Math.min(wholeOrZero(query.get("retryInterval")), RETRY_INTERVAL_MS_MAX);
-  return readRetryPolicy(Math.max(intervalMs, 0), query.get("retryPattern") ?? "", threshold);
+  const parts = { intervalMs: Math.max(intervalMs, 0), pattern: query.get("retryPattern") ?? "", threshold };
+  return readRetryPolicy(parts, { interval: "retryInterval", pattern: "retryPattern" });
 }
 
 function wholeOrZero(text: string | undefined): number {

@@ -61,32 +61,41 @@ export function createHttpServer(options: HttpServerOptions): Server {
     connectionsCheckingInterval: CHECK_EVERY_MS,
     noDelay: true,
   });
-  const onRequest = inTurn((request, response) => void serve(options, request, response));
+  const lastAnswers: LastAnswers = new WeakMap();
+  const onRequest = inTurn(lastAnswers, (request, response) => void serve(options, request, response));
   server.on("request", onRequest);
   server.on("checkContinue", (request: IncomingMessage, response: ServerResponse) => {
     // A body that would be refused is not asked for.
     if (!isTooLarge(request, options.bodyBytesMax)) response.writeContinue();
     onRequest(request, response);
   });
-  server.on("clientError", answerClientError);
+  // What follows a request may be nonsense; the request itself still gets its answer.
+  server.on("clientError", (error: Error, socket: Socket) => {
+    afterLast(lastAnswers, socket, () => answerClientError(error, socket));
+  });
   return server;
 }
 
 type Take = (request: IncomingMessage, response: ServerResponse) => void;
 
+/** The newest answer of each connection, finished or not. */
+type LastAnswers = WeakMap<Socket, ServerResponse>;
+
 /**
  * Requests that a client sends over one connection without waiting are taken one after the other: Node would run them at
  * the same time, and a read could overtake the write that was sent before it (RFC 9112, 9.3.2).
  */
-function inTurn(take: Take): Take {
-  const lastOf = new WeakMap<Socket, ServerResponse>();
+function inTurn(lastAnswers: LastAnswers, take: Take): Take {
   return (request, response) => {
-    const { socket } = request;
-    const last = lastOf.get(socket);
-    lastOf.set(socket, response);
-    if (last === undefined || last.writableEnded || last.destroyed) take(request, response);
-    else last.once("close", () => take(request, response));
+    afterLast(lastAnswers, request.socket, () => take(request, response));
+    lastAnswers.set(request.socket, response);
   };
+}
+
+function afterLast(lastAnswers: LastAnswers, socket: Socket, task: () => void): void {
+  const last = lastAnswers.get(socket);
+  if (last === undefined || last.writableEnded || last.destroyed) task();
+  else last.once("close", task);
 }
 
 async function serve(options: HttpServerOptions, request: IncomingMessage, response: ServerResponse): Promise<void> {

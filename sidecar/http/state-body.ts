@@ -143,15 +143,17 @@ function readOptions(scanner: JsonScanner): OptionWords & { retry: RetryPolicy |
   return read;
 }
 
+const RETRY_NAMES = { interval: "options.retryPolicy.interval", pattern: "options.retryPolicy.pattern" };
+
 function readRetry(scanner: JsonScanner): RetryPolicy | null {
-  const read = { interval: 0, pattern: "", threshold: 0 };
+  const read = { intervalMs: 0, pattern: "", threshold: 0 };
   readObject(scanner, "options.retryPolicy", (name) => {
-    if (name === "interval") read.interval = readWhole(scanner, "options.retryPolicy.interval", RETRY_INTERVAL_MS_MAX);
-    else if (name === "pattern") read.pattern = readString(scanner, "options.retryPolicy.pattern");
+    if (name === "interval") read.intervalMs = readWhole(scanner, RETRY_NAMES.interval, RETRY_INTERVAL_MS_MAX);
+    else if (name === "pattern") read.pattern = readString(scanner, RETRY_NAMES.pattern);
     else if (name === "threshold") read.threshold = readWhole(scanner, "options.retryPolicy.threshold");
     else scanner.span();
   });
-  return readRetryPolicy(read.interval, read.pattern, read.threshold);
+  return readRetryPolicy(read, RETRY_NAMES);
 }
 
 function readMetadata(scanner: JsonScanner, before: Metadata): Metadata {

@@ -98,6 +98,19 @@ describe("HTTP at the edges", () => {
     assert.equal((await wire.ask("GET", "/v1.0/healthz")).status, 204);
   });
 
+  it("answers a request although nonsense follows it, and the nonsense after that", async () => {
+    await wire.ask("POST", STORE, { body: '[{"key":"stray","value":"kept"}]' });
+    const read = head("GET", `${STORE}/stray`);
+    const answer = await wire.raw(`${read}stray bytes`, { end: true });
+    assert.deepEqual(statuses(answer), ["200", "400"]);
+    assert.ok(answer.includes('"kept"'));
+    const closing = await wire.raw(`${head("DELETE", `${STORE}/stray`, "Connection: close")}stray bytes`, {
+      end: true,
+    });
+    assert.deepEqual(statuses(closing), ["204"]);
+    assert.equal((await wire.ask("GET", `${STORE}/stray`)).status, 204);
+  });
+
   it("refuses a request with two lengths that disagree, and one with both a length and chunks", async () => {
     const two = head("POST", STORE, "Content-Length: 2", "Content-Length: 3");
     const both = head("POST", STORE, "Content-Length: 2", "Transfer-Encoding: chunked");

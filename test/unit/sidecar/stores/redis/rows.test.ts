@@ -1,5 +1,6 @@
 // The spelling of versions.
 import assert from "node:assert/strict";
+import fc from "fast-check";
 import { canonicalVersion } from "#sidecar/stores/redis/rows.ts";
 
 describe("the version that an ETag names", () => {
@@ -28,4 +29,16 @@ describe("the version that an ETag names", () => {
       assert.equal(canonicalVersion(etag), version);
     });
   }
+
+  it("is the number's own spelling for every whole number of up to 19 digits, however it is written", () => {
+    const largest = 10n ** 19n - 1n;
+    const parts = fc.tuple(fc.bigInt({ min: -largest, max: largest }), fc.integer({ min: 0, max: 4 }), fc.boolean());
+    fc.assert(
+      fc.property(parts, ([number, zeros, plus]) => {
+        const digits = "0".repeat(zeros) + String(number < 0n ? -number : number);
+        const sign = number < 0n ? "-" : plus ? "+" : "";
+        assert.equal(canonicalVersion(sign + digits), String(number));
+      }),
+    );
+  });
 });
