@@ -1,6 +1,6 @@
 // Binds HTTP servers to addresses and lets them go again without cutting answers off.
 import type { Server } from "node:http";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, Server as TcpServer } from "node:net";
 import { type Clock, sleep } from "#kit/clock.ts";
 
 /** A port that could not be bound, in words for a log line. */
@@ -79,17 +79,24 @@ function toListenError(error: unknown, what: string, address: string, port: numb
   return new ListenError(code, port, `could not listen for ${what} on ${place}: ${why}`, error);
 }
 
-/** While it drains, connections that have become idle are closed this often, in milliseconds. */
+/** While it drains, it looks this often whether all is done, in milliseconds. */
 const DRAIN_STEP_MS = 20;
+/**
+ * For so long no idle connection is closed: a request may be on its way in it. Its answer then says that the connection
+ * ends, so that busy clients move on by themselves.
+ */
+const DRAIN_GRACE_MS = 500;
 
 /** Stops listening, waits until requests under way are answered, at most `drainMs`, then cuts what is left. */
 export async function drain(servers: readonly Server[], drainMs: number, clock: Clock): Promise<void> {
   let open = servers.length;
-  for (const server of servers) server.close(() => open--);
-  const endMs = clock.monotonicMs() + drainMs;
+  // Not http.Server's own close, which cuts idle connections at once.
+  for (const server of servers) TcpServer.prototype.close.call(server, () => open--);
+  const startMs = clock.monotonicMs();
+  const graceMs = Math.min(DRAIN_GRACE_MS, drainMs / 2);
   const never = new AbortController().signal;
-  while (open > 0 && clock.monotonicMs() < endMs) {
-    for (const server of servers) server.closeIdleConnections();
+  for (let passedMs = 0; open > 0 && passedMs < drainMs; passedMs = clock.monotonicMs() - startMs) {
+    if (passedMs >= graceMs) for (const server of servers) server.closeIdleConnections();
     await sleep(clock, DRAIN_STEP_MS, never);
   }
   for (const server of servers) server.closeAllConnections();

@@ -19,6 +19,10 @@ interface Pair {
   readonly latency: Spread;
 }
 
+interface HttpPair extends Pair {
+  readonly answers: Count;
+}
+
 export interface PrometheusOptions {
   readonly appId: string;
   /** "" when unset. */
@@ -42,6 +46,7 @@ export class PrometheusMetrics implements Metrics {
     "dapr_http_server_request_count",
     "Count of HTTP requests processed by the server.",
   );
+  readonly #httpAnswers = new CountMetric("dapr_http_server_response_count", "The number of HTTP responses.");
   readonly #httpLatency = new SpreadMetric(
     "dapr_http_server_latency",
     "The processing latency of requests in milliseconds.",
@@ -62,7 +67,7 @@ export class PrometheusMetrics implements Metrics {
   /** By component, then by operation and outcome. */
   readonly #stateSeries = new Map<string, Map<string, Pair>>();
   /** By path, then by method and status. */
-  readonly #httpSeries = new Map<string, Map<string, Pair>>();
+  readonly #httpSeries = new Map<string, Map<string, HttpPair>>();
   readonly #loaded: Counter;
   readonly #init: Counter;
   readonly #initFail: Counter;
@@ -112,6 +117,7 @@ export class PrometheusMetrics implements Metrics {
     const key = `${sample.method} ${sample.status}`;
     const pair = this.#httpSeries.get(sample.path)?.get(key) ?? this.#newHttpPair(sample);
     pair.count.value++;
+    pair.answers.value++;
     // Whole milliseconds, as Dapr records them for this series.
     this.#httpLatency.add(pair.latency, Math.trunc(sample.latencyMs));
     this.#requestBytes.add(this.#requestSize, sample.requestBytes);
@@ -147,6 +153,7 @@ export class PrometheusMetrics implements Metrics {
       this.#stateCount,
       this.#stateLatency,
       this.#httpCount,
+      this.#httpAnswers,
       this.#httpLatency,
       this.#requestBytes,
       this.#responseBytes,
@@ -162,19 +169,23 @@ export class PrometheusMetrics implements Metrics {
   }
 
   /** Methods that nobody knows share one label, so that a client cannot make up series. */
-  #newHttpPair(sample: HttpSample): Pair {
+  #newHttpPair(sample: HttpSample): HttpPair {
     const method = METHODS.has(sample.method) ? sample.method : "UNKNOWN";
     const key = `${method} ${sample.status}`;
     const known = this.#httpSeries.get(sample.path)?.get(key);
     if (known !== undefined) return known;
     const labels = { app_id: this.#appId, method, path: sample.path, status: String(sample.status) };
-    const pair = { count: this.#httpCount.series(labels), latency: this.#httpLatency.series(labels) };
+    const pair = {
+      count: this.#httpCount.series(labels),
+      answers: this.#httpAnswers.series(labels),
+      latency: this.#httpLatency.series(labels),
+    };
     keep(this.#httpSeries, sample.path, key, pair);
     return pair;
   }
 }
 
-function keep(series: Map<string, Map<string, Pair>>, outer: string, inner: string, pair: Pair): void {
+function keep<P>(series: Map<string, Map<string, P>>, outer: string, inner: string, pair: P): void {
   const known = series.get(outer);
   if (known === undefined) series.set(outer, new Map([[inner, pair]]));
   else known.set(inner, pair);

@@ -29,6 +29,7 @@ export class Servers {
   api: Listening | null = null;
   metrics: Listening | null = null;
   #publicApi: Listening | null = null;
+  #draining = false;
   readonly #options: ServersOptions;
   readonly #garbage = new BodyGarbage(youngCollection());
 
@@ -54,6 +55,7 @@ export class Servers {
   }
 
   async close(drainMs: number): Promise<void> {
+    this.#draining = true;
     const all = [this.api, this.#publicApi, this.metrics].flatMap((listening) => listening?.servers ?? []);
     await drain(all, drainMs, this.#options.clock);
   }
@@ -96,6 +98,7 @@ export class Servers {
       apiLogging: settings.apiLogging,
       headerBytesMax: settings.headerBytesMax,
       bodyBytesMax: settings.bodyBytesMax,
+      isDraining: () => this.#draining,
       onBody: (bytes) => this.#garbage.note(bytes),
       pathLabel: statePathLabel(components),
     };

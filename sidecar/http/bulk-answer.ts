@@ -11,8 +11,8 @@ import { isJsonText } from "./json-scanner.ts";
 /** Metadata of an item whose bytes are neither JSON nor UTF-8 and came as base64. */
 const ENCODING_NAME = "pannier.encoding";
 
-/** The body of the answer, with the line end that Go's encoder leaves. */
-export function writeBulkItems(items: readonly BulkItem[]): Buffer {
+/** The body of the answer in pieces, with the line end that Go's encoder leaves. Values are not copied. */
+export function writeBulkItems(items: readonly BulkItem[]): readonly Buffer[] {
   const pieces: Buffer[] = [];
   for (const [index, item] of items.entries()) {
     pieces.push(Buffer.from(`${index === 0 ? "[" : ","}{"key":${goJson(item.key)}`));
@@ -20,7 +20,7 @@ export function writeBulkItems(items: readonly BulkItem[]): Buffer {
     pieces.push(Buffer.from(item.error === null ? "}" : `,"error":${goJson(item.error)}}`));
   }
   pieces.push(Buffer.from(items.length === 0 ? "[]\n" : "]\n"));
-  return Buffer.concat(pieces);
+  return pieces;
 }
 
 function writeFound(pieces: Buffer[], found: Found): void {

@@ -1,6 +1,6 @@
 // What is no HTTP request never reaches a handler: it is answered here, over the bare socket, and the connection ends.
 import { STATUS_CODES } from "node:http";
-import type { Duplex } from "node:stream";
+import type { Socket } from "node:net";
 import { shortAnswer } from "./errors.ts";
 
 interface Reason {
@@ -21,9 +21,10 @@ const REASONS: Readonly<Record<string, Reason>> = {
 const NOT_HTTP: Reason = { status: 400, message: "this is not an HTTP/1.1 request" };
 
 /** For the server's "clientError" event. */
-export function answerClientError(error: Error, socket: Duplex): void {
+export function answerClientError(error: Error, socket: Socket): void {
   const code = "code" in error ? String(error.code) : "";
-  if (code === "ECONNRESET") socket.destroy();
+  // A connection that was opened ahead and not used: its owner would take a 408 for the answer to its first request.
+  if (code === "ECONNRESET" || socket.bytesRead === 0) socket.destroy();
   // After an answer with "Connection: close" the socket is ending by itself, with that answer still on its way.
   if (!socket.writable) return;
   const { status, message } = REASONS[code] ?? NOT_HTTP;

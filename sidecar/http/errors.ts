@@ -58,6 +58,11 @@ const ROWS: Readonly<Record<StateErrorCode, Row>> = {
       errorInfo("DAPR_STATE_TRANSACTIONS_NOT_SUPPORTED", null),
     ],
   },
+  "query-not-supported": {
+    tag: "ERR_STATE_STORE_NOT_SUPPORTED",
+    status: 500,
+    details: (error) => [resourceInfo(error.subject.store ?? ""), errorInfo("DAPR_STATE_QUERYING_NOT_SUPPORTED", null)],
+  },
   "operation-not-supported": { tag: "ERR_NOT_SUPPORTED_STATE_OPERATION", status: 400 },
   "too-many-operations": {
     tag: "ERR_STATE_STORE_TOO_MANY_TRANSACTIONS",

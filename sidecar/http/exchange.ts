@@ -1,6 +1,8 @@
 // One request and its answer, as the handlers see them. Everything is answered through `send`, once.
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { systemClock } from "#kit/clock.ts";
 import type { Call } from "../stores/store.ts";
+import { readBody } from "./body.ts";
 import { parseQuery } from "./url.ts";
 
 const JSON_TYPE = "application/json";
@@ -12,6 +14,8 @@ export class Exchange implements Call {
   parameters: readonly string[] = [];
   /** The status that was sent; 0 before that. */
   status = 0;
+  /** Bytes of the request's body that were read. */
+  receivedBytes = 0;
   /** Bytes of the body that was sent. */
   sentBytes = 0;
   readonly #queryText: string;
@@ -49,6 +53,13 @@ export class Exchange implements Call {
     return this.#abort.signal;
   }
 
+  /** The request's body; see `readBody`. */
+  async body(bytesMax: number, errorPrefix: string): Promise<Buffer> {
+    const body = await readBody(this.request, bytesMax, errorPrefix);
+    this.receivedBytes = body.length;
+    return body;
+  }
+
   /** A header that goes with the answer, whatever it will be (CORS, trace context). */
   share(name: string, value: string): void {
     this.#sharedHeaders.push(name, value);
@@ -76,7 +87,70 @@ export class Exchange implements Call {
       headers.push("Content-Length", String(this.sentBytes));
     }
     this.response.writeHead(status, headers);
-    if (body === null) this.response.end();
-    else this.response.end(body);
+    if (!isHalfRead(this.request)) this.response.end(body ?? undefined);
+    else {
+      if (body === null || body.length === 0) this.response.flushHeaders();
+      else this.response.write(body);
+      discardRest(this.request, () => this.response.end());
+    }
   }
+
+  /**
+   * A JSON body in pieces, written as fast as the client takes it: pieces may be windows on the same bytes, which are
+   * then in memory once.
+   */
+  async sendPieces(status: number, pieces: readonly Uint8Array[]): Promise<void> {
+    const { response } = this;
+    let length = 0;
+    for (const piece of pieces) length += piece.length;
+    this.status = status;
+    this.sentBytes = length;
+    const headers = ["Content-Type", JSON_TYPE, "Content-Length", String(length), ...this.#sharedHeaders];
+    response.writeHead(status, headers);
+    response.cork();
+    for (const piece of pieces) {
+      if (response.write(piece)) continue;
+      response.uncork();
+      await drained(response);
+      if (response.destroyed) return;
+      response.cork();
+    }
+    response.end();
+  }
+}
+
+/** Resolves when the client has taken what was written, or is gone. */
+function drained(response: ServerResponse): Promise<void> {
+  if (response.destroyed || !response.writableNeedDrain) return Promise.resolve();
+  return new Promise((resolve) => {
+    const go = (): void => {
+      response.off("drain", go);
+      response.off("close", go);
+      resolve();
+    };
+    response.on("drain", go);
+    response.on("close", go);
+  });
+}
+
+/** A refused body is passed over for this long, in milliseconds, so that the client can read why. */
+const LINGER_MS = 2_000;
+
+/** The client is still sending, and nobody has told it to wait (RFC 9110, 10.1.1). */
+function isHalfRead(request: IncomingMessage): boolean {
+  return !request.complete && request.headers.expect === undefined;
+}
+
+/** Calls `done` when the rest of the request has come, the client is gone, or the time is over. */
+function discardRest(request: IncomingMessage, done: () => void): void {
+  const timer = systemClock.after(LINGER_MS, () => finish());
+  const finish = (): void => {
+    timer.cancel();
+    request.off("end", finish);
+    request.off("close", finish);
+    done();
+  };
+  request.on("end", finish);
+  request.on("close", finish);
+  request.resume();
 }

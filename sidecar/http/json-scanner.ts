@@ -31,6 +31,8 @@ export type JsonKind = "object" | "array" | "string" | "number" | "boolean" | "n
 export class JsonScanner {
   readonly #bytes: Buffer;
   #at = 0;
+  /** Objects and arrays around what is read now. */
+  #depth = 0;
 
   /** `bytes` must be valid UTF-8. */
   constructor(bytes: Buffer) {
@@ -63,6 +65,7 @@ export class JsonScanner {
     this.#expect(OPEN_OBJECT, "looking for beginning of object");
     this.#skipSpace();
     if (this.#take(CLOSE_OBJECT)) return;
+    this.#depth++;
     do {
       this.#skipSpace();
       if (this.#peek() !== QUOTE) throw this.#unexpected("looking for beginning of object key string");
@@ -73,6 +76,7 @@ export class JsonScanner {
       this.#skipSpace();
     } while (this.#take(COMMA));
     this.#expect(CLOSE_OBJECT, "after object key:value pair");
+    this.#depth--;
   }
 
   /** Reads an array and calls `item` with each index; it must take exactly one value each time. */
@@ -80,12 +84,14 @@ export class JsonScanner {
     this.#expect(OPEN_ARRAY, "looking for beginning of array");
     this.#skipSpace();
     if (this.#take(CLOSE_ARRAY)) return;
+    this.#depth++;
     let index = 0;
     do {
       item(index++);
       this.#skipSpace();
     } while (this.#take(COMMA));
     this.#expect(CLOSE_ARRAY, "after array element");
+    this.#depth--;
   }
 
   /** Reads a string. A lone surrogate escape becomes U+FFFD, as in Go. */
@@ -119,8 +125,10 @@ export class JsonScanner {
       const byte = this.#peek();
       if (byte === OPEN_OBJECT || byte === OPEN_ARRAY) {
         this.#at++;
+        if (this.#depth + open.length === DEPTH_MAX) {
+          throw new JsonFault(`exceeded max depth of ${DEPTH_MAX} at byte ${this.#at}`);
+        }
         if (!this.#take(closing(byte), true)) {
-          if (open.length === DEPTH_MAX) throw new JsonFault(`exceeded max depth of ${DEPTH_MAX} at byte ${this.#at}`);
           open.push(byte);
           if (byte === OPEN_OBJECT) this.#skipName();
           continue;

@@ -17,7 +17,7 @@ export function statePathLabel(
     const store = parameters[0] ?? "";
     const label = labels.get(store);
     if (label !== undefined) return label;
-    if (stores.find(store) === undefined) return `${STATE_PREFIX}{store}`;
+    if (stores.find(store) === undefined) return `${STATE_PREFIX}{storeName}`;
     labels.set(store, STATE_PREFIX + store);
     return STATE_PREFIX + store;
   };

@@ -4,7 +4,7 @@
 export interface Route<Handler> {
   /** The handler's name in the API log: "GetState". */
   readonly name: string;
-  /** "/v1.0/state/{store}/{key}" */
+  /** "/v1.0/state/{storeName}/{key}" */
   readonly pattern: string;
   readonly handler: Handler;
 }

@@ -14,6 +14,7 @@ import { Exchange } from "./exchange.ts";
 import type { Match, Router } from "./router.ts";
 import type { TokenCheck } from "./token.ts";
 import { shareTraceContext } from "./trace-context.ts";
+import { Turns } from "./turns.ts";
 import { parseTarget, unescapePart } from "./url.ts";
 
 export type Handler = (exchange: Exchange) => void | Promise<void>;
@@ -32,6 +33,8 @@ export interface HttpServerOptions {
   readonly apiLogging: boolean;
   readonly headerBytesMax: number;
   readonly bodyBytesMax: number;
+  /** From then on every answer ends its connection. */
+  readonly isDraining: () => boolean;
   /** Told of each exchange's body bytes, in and out, when it has ended. */
   readonly onBody: (bytes: number) => void;
   /** The metrics label of a path: the store's name for state routes that have one, never a key. */
@@ -61,8 +64,11 @@ export function createHttpServer(options: HttpServerOptions): Server {
     connectionsCheckingInterval: CHECK_EVERY_MS,
     noDelay: true,
   });
-  const lastAnswers: LastAnswers = new WeakMap();
-  const onRequest = inTurn(lastAnswers, (request, response) => void serve(options, request, response));
+  // A client may end its side with its last request, as Go's server and RFC 9112 (9.6) allow.
+  Object.assign(server, { httpAllowHalfOpen: true });
+  const turns = new Turns();
+  const onRequest = (request: IncomingMessage, response: ServerResponse): void =>
+    turns.take(request.socket, response, () => void serve(options, request, response));
   server.on("request", onRequest);
   server.on("checkContinue", (request: IncomingMessage, response: ServerResponse) => {
     // A body that would be refused is not asked for.
@@ -71,31 +77,9 @@ export function createHttpServer(options: HttpServerOptions): Server {
   });
   // What follows a request may be nonsense; the request itself still gets its answer.
   server.on("clientError", (error: Error, socket: Socket) => {
-    afterLast(lastAnswers, socket, () => answerClientError(error, socket));
+    turns.afterLast(socket, () => answerClientError(error, socket));
   });
   return server;
-}
-
-type Take = (request: IncomingMessage, response: ServerResponse) => void;
-
-/** The newest answer of each connection, finished or not. */
-type LastAnswers = WeakMap<Socket, ServerResponse>;
-
-/**
- * Requests that a client sends over one connection without waiting are taken one after the other: Node would run them at
- * the same time, and a read could overtake the write that was sent before it (RFC 9112, 9.3.2).
- */
-function inTurn(lastAnswers: LastAnswers, take: Take): Take {
-  return (request, response) => {
-    afterLast(lastAnswers, request.socket, () => take(request, response));
-    lastAnswers.set(request.socket, response);
-  };
-}
-
-function afterLast(lastAnswers: LastAnswers, socket: Socket, task: () => void): void {
-  const last = lastAnswers.get(socket);
-  if (last === undefined || last.writableEnded || last.destroyed) task();
-  else last.once("close", task);
 }
 
 async function serve(options: HttpServerOptions, request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -112,6 +96,8 @@ async function serve(options: HttpServerOptions, request: IncomingMessage, respo
 }
 
 function answer(options: HttpServerOptions, exchange: Exchange, match: Match<Handler> | null): void | Promise<void> {
+  if (options.isDraining()) exchange.share("Connection", "close");
+  if (hasUnknownEncoding(exchange.request)) return exchange.sendText(501, "Unsupported transfer encoding\n");
   shareTraceContext(exchange);
   if (answerCors(exchange, options.allowedOrigins)) return;
   if (options.token !== null && !options.token(exchange.request, match?.route.pattern ?? "")) {
@@ -126,6 +112,12 @@ function answer(options: HttpServerOptions, exchange: Exchange, match: Match<Han
     );
   }
   return match.route.handler(exchange);
+}
+
+/** The parser undoes chunks and nothing else; a body that is packed besides must not be stored as it is. */
+function hasUnknownEncoding(request: IncomingMessage): boolean {
+  const encoding = request.headers["transfer-encoding"];
+  return encoding !== undefined && encoding.toLowerCase() !== "chunked";
 }
 
 /** Gives the name of the parameter that cannot be unescaped, or null. */
@@ -170,17 +162,19 @@ function stackOf(error: unknown): string {
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }
 
+/** What a request counts as whose client left before there was an answer; nothing of it goes over the wire. */
+const CLIENT_LEFT = 499;
+
 function observe(options: HttpServerOptions, exchange: Exchange, match: Match<Handler> | null, startMs: number): void {
   const latencyMs = options.clock.monotonicMs() - startMs;
-  const { request, status, sentBytes } = exchange;
-  const requestBytes = Number(request.headers["content-length"] ?? 0);
-  options.onBody(requestBytes + sentBytes);
+  const { request, status, receivedBytes, sentBytes } = exchange;
+  options.onBody(receivedBytes + sentBytes);
   options.metrics.http({
     method: request.method ?? "",
     path: options.pathLabel(match, exchange.parameters),
-    status,
+    status: status === 0 ? CLIENT_LEFT : status,
     latencyMs,
-    requestBytes,
+    requestBytes: receivedBytes,
     responseBytes: sentBytes,
   });
   if (!options.apiLogging) return;

@@ -4,7 +4,6 @@ import { RUNTIME_VERSION } from "#kit/version.ts";
 import type { SidecarSettings } from "../settings.ts";
 import type { StateService } from "../state/service.ts";
 import type { ComponentStatus, StoreEntry, StoreTable } from "../state/table.ts";
-import { readBody } from "./body.ts";
 import { goJson, shortAnswer } from "./errors.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Router } from "./router.ts";
@@ -25,6 +24,8 @@ export interface SidecarRoutesOptions {
 /** Attributes that PUT /v1.0/metadata/{key} keeps, and the size of one in bytes. */
 const ATTRIBUTES_MAX = 1000;
 const ATTRIBUTE_BYTES_MAX = 65_536;
+/** And all of them together. */
+const ATTRIBUTES_BYTES_MAX = 1024 * 1024;
 
 /** Health and metadata: all that the public port serves. */
 export function addPublicRoutes(router: Router<Handler>, options: SidecarRoutesOptions): void {
@@ -43,6 +44,7 @@ export function addPublicRoutes(router: Router<Handler>, options: SidecarRoutesO
 
 export function addSidecarRoutes(router: Router<Handler>, options: SidecarRoutesOptions): void {
   addPublicRoutes(router, options);
+  addActorRoutes(router);
   router.add(["PUT"], {
     name: "SetMetadata",
     pattern: "/v1.0/metadata/{key}",
@@ -60,9 +62,21 @@ export function addSidecarRoutes(router: Router<Handler>, options: SidecarRoutes
   });
   router.add(["GET"], {
     name: "PannierStore",
-    pattern: "/pannier/v1/state/{store}",
+    pattern: "/pannier/v1/state/{storeName}",
     handler: (exchange) => describeStore(exchange, options),
   });
+}
+
+const ACTOR_STATE = "/v1.0/actors/{actorType}/{actorId}/state";
+
+/** This release has no actors: it answers as a sidecar of Dapr without placement does (dapr-state-api.md 4.3). */
+function addActorRoutes(router: Router<Handler>): void {
+  const handler = (exchange: Exchange): void => {
+    const { status, body } = shortAnswer(400, "ERR_ACTOR_NO_PLACEMENT", "placement service is not configured");
+    exchange.sendJson(status, body);
+  };
+  router.add(["GET"], { name: "GetActorState", pattern: `${ACTOR_STATE}/{key}`, handler });
+  router.add(["POST", "PUT"], { name: "ExecuteActorStateTransaction", pattern: ACTOR_STATE, handler });
 }
 
 /** The servers listen only when everything is up, so ready is all there is; `?appid=` asks whose health this is. */
@@ -80,9 +94,10 @@ function getMetadata(exchange: Exchange, options: SidecarRoutesOptions): void {
   const { settings, stores, attributes } = options;
   const troubles = options.statuses().filter((status) => status.message !== null);
   const extended = Object.fromEntries([
+    // First, so that no client can put its word in the place of ours.
+    ...attributes,
     ["daprRuntimeVersion", RUNTIME_VERSION],
     ...troubles.map((status) => [`pannier.component.${status.name}`, `${status.state}: ${status.message}`]),
-    ...attributes,
   ]);
   const loaded = options.statuses().filter((status) => status.state !== "failed");
   exchange.sendJson(
@@ -121,14 +136,25 @@ function describeApp(settings: SidecarSettings): object {
 
 async function setMetadata(exchange: Exchange, { attributes }: SidecarRoutesOptions): Promise<void> {
   const name = exchange.parameter(0);
-  const body = await readBody(exchange.request, ATTRIBUTE_BYTES_MAX, "");
-  if (!attributes.has(name) && attributes.size >= ATTRIBUTES_MAX) {
-    const text = `the sidecar keeps at most ${ATTRIBUTES_MAX} metadata attributes`;
-    const { status, body: answer } = shortAnswer(400, "ERR_MALFORMED_REQUEST", text);
-    return exchange.sendJson(status, answer);
+  const body = await exchange.body(ATTRIBUTE_BYTES_MAX, "");
+  const refusal = attributeRefusal(attributes, name, body.length);
+  if (refusal !== null) {
+    const { status, body: answer } = shortAnswer(400, "ERR_MALFORMED_REQUEST", refusal);
+    exchange.sendJson(status, answer);
+    return;
   }
   attributes.set(name, body.toString("utf8"));
   exchange.sendNothing();
+}
+
+function attributeRefusal(attributes: ReadonlyMap<string, string>, name: string, bytes: number): string | null {
+  if (!attributes.has(name) && attributes.size >= ATTRIBUTES_MAX) {
+    return `the sidecar keeps at most ${ATTRIBUTES_MAX} metadata attributes`;
+  }
+  let total = bytes;
+  for (const [other, value] of attributes) if (other !== name) total += Buffer.byteLength(value);
+  if (total <= ATTRIBUTES_BYTES_MAX) return null;
+  return `the sidecar keeps at most ${ATTRIBUTES_BYTES_MAX} bytes of metadata attributes`;
 }
 
 function shutdown(exchange: Exchange, { onShutdown }: SidecarRoutesOptions): void {

@@ -193,10 +193,15 @@ function readWhole(scanner: JsonScanner, what: string, max = 2_147_483_647): num
   if (kind === "null") scanner.span();
   else if (kind !== "number") throw wrongKind(what, scanner, "a whole number");
   const number = Number(text);
-  if (!Number.isSafeInteger(number) || Math.abs(number) > max) {
+  if (!isWhole(text) || Math.abs(number) > max) {
     throw new JsonFault(`${what}: got ${text.slice(0, 40)}, want a whole number up to ${max}`);
   }
   return number;
+}
+
+/** As Go reads a number into an integer: without fraction and exponent, "1.0" is none. */
+function isWhole(text: string): boolean {
+  return Number.isSafeInteger(Number(text)) && !/[.eE]/.test(text);
 }
 
 function readArray<T>(scanner: JsonScanner, what: string, item: () => T): T[] {

@@ -1,13 +1,12 @@
 // The routes of the state API (dapr-state-api.md 1): what stands in the request becomes a call of the state service,
 // what comes back becomes bytes and headers. No rule of the API is decided here.
 
-import { malformed } from "../state/errors.ts";
-import type { SaveRequest, TransactionOperation } from "../state/requests.ts";
+import { malformed, queryNotSupported } from "../state/errors.ts";
+import type { SaveRequest } from "../state/requests.ts";
 import type { StateService } from "../state/service.ts";
 import type { StoreEntry } from "../state/table.ts";
-import { requireTransactions, transact, unsupportedOperation } from "../state/transact.ts";
+import { requireTransactions, transact } from "../state/transact.ts";
 import { expireTimeText } from "../state/ttl.ts";
-import { readBody } from "./body.ts";
 import { writeBulkItems } from "./bulk-answer.ts";
 import type { Exchange } from "./exchange.ts";
 import { etagFromHeader, readQueryRetry, withHeaderOptions } from "./legacy.ts";
@@ -17,6 +16,8 @@ import { type BodyOperation, decodeBulkGet, decodeSave, decodeTransaction } from
 import { withQueryMetadata } from "./url.ts";
 
 const WRITES = ["POST", "PUT"] as const;
+/** The values of one bulk get may have so many times the bytes that a request body may. */
+const ANSWER_BODIES_MAX = 16;
 const BODY_PREFIX = "failed deserializing HTTP body: ";
 
 export interface StateRoutesOptions {
@@ -26,8 +27,8 @@ export interface StateRoutesOptions {
 }
 
 export function addStateRoutes(router: Router<Handler>, options: StateRoutesOptions): void {
-  const one = "/v1.0/state/{store}/{key}";
-  const store = "/v1.0/state/{store}";
+  const one = "/v1.0/state/{storeName}/{key}";
+  const store = "/v1.0/state/{storeName}";
   router.add(["GET"], { name: "GetState", pattern: one, handler: (exchange) => getState(exchange, options) });
   router.add(["DELETE"], { name: "DeleteState", pattern: one, handler: (exchange) => deleteState(exchange, options) });
   router.add(WRITES, { name: "SaveState", pattern: store, handler: (exchange) => saveState(exchange, options) });
@@ -35,6 +36,11 @@ export function addStateRoutes(router: Router<Handler>, options: StateRoutesOpti
     name: "GetBulkState",
     pattern: `${store}/bulk`,
     handler: (exchange) => getBulkState(exchange, options),
+  });
+  router.add(WRITES, {
+    name: "QueryStateAlpha1",
+    pattern: "/v1.0-alpha1/state/{storeName}/query",
+    handler: (exchange) => queryState(exchange, options),
   });
   router.add(WRITES, {
     name: "ExecuteStateTransaction",
@@ -51,7 +57,7 @@ async function getState(exchange: Exchange, { service }: StateRoutesOptions): Pr
   const found = await service.get(exchange.parameter(0), get, exchange);
   if (found === null) return exchange.sendNothing();
   const headers = ["Content-Type", "application/json"];
-  if (found.etag !== null) headers.push("Etag", found.etag);
+  if (found.etag !== null && isHeaderText(found.etag)) headers.push("Etag", found.etag);
   // Go spells the header of the metadata entry `ttlExpireTime` so.
   if (found.expiresAtMs !== null) headers.push("Metadata.ttlexpiretime", expireTimeText(found.expiresAtMs));
   exchange.send(200, headers, found.bytes);
@@ -59,7 +65,7 @@ async function getState(exchange: Exchange, { service }: StateRoutesOptions): Pr
 
 async function saveState(exchange: Exchange, { service, bodyBytesMax }: StateRoutesOptions): Promise<void> {
   const entry = service.find(exchange.parameter(0));
-  const items = decodeSave(await readBody(exchange.request, bodyBytesMax, ""));
+  const items = decodeSave(await exchange.body(bodyBytesMax, ""));
   const requests = items.map((item) => ({
     ...item,
     options: withHeaderOptions(item.options, exchange.request.headers),
@@ -103,14 +109,16 @@ async function deleteState(exchange: Exchange, { service }: StateRoutesOptions):
 
 async function getBulkState(exchange: Exchange, { service, bodyBytesMax }: StateRoutesOptions): Promise<void> {
   const entry = service.find(exchange.parameter(0));
-  const body = decodeBulkGet(await readBody(exchange.request, bodyBytesMax, BODY_PREFIX));
+  const body = decodeBulkGet(await exchange.body(bodyBytesMax, BODY_PREFIX));
   const metadata = withQueryMetadata(exchange.query, body.metadata);
-  const items = await service.bulkGet(
-    entry.name,
-    { keys: body.keys, parallelism: body.parallelism, metadata },
-    exchange,
-  );
-  exchange.sendJson(200, writeBulkItems(items));
+  const request = {
+    keys: body.keys,
+    parallelism: body.parallelism,
+    metadata,
+    bytesMax: bodyBytesMax * ANSWER_BODIES_MAX,
+  };
+  const items = await service.bulkGet(entry.name, request, exchange);
+  await exchange.sendPieces(200, writeBulkItems(items));
 }
 
 async function executeStateTransaction(
@@ -119,26 +127,33 @@ async function executeStateTransaction(
 ): Promise<void> {
   const entry = service.find(exchange.parameter(0));
   requireTransactions(entry);
-  const body = decodeTransaction(await readBody(exchange.request, bodyBytesMax, BODY_PREFIX));
+  const body = decodeTransaction(await exchange.body(bodyBytesMax, BODY_PREFIX));
   const shared = withQueryMetadata(exchange.query, body.metadata);
-  const operations = body.operations.map((operation) => toOperation(operation, shared, exchange, entry.name));
+  const operations = body.operations.map((operation) => withShared(operation, shared, exchange));
   await transact(service, entry.name, operations, exchange);
   exchange.sendNothing();
 }
 
 /** The transaction's own metadata holds for every operation that does not say otherwise; the URL's comes before all. */
-function toOperation(
-  body: BodyOperation,
-  shared: SaveRequest["metadata"],
-  exchange: Exchange,
-  store: string,
-): TransactionOperation {
+function withShared(body: BodyOperation, shared: SaveRequest["metadata"], exchange: Exchange): BodyOperation {
   const request: SaveRequest = {
     ...body.request,
     options: withHeaderOptions(body.request.options, exchange.request.headers),
     metadata: withQueryMetadata(exchange.query, { ...shared, ...body.request.metadata }),
   };
-  if (body.operation === "upsert") return { operation: "upsert", request };
-  if (body.operation === "delete") return { operation: "delete", request };
-  throw unsupportedOperation(store, body.operation);
+  return { operation: body.operation, request };
+}
+
+/** No store of this release can be queried. */
+function queryState(exchange: Exchange, { service }: StateRoutesOptions): void {
+  throw queryNotSupported(service.find(exchange.parameter(0)).name);
+}
+
+/** Whether a header can carry it: an ETag is what the store holds, and something else may have written the row. */
+function isHeaderText(text: string): boolean {
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code < 0x20 || code === 0x7f || code > 0xff) return false;
+  }
+  return true;
 }

@@ -9,15 +9,15 @@ const EXEMPT: ReadonlySet<string> = new Set(["/v1.0/healthz", "/v1.0/healthz/out
 
 /** A check for one expected token. Health is exempt: probes have no token. */
 export function createTokenCheck(token: string): TokenCheck {
-  const expected = digest(token);
+  const expected = digest(Buffer.from(token));
   return (request, pattern) => {
     if (EXEMPT.has(pattern)) return true;
     const given = request.headers["dapr-api-token"];
-    // Digests have one length, which timingSafeEqual asks for, and hide how long the token is.
-    return typeof given === "string" && timingSafeEqual(digest(given), expected);
+    // Node gives header bytes as Latin-1, whatever they stand for. Digests have one length, which timingSafeEqual asks for, and hide how long the token is.
+    return typeof given === "string" && timingSafeEqual(digest(Buffer.from(given, "latin1")), expected);
   };
 }
 
-function digest(text: string): Buffer {
-  return createHash("sha256").update(text).digest();
+function digest(bytes: Buffer): Buffer {
+  return createHash("sha256").update(bytes).digest();
 }

@@ -13,6 +13,7 @@ export type StateErrorCode =
   | "bulk-get-failed"
   | "transaction-failed"
   | "transactions-not-supported"
+  | "query-not-supported"
   | "operation-not-supported"
   | "too-many-operations";
 
@@ -78,4 +79,8 @@ export function malformed(message: string): StateError {
 /** A request that is well formed and asks for what this store or this API does not have. */
 export function invalid(code: StateErrorCode, message: string, store: string): StateError {
   return new StateError(code, "invalid", message, { store });
+}
+
+export function queryNotSupported(store: string): StateError {
+  return new StateError("query-not-supported", "failed", "state store does not support querying", { store });
 }

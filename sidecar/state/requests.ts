@@ -33,9 +33,12 @@ export interface DeleteRequest {
   readonly retry: RetryPolicy | null;
 }
 
-export type TransactionOperation =
-  | { readonly operation: "upsert"; readonly request: SaveRequest }
-  | { readonly operation: "delete"; readonly request: DeleteRequest };
+/** A step of a transaction. A delete looks at no value and no TTL. */
+export interface TransactionOperation {
+  /** The word as the client sent it; "upsert" and "delete" are operations. */
+  readonly operation: string;
+  readonly request: SaveRequest;
+}
 
 /** A checked write for the store's driver. Throws a StateError of `code` for what cannot be asked of this store. */
 export function toWrite(entry: StoreEntry, request: SaveRequest, code: StateErrorCode): Write {

@@ -4,13 +4,16 @@ import type { Clock } from "#kit/clock.ts";
 import type { Metrics, StateOperation } from "../metrics.ts";
 import { type Call, type Found, type Metadata, StoreError } from "../stores/store.ts";
 import { faultOf, invalid, StateError, storeErrorText, storeNotConfigured, storeNotFound } from "./errors.ts";
+import { getMany } from "./get-many.ts";
 import { inParallel } from "./parallel.ts";
 import { type DeleteRequest, readConsistency, type SaveRequest, toKey, toRemoval, toWrite } from "./requests.ts";
 import { withRetries } from "./retry.ts";
 import type { StoreEntry, StoreTable } from "./table.ts";
 
-/** Most calls that one bulk request has under way in a store. */
+/** Most writes that one bulk save has under way in a store. */
 const BULK_WIDTH_MAX = 64;
+/** Most keys of one bulk get. */
+const BULK_KEYS_MAX = 100_000;
 /** Of a bulk write's failures, this many are told; the rest are counted. */
 const FAILURES_TOLD_MAX = 10;
 
@@ -26,6 +29,8 @@ export interface BulkGetRequest {
   /** Most reads at a time; 0 or less for as many as the sidecar allows. */
   readonly parallelism: number;
   readonly metadata: Metadata;
+  /** Most bytes that all values together may have; 0 for no limit. */
+  readonly bytesMax: number;
 }
 
 /** One key's answer: a value, nothing, or the text of what went wrong with it. */
@@ -92,14 +97,21 @@ export class StateService {
     }
   }
 
-  /** Reads many keys; the answer has one item per key, in the order asked. Throws bulk-get-failed. */
+  /**
+   * Reads many keys; the answer has one item per key, in the order asked. A key that is asked for twice is read once.
+   * Throws bulk-get-failed.
+   */
   async bulkGet(storeName: string, request: BulkGetRequest, call: Call): Promise<readonly BulkItem[]> {
     const entry = this.find(storeName);
-    const keys = request.keys.map((key) => toKey(entry, key, "bulk-get-failed"));
-    if (keys.length === 0) return [];
+    if (request.keys.length > BULK_KEYS_MAX) {
+      const text = `a bulk get of ${request.keys.length} keys, want at most ${BULK_KEYS_MAX}`;
+      throw invalid("bulk-get-failed", text, entry.name);
+    }
+    const keys = new Map(request.keys.map((key) => [key, toKey(entry, key, "bulk-get-failed")]));
+    if (keys.size === 0) return [];
     try {
-      const results = await this.run(entry, "bulk_get", () => this.#getMany(entry, keys, request, call));
-      return results.map((result, index) => toBulkItem(request.keys[index] ?? "", result));
+      const results = await this.run(entry, "bulk_get", () => getMany(entry, [...keys.values()], request, call));
+      return request.keys.map((key) => toBulkItem(key, results.get(keys.get(key) ?? "") ?? null));
     } catch (error) {
       throw failure("bulk-get-failed", null, error, entry);
     }
@@ -118,37 +130,6 @@ export class StateService {
       entry.leave();
       this.#metrics.state(entry.name, operation, success, this.#clock.monotonicMs() - startMs);
     }
-  }
-
-  #getMany(
-    entry: StoreEntry,
-    keys: readonly string[],
-    request: BulkGetRequest,
-    call: Call,
-  ): Promise<readonly (Found | null | StoreError)[]> {
-    const read = { strong: false, metadata: request.metadata };
-    if (entry.store.getMany !== undefined) return entry.store.getMany(keys, read, call);
-    return this.#getEach(entry, keys, request, call);
-  }
-
-  async #getEach(
-    entry: StoreEntry,
-    keys: readonly string[],
-    request: BulkGetRequest,
-    call: Call,
-  ): Promise<(Found | null | StoreError)[]> {
-    const results: (Found | null | StoreError)[] = new Array(keys.length).fill(null);
-    const read = { strong: false, metadata: request.metadata };
-    const width = request.parallelism > 0 ? Math.min(request.parallelism, BULK_WIDTH_MAX) : BULK_WIDTH_MAX;
-    await inParallel(keys.length, width, async (index) => {
-      try {
-        results[index] = await entry.store.get(keys[index] ?? "", read, call);
-      } catch (error) {
-        if (!(error instanceof StoreError)) throw error;
-        results[index] = error;
-      }
-    });
-    return results;
   }
 
   /** Runs one step per request, those of one key in their order, and joins what failed. */
@@ -189,30 +170,39 @@ function byKey(requests: readonly SaveRequest[]): Map<string, number[]> {
   return lanes;
 }
 
+/** The error of a store or of a check; a fault of ours passes. */
 async function outcome(step: () => Promise<void>): Promise<unknown> {
   try {
     await step();
     return null;
   } catch (error) {
-    return error;
+    if (error instanceof StoreError || error instanceof StateError) return error;
+    throw error;
   }
 }
 
 /**
  * One error for all that failed. Only conflicts and refusals: the joined error is one (a refusal wins, as with Dapr);
- * anything else among them makes it a failure of the store, since those items need another look than the others.
+ * anything else among them makes it a failure of the store, since those items need another look than the others. Items
+ * that may have been written are counted apart and told first.
  */
 function joined(requests: readonly SaveRequest[], errors: readonly unknown[]): unknown {
   const failed = errors.flatMap((error, index) => (error === null ? [] : [{ error, key: requests[index]?.key ?? "" }]));
   if (requests.length === 1) return failed[0]?.error;
   const faults = new Set(failed.map(({ error }) => faultOf(error)));
   const fault = faults.has("failed") ? "failed" : faults.has("invalid") ? "invalid" : "conflict";
-  const told = failed
+  const unknown = failed.filter(({ error }) => mayHaveHappened(error));
+  const told = [...unknown, ...failed.filter(({ error }) => !mayHaveHappened(error))]
     .slice(0, FAILURES_TOLD_MAX)
     .map(({ error, key }) => `key ${JSON.stringify(key)}: ${storeErrorText(error)}`);
   if (failed.length > told.length) told.push(`and ${failed.length - told.length} more`);
-  const text = `${failed.length} of ${requests.length} items were not written: ${told.join("; ")}`;
+  const maybe = unknown.length === 0 ? "" : `, ${unknown.length} of them may have been written all the same`;
+  const text = `${failed.length} of ${requests.length} items failed${maybe}: ${told.join("; ")}`;
   return new StateError("save-failed", fault, text, {}, failed[0]?.error);
+}
+
+function mayHaveHappened(error: unknown): boolean {
+  return error instanceof StoreError && (error.code === "timeout" || error.code === "unknown-outcome");
 }
 
 function toBulkItem(key: string, result: Found | null | StoreError): BulkItem {

@@ -25,7 +25,7 @@ export async function transact(
   const entry = service.find(storeName);
   requireTransactions(entry);
   if (operations.length === 0) return;
-  const changes = operations.map((operation, index) => toChange(entry, operation, index));
+  const changes = operations.map((operation, index) => toChange(entry, operation, { index, count: operations.length }));
   const { operationsMax } = entry.store.limits;
   if (operationsMax !== null && operations.length > operationsMax)
     throw tooMany(entry, operations.length, operationsMax);
@@ -39,18 +39,22 @@ export async function transact(
   }
 }
 
-function toChange(entry: StoreEntry, operation: TransactionOperation, index: number): Change {
-  const text = `${FAILED}: operation ${index} (${operation.operation})`;
-  if (operation.request.key === "") {
-    throw malformed(`operation ${index} (${operation.operation}): "key" is a required field`);
-  }
+interface Place {
+  /** From 0. */
+  readonly index: number;
+  readonly count: number;
+}
+
+function toChange(entry: StoreEntry, operation: TransactionOperation, { index, count }: Place): Change {
+  const { operation: word, request } = operation;
+  if (word !== "upsert" && word !== "delete") throw unsupportedOperation(entry.name, word);
+  const place = `operation ${index + 1} of ${count} (${word})`;
+  if (request.key === "") throw malformed(`${place}: "key" is a required field`);
   return wrapChecks((): Change => {
     refuseProjection(operation, entry.name);
-    if (operation.operation === "delete") {
-      return { kind: "delete", removal: toRemoval(entry, operation.request, "transaction-failed") };
-    }
-    return { kind: "upsert", write: toWrite(entry, operation.request, "transaction-failed") };
-  }, text);
+    if (word === "delete") return { kind: "delete", removal: toRemoval(entry, request, "transaction-failed") };
+    return { kind: "upsert", write: toWrite(entry, request, "transaction-failed") };
+  }, `${FAILED}: ${place}`);
 }
 
 /**
@@ -73,7 +77,6 @@ function tooMany(entry: StoreEntry, operations: number, operationsMax: number): 
   return new StateError("too-many-operations", "invalid", text, { store: entry.name, operations, operationsMax });
 }
 
-/** For a surface that meets an operation word that is none: names it and the two that are. */
-export function unsupportedOperation(store: string, word: string): StateError {
+function unsupportedOperation(store: string, word: string): StateError {
   return invalid("operation-not-supported", `operation type ${word} not supported`, store);
 }

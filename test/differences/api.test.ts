@@ -50,6 +50,12 @@ describe("differences", () => {
     assert.equal(await text("v3"), "");
   });
 
+  it("V4: a bulk get gives the stored bytes, neither compacted nor escaped", async () => {
+    await save(wire, "v4", '{ "a" : "<&>" }');
+    const answer = await ask(wire, "POST", `${STORE}/bulk`, { keys: ["v4"] });
+    assert.ok(answer.text.includes('"data":{ "a" : "<&>" },'), answer.text);
+  });
+
   it("C2: a conflict in a transaction is 409", async () => {
     const operations = [{ operation: "upsert", request: { key: "c2", value: 1, etag: "stale" } }];
     assert.equal((await ask(wire, "POST", `${STORE}/transaction`, { operations })).status, 409);
@@ -70,7 +76,7 @@ describe("differences", () => {
     const answer = await ask(wire, "POST", `${STORE}/transaction`, { operations });
     assert.deepEqual(
       [answer.status, errorOf(answer).message],
-      [400, 'operation 1 (upsert): "key" is a required field'],
+      [400, 'operation 2 of 2 (upsert): "key" is a required field'],
     );
     assert.equal(await text("c10"), "");
   });
@@ -174,6 +180,8 @@ describe("differences", () => {
 /** Rows that other suites prove, with the place; each place is checked to name its row. */
 const ELSEWHERE: Readonly<Record<string, string>> = {
   C11: "test/unit/sidecar/state/service.test.ts",
+  R10: "test/wire/conditions.test.ts",
+  R11: "test/wire/surface.test.ts",
   T6: "test/unit/sidecar/state/service.test.ts",
   R1: "test/unit/sidecar/state/service.test.ts",
 };

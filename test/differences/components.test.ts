@@ -3,6 +3,8 @@ import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { check } from "#cli/check.ts";
+import { decodeFields } from "#crds/fields.ts";
+import { fields, type RedisSettings, retryLimits } from "#sidecar/stores/redis/fields.ts";
 import { ask, STORE, save } from "#test/wire/client.ts";
 import { component, startWire, type WireOptions, type WireSidecar } from "#test/wire/sidecar.ts";
 
@@ -124,6 +126,22 @@ describe("differences in Components", () => {
       assert.equal(await check([path], { output: "text", write }), 1);
       assert.match(report, /twice\.yaml:9: /);
     }));
+
+  it("M11: redisMinRetryInterval is 8 ms by default", () => {
+    const properties = [{ name: "redisHost", value: "h", secret: false }];
+    const { settings } = decodeFields<RedisSettings>(fields, properties, { others: [], page: "" });
+    assert.ok(settings !== null);
+    assert.equal(retryLimits(settings).minMs, 8);
+  });
+
+  it("M12: a boolean may be spelled as YAML does", () => {
+    const properties = [
+      { name: "redisHost", value: "h", secret: false },
+      { name: "enableTLS", value: "Yes", secret: false },
+    ];
+    const decoded = decodeFields<RedisSettings>(fields, properties, { others: [], page: "" });
+    assert.equal(decoded.settings?.enableTLS, true);
+  });
 
   it("M10: a secret keeps the quotes that it stands in", async () => {
     const manifests = {

@@ -88,6 +88,22 @@ describeWithRedis("differences on Redis", () => {
     assert.deepEqual(await raw.hgetall("wire||c8"), { data: "2", "first-write": "0", version: "2" });
   });
 
+  it("C13: a transaction of more than 10,000 operations is refused", async () => {
+    const operations = Array.from({ length: 10_001 }, (_, index) => ({
+      operation: "delete",
+      request: { key: `c13-${index}` },
+    }));
+    const answer = await ask(wire, "POST", `${STORE}/transaction`, { operations });
+    assert.deepEqual([answer.status, errorOf(answer).errorCode], [400, "ERR_STATE_STORE_TOO_MANY_TRANSACTIONS"]);
+    const details = errorOf(answer).details ?? [];
+    assert.deepEqual(details.at(-1)?.metadata, { currentOpsTransaction: "10001", maxOpsPerTransaction: "10000" });
+  });
+
+  it("C14: the ETag 0 is an ETag and fits no value", async () => {
+    await save(wire, "c14", "1");
+    assert.equal((await ask(wire, "POST", STORE, [{ key: "c14", value: 2, etag: "0" }])).status, 409);
+  });
+
   it("T3: an old expiry is cleared by a write without one", async () => {
     await ask(wire, "POST", STORE, [{ key: "t3", value: 1, metadata: { ttlInSeconds: "100" } }]);
     await save(wire, "t3", "2");

@@ -44,8 +44,8 @@ describeWithRedis("Redis killed under load", () => {
 
     for (let kill = 0; kill < 3; kill++) {
       await until(() => acknowledged.every((value) => value > kill * 20));
-      const before = [...acknowledged];
       await server.kill9();
+      const before = [...acknowledged];
       await until(() => (statuses.get(500) ?? 0) > kill * WRITERS);
       assert.equal((await ask(wire, "GET", "/v1.0/healthz")).status, 204, "one outage takes no pod out of its Service");
       await server.restart();
@@ -55,7 +55,9 @@ describeWithRedis("Redis killed under load", () => {
     await writing;
 
     for (let writer = 0; writer < WRITERS; writer++) {
-      const stored = Number((await ask(wire, "GET", `${STORE}/w${writer}`)).text);
+      const answer = await ask(wire, "GET", `${STORE}/w${writer}`);
+      assert.equal(answer.status, 200, answer.text);
+      const stored = Number(answer.text);
       assert.ok(
         stored >= (acknowledged[writer] ?? 0),
         `writer ${writer}: ${acknowledged[writer]} was acknowledged, ${stored} is there`,

@@ -20,7 +20,7 @@ describe("samples that need more than this release has", () => {
     const body = '{ "filter": { "EQ": { "state": "CA" } }, "sort": [ { "key": "person.id", "order": "DESC" } ] }';
     for (const method of ["POST", "PUT"]) {
       const answer = await ask(wire, method, "/v1.0-alpha1/state/statestore/query", body, JSON_TYPE);
-      assert.deepEqual([answer.status, errorOf(answer).errorCode], [404, "ERR_DIRECT_INVOKE"]);
+      assert.deepEqual([answer.status, errorOf(answer).errorCode], [500, "ERR_STATE_STORE_NOT_SUPPORTED"]);
     }
   });
 
@@ -44,7 +44,7 @@ describe("samples that need more than this release has", () => {
 
   it("later-4: there is no actor state yet, and actorStateStore is accepted", async () => {
     const answer = await ask(wire, "GET", "/v1.0/actors/cat/leroy/state/food");
-    assert.deepEqual([answer.status, errorOf(answer).errorCode], [404, "ERR_DIRECT_INVOKE"]);
+    assert.deepEqual([answer.status, errorOf(answer).errorCode], [400, "ERR_ACTOR_NO_PLACEMENT"]);
     assert.equal((await judge(component("statestore", "state.in-memory", { actorStateStore: "true" }))).code, 0);
   });
 

@@ -86,7 +86,7 @@ describe("the state API over HTTP, with conditions and in bulk", () => {
       ];
       const answer = await ask("POST", STORE, body);
       assert.equal(answer.status, 409);
-      assert.match(errorOf(answer).message, /1 of 2 items were not written: key "e7": possible etag mismatch/);
+      assert.match(errorOf(answer).message, /1 of 2 items failed: key "e7": possible etag mismatch/);
       assert.equal((await ask("GET", `${STORE}/e6`)).text, "1");
     });
 
@@ -149,6 +149,25 @@ describe("the state API over HTTP, with conditions and in bulk", () => {
       assert.match(answer.text, /"metadata":\{"ttlExpireTime":"[^"]+Z"\}/);
     });
 
+    it("reads a key that is asked for many times once, and sends its bytes as often as asked", async () => {
+      await saved("b3", JSON.stringify("x".repeat(1_000_000)));
+      const answer = await ask("POST", `${STORE}/bulk`, { keys: new Array(100).fill("b3") });
+      const items: { data: string }[] = JSON.parse(answer.text);
+      assert.deepEqual([items.length, new Set(items.map(({ data }) => data.length))], [100, new Set([1_000_000])]);
+    });
+
+    it("refuses more keys and more bytes than there are limits for, and names them (R10)", async () => {
+      const keys = Array.from({ length: 100_001 }, (_, index) => `k${index}`);
+      const many = await ask("POST", `${STORE}/bulk`, { keys });
+      assert.deepEqual([many.status, errorOf(many).message], [400, "a bulk get of 100001 keys, want at most 100000"]);
+      const names = Array.from({ length: 23 }, (_, index) => `large${index}`);
+      for (const name of names) await saved(name, JSON.stringify("x".repeat(3_000_000)));
+      const large = await ask("POST", `${STORE}/bulk`, { keys: names });
+      assert.equal(large.status, 400);
+      assert.match(errorOf(large).message, /more than 67108864 bytes together/);
+      assert.equal((await ask("POST", `${STORE}/bulk`, { keys: names.slice(0, 20) })).status, 200);
+    });
+
     it("answers [] for no keys", async () => {
       for (const body of ["{}", '{"keys":[]}', '{"keys":null}'])
         assert.equal((await ask("POST", `${STORE}/bulk`, body)).text, "[]\n");
@@ -193,7 +212,10 @@ describe("the state API over HTTP, with conditions and in bulk", () => {
         operations: [upsert("t4", 1), upsert("t5", 1, { etag: "wrong" })],
       });
       assert.deepEqual([answer.status, errorOf(answer).errorCode], [409, "ERR_STATE_TRANSACTION"]);
-      assert.match(errorOf(answer).message, /^error while executing state transaction: possible etag mismatch/);
+      assert.match(
+        errorOf(answer).message,
+        /^error while executing state transaction: possible etag mismatch\. error from state store: change 2 of 2: /,
+      );
       assert.equal((await ask("GET", `${STORE}/t4`)).status, 204);
     });
 

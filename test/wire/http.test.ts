@@ -1,5 +1,6 @@
 // HTTP itself, mostly over plain sockets: keep-alive, chunks, pipelining, limits, clients that leave or talk nonsense.
 import assert from "node:assert/strict";
+import { Agent, request } from "node:http";
 import { connect } from "node:net";
 import { component, startWire, type WireSidecar } from "./sidecar.ts";
 
@@ -111,6 +112,60 @@ describe("HTTP at the edges", () => {
     assert.equal((await wire.ask("GET", `${STORE}/stray`)).status, 204);
   });
 
+  it("answers a client that has ended its side, on every kind of store", async () => {
+    const file = { connectionString: "file::memory:" };
+    const manifests = { "a.yaml": component("statestore", "state.sqlite", file) };
+    const other = await startWire({ manifests });
+    try {
+      for (const each of [wire, other]) {
+        assert.deepEqual(statuses(await each.raw(save("half-closed"), { end: true })), ["204"]);
+        assert.deepEqual(statuses(await each.raw(head("GET", `${STORE}/half-closed`), { end: true })), ["200"]);
+      }
+    } finally {
+      await other.stop();
+    }
+  });
+
+  it("reads no further when too many requests of one connection wait, and answers all of them", async () => {
+    const count = 3000;
+    const body = '[{"key":"flood","value":1}]';
+    const slow = `POST ${STORE} HTTP/1.1\r\nHost: x\r\nContent-Length: ${body.length}\r\n\r\n`;
+    const socket = connect(wire.sidecar.httpPort, "127.0.0.1");
+    let seen = "";
+    socket.on("data", (chunk) => {
+      seen += chunk.toString("latin1");
+    });
+    // The first request has no body yet: everything else waits behind it.
+    socket.write(slow + body.slice(0, 5));
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    socket.write(body.slice(5) + head("GET", `${STORE}/flood`).repeat(count));
+    while (statuses(seen).length < count + 1) await new Promise((resolve) => setTimeout(resolve, 5));
+    assert.deepEqual([statuses(seen)[0], new Set(statuses(seen).slice(1))], ["204", new Set(["200"])]);
+    socket.destroy();
+  });
+
+  it("forgets what a client has pipelined and then left behind", async () => {
+    const socket = connect(wire.sidecar.httpPort, "127.0.0.1");
+    socket.write(head("POST", STORE, "Content-Length: 500"));
+    socket.write("x".repeat(400));
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    socket.destroy();
+    assert.equal((await wire.ask("GET", "/v1.0/healthz")).status, 204);
+  });
+
+  it("lets a client that sends a refused body in full read why, also when the connection ends with it", async () => {
+    const body = "x".repeat(8 * 1024 * 1024);
+    const request = head("POST", STORE, `Content-Length: ${body.length}`, "Connection: close") + body;
+    for (let i = 0; i < 5; i++) assert.deepEqual(statuses(await wire.raw(request)), ["400"]);
+  });
+
+  it("refuses a body that is packed, which it would store as it is", async () => {
+    const answer = await wire.raw(head("POST", STORE, "Transfer-Encoding: gzip, chunked", "Connection: close"), {
+      until: "encoding",
+    });
+    assert.deepEqual(statuses(answer), ["501"]);
+  });
+
   it("refuses a request with two lengths that disagree, and one with both a length and chunks", async () => {
     const two = head("POST", STORE, "Content-Length: 2", "Content-Length: 3");
     const both = head("POST", STORE, "Content-Length: 2", "Transfer-Encoding: chunked");
@@ -153,6 +208,43 @@ describe("HTTP at the edges", () => {
     const answer = await wire.raw(Buffer.from(head("GET", `${STORE}/ü`)));
     assert.deepEqual(statuses(answer), ["400"]);
     assert.match(answer, /must be percent-encoded/);
+  });
+
+  it("ends busy connections with an answer that says so, and fails no request of theirs", async () => {
+    const manifests = { "a.yaml": component("statestore", "state.in-memory") };
+    const ending = await startWire({ manifests });
+    const agent = new Agent({ keepAlive: true, maxSockets: 8 });
+    const failures: string[] = [];
+    let answered = 0;
+    let refused = false;
+    const worker = async (): Promise<void> => {
+      while (!refused) {
+        await new Promise<void>((resolve) => {
+          const outgoing = request(
+            { host: "127.0.0.1", port: ending.sidecar.httpPort, path: "/v1.0/healthz", agent },
+            (incoming) => {
+              answered++;
+              incoming.resume();
+              incoming.on("end", resolve);
+            },
+          );
+          outgoing.on("error", (error: NodeJS.ErrnoException) => {
+            if (error.code === "ECONNREFUSED") refused = true;
+            else failures.push(String(error.code));
+            resolve();
+          });
+          outgoing.end();
+        });
+        await new Promise((resolve) => setTimeout(resolve, 2));
+      }
+    };
+    const working = Promise.all(Array.from({ length: 8 }, worker));
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    await ending.stop();
+    await working;
+    agent.destroy();
+    assert.deepEqual(failures, []);
+    assert.ok(answered > 0);
   });
 
   it("answers what is under way when it is told to end, and takes no more", async () => {

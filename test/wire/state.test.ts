@@ -1,5 +1,8 @@
 // The state routes over real HTTP (dapr-state-api.md 1 and 2), on the in-memory store.
 import assert from "node:assert/strict";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { errorOf, STORE, save, ask as send } from "./client.ts";
 import { type Answer, component, startWire, type WireSidecar } from "./sidecar.ts";
 
@@ -169,10 +172,29 @@ describe("the state API over HTTP", () => {
       assert.deepEqual([answer.status, errorOf(answer).errorCode], [400, "ERR_MALFORMED_REQUEST"]);
     });
 
+    it("reads a row whose ETag no header can carry, without it", async () => {
+      const manifests = { "a.yaml": component("statestore", "state.sqlite", { connectionString: "state.db" }) };
+      const other = await startWire({ manifests: {} });
+      try {
+        const file = join(other.folder, "state.db");
+        await writeFile(join(other.folder, "a.yaml"), manifests["a.yaml"].replace("state.db", file));
+        await other.sidecar.reload();
+        await save(other, "odd", "1");
+        const database = new DatabaseSync(file);
+        database.prepare("UPDATE state SET etag = ?").run("é日\n");
+        database.close();
+        const answer = await other.ask("GET", `${STORE}/odd`);
+        assert.deepEqual([answer.status, answer.text, answer.headers.etag], [200, "1", undefined]);
+      } finally {
+        await other.stop();
+      }
+    });
+
     it("takes nesting of 10,000 levels and refuses more", async () => {
       const nested = (levels: number): string => "[".repeat(levels) + "]".repeat(levels);
-      await saved("deep", nested(9_990));
-      const answer = await ask("POST", STORE, `[{"key":"deep","value":${nested(10_010)}}]`);
+      // The array and the item around the value count too.
+      await saved("deep", nested(9_998));
+      const answer = await ask("POST", STORE, `[{"key":"deep","value":${nested(9_999)}}]`);
       assert.deepEqual([answer.status, errorOf(answer).errorCode], [400, "ERR_MALFORMED_REQUEST"]);
       assert.match(errorOf(answer).message, /max depth/);
     });

@@ -44,6 +44,28 @@ describe("metadata over HTTP", () => {
     }));
 });
 
+describe("metadata attributes", () => {
+  it("never stand in the place of the sidecar's own words", () =>
+    over({}, async (wire) => {
+      await wire.ask("PUT", "/v1.0/metadata/daprRuntimeVersion", { body: "hax" });
+      const body = JSON.parse((await wire.ask("GET", "/v1.0/metadata")).text);
+      assert.equal(body.extended.daprRuntimeVersion, body.runtimeVersion);
+    }));
+
+  it("are limited in number and in bytes together (R11)", () =>
+    over({}, async (wire) => {
+      for (let i = 0; i < 1000; i++)
+        assert.equal((await wire.ask("PUT", `/v1.0/metadata/a${i}`, { body: "1" })).status, 204);
+      assert.equal((await wire.ask("PUT", "/v1.0/metadata/one-more", { body: "1" })).status, 400);
+      assert.equal((await wire.ask("PUT", "/v1.0/metadata/a0", { body: "2" })).status, 204);
+      const statuses: number[] = [];
+      for (let i = 0; i < 20; i++) {
+        statuses.push((await wire.ask("PUT", `/v1.0/metadata/a${i}`, { body: "x".repeat(65_536) })).status);
+      }
+      assert.deepEqual([statuses.indexOf(400), statuses.at(-1)], [15, 400]);
+    }));
+});
+
 describe("health over HTTP", () => {
   it("is 204, and 500 for another app id", () =>
     over({}, async (wire) => {
@@ -129,6 +151,48 @@ describe("the API token", () => {
     }));
 });
 
+describe("a token outside ASCII", () => {
+  it("is compared byte for byte", () =>
+    over({ settings: { apiToken: "pässwörd" } }, async (wire) => {
+      const header = Buffer.from("pässwörd").toString("latin1");
+      assert.equal((await wire.ask("GET", "/v1.0/metadata", { headers: { "dapr-api-token": header } })).status, 200);
+    }));
+});
+
+describe("what belongs to later releases", () => {
+  it("is answered as a sidecar of Dapr answers that lacks it", () =>
+    over({}, async (wire) => {
+      const query = await wire.ask("POST", "/v1.0-alpha1/state/statestore/query", { body: "{}" });
+      assert.equal(query.status, 500);
+      assert.deepEqual(JSON.parse(query.text), {
+        errorCode: "ERR_STATE_STORE_NOT_SUPPORTED",
+        message: "state store does not support querying",
+        details: [
+          {
+            "@type": "type.googleapis.com/google.rpc.ResourceInfo",
+            description: "",
+            owner: "",
+            resource_name: "statestore",
+            resource_type: "state",
+          },
+          {
+            "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+            domain: "dapr.io",
+            metadata: null,
+            reason: "DAPR_STATE_QUERYING_NOT_SUPPORTED",
+          },
+        ],
+      });
+      for (const [method, path] of [
+        ["GET", "/v1.0/actors/t/1/state/k"],
+        ["POST", "/v1.0/actors/t/1/state"],
+      ] as const) {
+        const answer = await wire.ask(method, path);
+        assert.deepEqual([answer.status, JSON.parse(answer.text).errorCode], [400, "ERR_ACTOR_NO_PLACEMENT"]);
+      }
+    }));
+});
+
 describe("CORS", () => {
   const preflight = {
     origin: "http://app.test",
@@ -204,8 +268,8 @@ describe("the API log", () => {
       assert.deepEqual(
         lines.map(({ method, code, useragent, level, app_id }) => [method, code, useragent, level, app_id]),
         [
-          ["POST /v1.0/state/{store}", 204, "", "info", "wire"],
-          ["GET /v1.0/state/{store}/{key}", 200, "tester", "info", "wire"],
+          ["POST /v1.0/state/{storeName}", 204, "", "info", "wire"],
+          ["GET /v1.0/state/{storeName}/{key}", 200, "tester", "info", "wire"],
         ],
       );
       assert.ok(!wire.log.join("").includes("private"));

@@ -75,13 +75,13 @@ class InMemoryStore implements Store {
 
   async set(write: Write): Promise<void> {
     this.#mustBeOpen();
-    this.#checkWrite(write);
+    this.#checkCondition(write.key, write.etag, write.firstWrite);
     this.#put(write);
   }
 
   async remove(removal: Removal): Promise<void> {
     this.#mustBeOpen();
-    this.#checkRemoval(removal);
+    this.#checkCondition(removal.key, removal.etag, removal.firstWrite);
     this.#rows.delete(removal.key);
   }
 
@@ -93,9 +93,9 @@ class InMemoryStore implements Store {
   /** Nothing awaits between the checks and the changes, so no other call can come between them. */
   async transact(changes: readonly Change[]): Promise<void> {
     this.#mustBeOpen();
-    for (const change of changes) {
-      if (change.kind === "upsert") this.#checkWrite(change.write);
-      else this.#checkRemoval(change.removal);
+    for (const [index, change] of changes.entries()) {
+      const { key, etag, firstWrite } = change.kind === "upsert" ? change.write : change.removal;
+      this.#checkCondition(key, etag, firstWrite, `change ${index + 1} of ${changes.length}: `);
     }
     for (const change of changes) {
       if (change.kind === "upsert") this.#put(change.write);
@@ -122,23 +122,17 @@ class InMemoryStore implements Store {
     return row.expiresAtMs !== null && row.expiresAtMs <= this.#clock.nowMs();
   }
 
-  #checkWrite(write: Write): void {
-    this.#checkCondition(write.key, write.etag, write.firstWrite);
-  }
-
-  #checkRemoval(removal: Removal): void {
-    this.#checkCondition(removal.key, removal.etag, removal.firstWrite);
-  }
-
-  #checkCondition(key: string, etag: string | null, firstWrite: boolean): void {
+  #checkCondition(key: string, etag: string | null, firstWrite: boolean, place = ""): void {
     const row = this.#live(key);
     if (etag === null) {
       if (firstWrite && row !== null)
-        throw new StoreError("etag-mismatch", "item already exists and no etag was passed");
+        throw new StoreError("etag-mismatch", `${place}item already exists and no etag was passed`);
       return;
     }
-    if (row === null) throw new StoreError("etag-mismatch", "there is no value under the key, or it has expired");
-    if (row.etag !== etag) throw new StoreError("etag-mismatch", "the value has another etag than the one passed");
+    if (row === null)
+      throw new StoreError("etag-mismatch", `${place}there is no value under the key, or it has expired`);
+    if (row.etag !== etag)
+      throw new StoreError("etag-mismatch", `${place}the value has another etag than the one passed`);
   }
 
   #put(write: Write): void {

@@ -3,6 +3,7 @@ import { systemClock } from "#kit/clock.ts";
 import type { StateOperation } from "#sidecar/metrics.ts";
 import { noMetrics } from "#sidecar/metrics.ts";
 import type { SaveRequest } from "#sidecar/state/requests.ts";
+import { withRetries } from "#sidecar/state/retry.ts";
 import { StateService } from "#sidecar/state/service.ts";
 import { StoreEntry, type StoreTable } from "#sidecar/state/table.ts";
 import { transact } from "#sidecar/state/transact.ts";
@@ -110,7 +111,8 @@ describe("state service", () => {
   it("writes several values of one key in their order", async () => {
     const order: string[] = [];
     const set = async (write: Write): Promise<void> => {
-      await new Promise((resolve) => setImmediate(resolve));
+      // The first takes longest: at once, it would come last.
+      await new Promise((resolve) => setTimeout(resolve, 30 - 10 * Number(Buffer.from(write.bytes))));
       order.push(`${write.key} ${Buffer.from(write.bytes)}`);
     };
     const items = ["1", "2", "3"].map((value) => item({ bytes: Buffer.from(value) }));
@@ -135,7 +137,7 @@ describe("state service", () => {
       await assert.rejects(serviceOver(scripted({ set }), counted).save("s", items, call), (error) => {
         assert.ok(error instanceof Error && "fault" in error);
         assert.equal(error.fault, fault);
-        assert.match(error.message, new RegExp(`${failed} of ${codes.length} items were not written: key "0": `));
+        assert.match(error.message, new RegExp(`${failed} of ${codes.length} items failed: key "0": `));
         return true;
       });
       assert.deepEqual(counted, ["set false"]);
@@ -167,6 +169,51 @@ describe("state service", () => {
       await assert.rejects(serviceOver(scripted({ set })).save("s", [item({ retry, etag })], call));
       assert.equal(attempts, 1, code);
     }
+  });
+
+  it("tells which items of a bulk save may have been written all the same", async () => {
+    const codes = ["unavailable", "timeout", "unknown-outcome"] as const;
+    const set = async (write: Write): Promise<void> => {
+      throw new StoreError(codes[Number(write.key.slice(5))] ?? "failed", "why");
+    };
+    const items = codes.map((_, index) => item({ key: String(index) }));
+    await assert.rejects(serviceOver(scripted({ set })).save("s", items, call), {
+      message:
+        /: 3 of 3 items failed, 2 of them may have been written all the same: key "1": why; key "2": why; key "0": why$/,
+    });
+  });
+
+  it("lets a fault of its own pass as what it is, from one item and from several", async () => {
+    const set = async (): Promise<void> => {
+      throw new TypeError("a bug");
+    };
+    for (const items of [[item()], [item(), item({ key: "b" })]]) {
+      await assert.rejects(serviceOver(scripted({ set })).save("s", items, call), { name: "TypeError" });
+    }
+  });
+
+  it("makes at most 20 attempts, and begins none after a minute", async () => {
+    const run = async (intervalMs: number, threshold: number): Promise<number> => {
+      let attempts = 0;
+      let nowMs = 0;
+      const clock = {
+        nowMs: () => nowMs,
+        monotonicMs: () => nowMs,
+        after: (delayMs: number, task: () => void) => {
+          nowMs += delayMs;
+          queueMicrotask(task);
+          return { cancel: () => undefined };
+        },
+      };
+      const attempt = async (): Promise<void> => {
+        attempts++;
+        throw new StoreError("unavailable", "down");
+      };
+      const policy = { intervalMs, pattern: "linear", threshold } as const;
+      await assert.rejects(withRetries({ policy, conditional: false, clock, call }, attempt));
+      return attempts;
+    };
+    assert.deepEqual([await run(1, 1000), await run(10_000, 15), await run(60_000, 15)], [20, 7, 2]);
   });
 
   it("ends the retries when the client leaves", async () => {
@@ -228,7 +275,7 @@ describe("state service", () => {
     };
     const items = await serviceOver(scripted({ get })).bulkGet(
       "s",
-      { keys: ["a", "bad", "none", "a"], parallelism: 2, metadata: {} },
+      { keys: ["a", "bad", "none", "a"], parallelism: 2, metadata: {}, bytesMax: 0 },
       call,
     );
     assert.deepEqual(
@@ -253,7 +300,7 @@ describe("state service", () => {
     };
     await serviceOver(scripted({ get })).bulkGet(
       "s",
-      { keys: Array.from("abcdefghij"), parallelism: 3, metadata: {} },
+      { keys: Array.from("abcdefghij"), parallelism: 3, metadata: {}, bytesMax: 0 },
       call,
     );
     assert.equal(most, 3);
