@@ -87,7 +87,9 @@ function startFields(
   servers: Servers,
   components: ComponentHost,
 ): Record<string, string | number> {
-  const names = components.statuses().map(({ name, type, version }) => `${name} (${type}/${version})`);
+  const names = components
+    .statuses()
+    .map(({ name, type, version, state }) => `${name} (${type}/${version}${state === "ready" ? "" : `, ${state}`})`);
   return {
     runtime: RUNTIME_VERSION,
     http_port: servers.api?.port ?? settings.httpPort,

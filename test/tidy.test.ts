@@ -31,15 +31,33 @@ const DRIVER = /^sidecar\/stores\/([a-z0-9-]+)\//;
 
 const BANNED: Readonly<Record<string, string>> = {
   "Date.now": "take a Clock (kit/clock.ts)",
+  "new Date()": "take a Clock (kit/clock.ts)",
   "performance.now": "take a Clock (kit/clock.ts)",
-  "setTimeout()": "take a Clock (kit/clock.ts)",
-  "setInterval()": "take a Clock (kit/clock.ts)",
+  setTimeout: "take a Clock (kit/clock.ts)",
+  setInterval: "take a Clock (kit/clock.ts)",
   "Math.random": "take a Random (kit/random.ts)",
+  "crypto.randomUUID": "take a Random (kit/random.ts)",
+  randomUUID: "take a Random (kit/random.ts)",
   "process.env": "read it in a main or flags file and hand it on",
   "process.exit": "give an exit code to the main file",
   "process.argv": "read it in a main file and hand it on",
 };
 const MAY_CALL = /^(kit\/(clock|random)\.ts|cli\/main\.ts|test\/|bench\/)/;
+
+/** Packages and the modules of Node that have a better way here, with the files that may import them. */
+const PACKAGES: Readonly<Record<string, RegExp>> = {
+  ioredis: /^(sidecar\/stores\/redis|test|bench)\//,
+  "js-yaml": /^(crds|test)\//,
+  "prom-client": /^sidecar\/prometheus\.ts$/,
+  "node:sqlite": /^(sidecar\/stores\/sqlite|test)\//,
+  "node:timers": /^test\//,
+  // The command line waits for processes, on the real clock.
+  "node:timers/promises": /^(cli|test)\//,
+  mocha: /^test\//,
+  "fast-check": /^test\//,
+  acorn: /^test\/tidy\//,
+  "acorn-walk": /^test\/tidy\//,
+};
 
 const sources = readSources(ROOT);
 
@@ -49,6 +67,15 @@ describe("tidy", () => {
       projectImports(file)
         .filter((target) => !mayImport(file.path, target))
         .map((target) => `${file.path} imports ${target}`),
+    );
+    assert.deepEqual(wrong, []);
+  });
+
+  it("imports packages only where they have their place", () => {
+    const wrong = sources.flatMap((file) =>
+      packagesOf(file)
+        .filter((name) => !(PACKAGES[name]?.test(file.path) ?? (name.startsWith("node:") && !(name in PACKAGES))))
+        .map((name) => `${file.path} imports ${name}`),
     );
     assert.deepEqual(wrong, []);
   });
@@ -143,6 +170,34 @@ describe("tidy's own eyes", () => {
     assert.deepEqual(referencesOf(file), [{ name: "Date.now", line: 83 }]);
   });
 
+  it("see through the ways round a ban", () => {
+    const code = [
+      'process["env"];',
+      "const { exit } = process;",
+      "globalThis.setTimeout(f);",
+      "globalThis.Date.now();",
+      "new Date();",
+      "new Date(0);",
+      "randomUUID();",
+    ];
+    const found = referencesOf(parseSource("sidecar/x.ts", code.join("\n"))).filter(({ name }) => name in BANNED);
+    assert.deepEqual(found.map(({ line }) => line).sort(), [1, 2, 3, 4, 5, 7]);
+  });
+
+  it("see skips without a reason, however they are spelled", () => {
+    const skips = [
+      'xit("a");',
+      'it.skip("a");',
+      "this.skip();",
+      'describe.only("a");',
+      'it.skip("a (not run: no server)");',
+    ];
+    assert.deepEqual(
+      skips.map((text) => skipsIn(parseSource("test/x.test.ts", text)).length),
+      [1, 1, 1, 1, 0],
+    );
+  });
+
   it("refuse a driver that imports another, and a core that imports a driver", () => {
     assert.equal(mayImport("sidecar/stores/redis/redis.ts", "sidecar/stores/sqlite/sqlite.ts"), false);
     assert.equal(mayImport("sidecar/state/service.ts", "sidecar/stores/redis/redis.ts"), false);
@@ -170,10 +225,17 @@ function mayImport(path: string, target: string): boolean {
   return rule?.[1].test(target) ?? false;
 }
 
+function packagesOf(file: SourceFile): readonly string[] {
+  return importsOf(file)
+    .filter((name) => !name.startsWith("#") && !name.startsWith("."))
+    .map((name) => (name in PACKAGES || name.startsWith("node:") ? name : (name.split("/")[0] ?? name)));
+}
+
 function skipsIn(file: SourceFile): readonly string[] {
   const focused = [...file.text.matchAll(/\b(?:describe|it|context)\.only\b/g)].map((match) => match[0]);
+  const silent = [...file.text.matchAll(/\b(?:xit|xdescribe|xcontext)\(|\bthis\.skip\(/g)].map((match) => match[0]);
   const skipped = [...file.text.matchAll(/\b(?:describe|it|context)\.skip\(\s*(["'`][^\n]*)/g)].map(
     (match) => match[1] ?? "",
   );
-  return [...focused, ...skipped.filter((title) => !/not run: /.test(title))];
+  return [...focused, ...silent, ...skipped.filter((title) => !/not run: /.test(title))];
 }

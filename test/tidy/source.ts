@@ -52,7 +52,7 @@ export function parseSource(path: string, text: string): SourceFile {
 
 /** What a file imports, static and dynamic, types too, as written. */
 export function importsOf(file: SourceFile): readonly string[] {
-  return [...file.text.matchAll(/(?:\bfrom|\bimport)\s*\(?\s*"([^"]+)"/g)].map((match) => match[1] ?? "");
+  return [...file.text.matchAll(/(?:\sfrom |(?<![.\w])import[ (])"([^"]+)"/g)].map((match) => match[1] ?? "");
 }
 
 /** Every function with its length in lines; those inside others count for themselves and for the outer one. */
@@ -80,19 +80,66 @@ function isNamed(value: unknown): value is { name: string } {
   return typeof value === "object" && value !== null && "name" in value && typeof value.name === "string";
 }
 
-/** Names and member names in the code (not in comments or strings), with their lines: "Date.now", "setTimeout". */
-export function referencesOf(file: SourceFile): readonly { readonly name: string; readonly line: number }[] {
-  const found: { name: string; line: number }[] = [];
+export interface Reference {
+  readonly name: string;
+  readonly line: number;
+}
+
+/**
+ * What the code (not comments or strings) refers to: globals as "setTimeout", members as "Date.now" (also through
+ * `globalThis`, by a text in brackets, or by taking them out of their object), `new Date()` without arguments, and default exports.
+ */
+export function referencesOf(file: SourceFile): readonly Reference[] {
+  const found: Reference[] = [];
   full(file.program, (node) => {
     const line = node.loc?.start.line ?? 0;
-    if (node.type === "MemberExpression" && "object" in node && "property" in node) {
-      const { object, property } = node;
-      if (isNamed(object) && isNamed(property)) found.push({ name: `${object.name}.${property.name}`, line });
-    } else if (node.type === "CallExpression" && "callee" in node && isNamed(node.callee)) {
-      found.push({ name: `${node.callee.name}()`, line });
-    } else if (isDefaultExport(node)) found.push({ name: "export default", line });
+    for (const name of namesIn(node)) found.push({ name, line });
   });
   return found;
+}
+
+function namesIn(node: Node): readonly string[] {
+  if (node.type === "MemberExpression" && "object" in node && "property" in node)
+    return memberNames(node.object, node.property);
+  if (node.type === "CallExpression" && "callee" in node && isNamed(node.callee)) return [node.callee.name];
+  if (node.type === "NewExpression" && "callee" in node && isNamed(node.callee) && "arguments" in node) {
+    return Array.isArray(node.arguments) && node.arguments.length === 0 ? [`new ${node.callee.name}()`] : [];
+  }
+  if (node.type === "VariableDeclarator" && "init" in node && "id" in node) return takenOut(node.init, node.id);
+  return isDefaultExport(node) ? ["export default"] : [];
+}
+
+function memberNames(object: unknown, property: unknown): readonly string[] {
+  const member = isNamed(property) ? property.name : literalText(property);
+  if (member === null) return [];
+  if (isNamed(object)) return object.name === "globalThis" ? [member] : [`${object.name}.${member}`];
+  // globalThis.Date.now
+  return isMember(object) && isNamed(object.property) ? [`${object.property.name}.${member}`] : [];
+}
+
+/** const { env, exit } = process */
+function takenOut(init: unknown, pattern: unknown): readonly string[] {
+  if (!isNamed(init) || typeof pattern !== "object" || pattern === null || !("properties" in pattern)) return [];
+  const properties = Array.isArray(pattern.properties) ? pattern.properties : [];
+  return properties.flatMap((property: { key?: unknown }) =>
+    isNamed(property.key) ? [`${init.name}.${property.key.name}`] : [],
+  );
+}
+
+function literalText(node: unknown): string | null {
+  return typeof node === "object" && node !== null && "value" in node && typeof node.value === "string"
+    ? node.value
+    : null;
+}
+
+function isMember(node: unknown): node is { property: unknown } {
+  return (
+    typeof node === "object" &&
+    node !== null &&
+    "type" in node &&
+    node.type === "MemberExpression" &&
+    "property" in node
+  );
 }
 
 function isDefaultExport(node: Node): boolean {
