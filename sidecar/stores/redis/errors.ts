@@ -44,10 +44,11 @@ function unavailable(text: string, repeatable = false): Meaning {
   return { code: "unavailable", text, repeatable };
 }
 
-/** By the first word of the server's answer (https://redis.io/docs/latest/develop/reference/protocol-spec/). */
 const NO_RIGHTS = unavailable(
   "does not let this ACL user run a command or use a key; see the rights in docs/stores/redis.md",
 );
+
+/** By the first word of the server's answer (https://redis.io/docs/latest/develop/reference/protocol-spec/). */
 const REPLIES: Readonly<Record<string, Meaning>> = {
   NOAUTH: unavailable(`wants a password; ${CHECK_SIGN_IN}`),
   WRONGPASS: unavailable(`refused the user or the password; ${CHECK_SIGN_IN}`),

@@ -1,7 +1,7 @@
 // The metadata fields of state.redis (dapr-state-stores.md 2a) and what they mean together. Knows no client library.
 import { duration, type Field, type FieldTable, flag, pattern, text, whole } from "#crds/fields.ts";
 import type { Fault } from "#kit/fault.ts";
-import { type Address, parseAddress } from "./address.ts";
+import { type Address, mayBeShown, parseAddress } from "./address.ts";
 
 export interface RedisSettings {
   readonly redisHost: string;
@@ -152,11 +152,16 @@ export function check(settings: Readonly<RedisSettings>): readonly Fault[] {
   if (settings.useOIDC) later("useOIDC", "OIDC");
   if (settings.queryIndexes !== "") later("queryIndexes", "query on Redis");
   const address = parseAddress(settings.redisHost, settings.redisPort);
-  if ("want" in address) faults.push({ ...fault("error", "redisHost", address.want, null), got: settings.redisHost });
+  if ("want" in address) faults.push(addressFault(settings.redisHost, address.want));
   if (settings.redisHost === "") {
     faults.push(fault("warning", "redisHost", "a host", "without it localhost is used, as Dapr does"));
   }
   return [...faults, ...checkTls(settings)];
+}
+
+function addressFault(redisHost: string, want: string): Fault {
+  if (mayBeShown(redisHost)) return { ...fault("error", "redisHost", want, null), got: redisHost };
+  return fault("error", "redisHost", want, "user and password belong in redisUsername and redisPassword");
 }
 
 function checkTls(settings: Readonly<RedisSettings>): readonly Fault[] {

@@ -114,14 +114,17 @@ class RedisStore implements Store {
     if (verdict !== 0) throw refusal(Number(verdict), "");
   }
 
-  /** Every key is read on its own, all of a chunk in one write; a failing key fails alone. */
+  /** Every key is read on its own and once, all of a chunk in one write; a failing key fails alone. */
   async getMany(keys: readonly string[], read: Read, call: Call): Promise<readonly (Found | null | StoreError)[]> {
-    const answers: (Found | null | StoreError)[] = [];
-    for (let at = 0; at < keys.length; at += BULK_CHUNK) {
-      const chunk = keys.slice(at, at + BULK_CHUNK);
-      answers.push(...(await Promise.all(chunk.map((key) => this.get(key, read, call).catch(asItem)))));
+    const distinct = [...new Set(keys)];
+    const answers = new Map<string, Found | null | StoreError>();
+    const readInto = async (key: string): Promise<void> => {
+      answers.set(key, await this.get(key, read, call).catch(asItem));
+    };
+    for (let at = 0; at < distinct.length; at += BULK_CHUNK) {
+      await Promise.all(distinct.slice(at, at + BULK_CHUNK).map(readInto));
     }
-    return answers;
+    return keys.map((key) => answers.get(key) ?? null);
   }
 
   async transact(changes: readonly Change[], call: Call): Promise<void> {

@@ -4,12 +4,32 @@ import { type Found, StoreError } from "../store.ts";
 import { RedisError } from "./errors.ts";
 import type { Link } from "./link.ts";
 
+/** What reading needs of a link. */
+export type RowLink = Pick<Link, "call" | "expiryCommand">;
+
+/** How often a key is looked at before it is called corrupt. */
+const READS_MAX = 2;
+
 /**
  * Reads the row under a key with two commands that leave in one write; null when there is none. A plain string, as early
- * releases of Dapr wrote it, comes back without an ETag. Between the two commands another client's write may fall: then
- * the expiry is the newer one's.
+ * releases of Dapr wrote it, comes back without an ETag. Rejects with `corrupt` when the key holds neither.
+ *
+ * Another client's write may fall between the two commands. If it changes or replaces the row, the expiry is the newer
+ * one's; if it deletes the row, there is none. If it creates the row, the first command has found nothing and the
+ * second finds a key, which looks like a hash without its fields; a string that becomes a hash looks like another type.
+ * What looks corrupt is therefore read once more.
  */
-export async function readRow(link: Link, key: string, clock: Clock): Promise<Found | null> {
+export async function readRow(link: RowLink, key: string, clock: Clock): Promise<Found | null> {
+  for (let read = 1; ; read++) {
+    try {
+      return await readOnce(link, key, clock);
+    } catch (error) {
+      if (read === READS_MAX || !(error instanceof StoreError) || error.code !== "corrupt") throw error;
+    }
+  }
+}
+
+async function readOnce(link: RowLink, key: string, clock: Clock): Promise<Found | null> {
   let row: unknown;
   let expiry: unknown;
   try {
@@ -30,7 +50,7 @@ export async function readRow(link: Link, key: string, clock: Clock): Promise<Fo
   return { bytes: data, etag: version.toString("latin1"), expiresAtMs: expiresAtMs(link, expiry, clock) };
 }
 
-async function readString(link: Link, key: string, clock: Clock): Promise<Found | null> {
+async function readString(link: RowLink, key: string, clock: Clock): Promise<Found | null> {
   const [data, expiry] = await Promise.all([
     link.call("read", "get", [key]),
     link.call("read", link.expiryCommand, [key]),
@@ -43,7 +63,7 @@ async function readString(link: Link, key: string, clock: Clock): Promise<Found 
  * PEXPIRETIME tells the hour itself, the same on every read, by the server's clock. Before Redis 7 there is only PTTL:
  * the hour then comes from this machine's clock and may differ by the way's delay from read to read.
  */
-function expiresAtMs(link: Link, expiry: unknown, clock: Clock): number | null {
+function expiresAtMs(link: RowLink, expiry: unknown, clock: Clock): number | null {
   if (typeof expiry !== "number" || expiry < 0) return null;
   return link.expiryCommand === "pexpiretime" ? expiry : clock.nowMs() + expiry;
 }

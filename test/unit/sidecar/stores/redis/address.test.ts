@@ -1,6 +1,6 @@
 // The forms of redisHost.
 import assert from "node:assert/strict";
-import { formatAddress, parseAddress } from "#sidecar/stores/redis/address.ts";
+import { formatAddress, mayBeShown, parseAddress } from "#sidecar/stores/redis/address.ts";
 
 describe("the address of a Redis server", () => {
   const forms: [text: string, redisPort: number | null, shown: string][] = [
@@ -24,7 +24,7 @@ describe("the address of a Redis server", () => {
   }
 
   const faults: [text: string, redisPort: number | null, want: RegExp][] = [
-    ["redis:6380", 6379, /redisPort \(6379\)/],
+    ["redis:6380", 6379, /the one of redisPort$/],
     ["a:1,b:2", null, /cluster or sentinels/],
     ["redis:0", null, /a port from 1/],
     ["redis:65536", null, /a port from 1/],
@@ -33,6 +33,9 @@ describe("the address of a Redis server", () => {
     ["redis://redis:6379", null, /a host as in/],
     ["user@redis", null, /a host as in/],
     ["[redis", null, /a host as in/],
+    ["redis:6379:s3cret", null, /a host as in/],
+    ["redis;password=s3cret", null, /a host as in/],
+    ["redis://:s3cret@redis:6379,redis:6380", null, /a host as in/],
   ];
   for (const [text, redisPort, want] of faults) {
     it(`refuses ${JSON.stringify(text)} with redisPort ${redisPort}`, () => {
@@ -40,5 +43,24 @@ describe("the address of a Redis server", () => {
       assert.ok("want" in address);
       assert.match(address.want, want);
     });
+  }
+
+  const shown = ["redis", "redis:6380", " a:1, b:2", "[::1]:6380", "fe80::1%eth0", "redis:70000", ""];
+  for (const text of shown) {
+    it(`may be shown when it is wrong as ${JSON.stringify(text)} is`, () => assert.equal(mayBeShown(text), true));
+  }
+
+  const hidden = [
+    "redis://:s3cret@redis:6379",
+    "rediss://redis",
+    "user:s3cret@redis",
+    "redis:6379,password=s3cret,ssl=True",
+    "redis:s3cret",
+    "redis:6379:s3cret",
+    "redis s3cret",
+    "[s3cret]",
+  ];
+  for (const text of hidden) {
+    it(`may not be shown when it is ${JSON.stringify(text)}`, () => assert.equal(mayBeShown(text), false));
   }
 });

@@ -3,13 +3,14 @@ import assert from "node:assert/strict";
 import { rm } from "node:fs/promises";
 import type { Store } from "#sidecar/stores/store.ts";
 import { freePort } from "#test/servers/free-port.ts";
-import { describeWithRedis, type RedisOptions, type RedisServer, startRedis } from "#test/servers/redis.ts";
+import { describeWithRedis, type RedisServer } from "#test/servers/redis.ts";
 import { TcpProxy } from "#test/servers/tcp-proxy.ts";
 import {
   call,
   etagOf,
   eventually,
   listeningLog,
+  onServersOfItsOwn,
   openStore,
   plainClient,
   read,
@@ -20,27 +21,15 @@ import {
 } from "./fixture.ts";
 
 describeWithRedis("a Redis store in trouble", () => {
-  const ends: (() => Promise<unknown>)[] = [];
-  const keep = <T extends { stop(): Promise<void> }>(server: T): T => {
-    ends.push(() => server.stop());
-    return server;
-  };
-  const start = async (options?: RedisOptions): Promise<RedisServer> => keep(await startRedis(options));
-  const open = async (port: number, fields: Record<string, string> = {}): Promise<Store> => {
-    const store = await openStore({ port, fields });
-    ends.push(() => store.close());
-    return store;
-  };
+  const { start, open, keep } = onServersOfItsOwn();
   const throughProxy = async (
     fields: Record<string, string> = {},
   ): Promise<{ proxy: TcpProxy; store: Store; server: RedisServer }> => {
     const server = await start();
-    const proxy = keep(await TcpProxy.start(server));
+    const proxy = await TcpProxy.start(server);
+    keep(proxy, () => proxy.stop());
     return { proxy, server, store: await open(proxy.port, fields) };
   };
-  afterEach(async () => {
-    for (const end of ends.splice(0).reverse()) await end();
-  });
 
   it("does not open when nobody listens, and says where", async () => {
     const port = await freePort();
@@ -219,8 +208,7 @@ describeWithRedis("a Redis store in trouble", () => {
     assert.doesNotMatch(`${wrong.stack}${JSON.stringify(wrong)}${String(wrong.cause)}`, /wr0ng/);
     await assert.rejects(openStore({ port: server.port }), { code: "unavailable", message: refused });
     const log = listeningLog();
-    const store = await openStore({ port: server.port, fields: { redisPassword: "right" }, log });
-    ends.push(() => store.close());
+    const store = await open(server.port, { redisPassword: "right" }, log);
     const client = plainClient(server.port, { password: "right" });
     await client.config("SET", "requirepass", "changed");
     await client.call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes");

@@ -79,6 +79,27 @@ describe("the fields of state.redis", () => {
     assert.doesNotMatch(faultsOf(given).join("\n"), /s3cr3t/);
   });
 
+  it("never shows a redisHost that may hold a password, and says what was wanted", () => {
+    const hosts = [
+      "redis://:s3cr3t@redis:6379",
+      "user:s3cr3t@redis",
+      "redis:6379,password=s3cr3t",
+      "redis:6379:s3cr3t",
+    ];
+    for (const redisHost of hosts) {
+      const faults = faultsOf({ redisHost, redisPort: "6379" });
+      assert.equal(faults.length, 1, faults.join("\n"));
+      assert.match(faults[0] ?? "", /^error redisHost: want .*host/);
+      assert.doesNotMatch(faults[0] ?? "", /s3cr3t/);
+    }
+  });
+
+  it("never shows redisPort in a fault of redisHost, for it may come from a secret", () => {
+    assert.deepEqual(faultsOf({ redisHost: "redis:1", redisPort: "2345" }), [
+      'error redisHost: got "redis:1", want no port, or the one of redisPort',
+    ]);
+  });
+
   it("reads a bare duration as milliseconds and the empty text as absent", () => {
     assert.deepEqual(timeouts(settingsOf({ dialTimeout: "250", readTimeout: "1.5s" })), { dialMs: 250, readMs: 1500 });
     assert.deepEqual(timeouts(settingsOf({ dialTimeout: "", readTimeout: "0" })), { dialMs: 5000, readMs: 3000 });

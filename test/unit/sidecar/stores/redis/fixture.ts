@@ -1,10 +1,13 @@
-// What the tests of the Redis driver share: a store opened as the sidecar opens it, and a plain client beside it.
+// What the tests of the Redis driver share: a store opened as the sidecar opens it, a plain client beside it, and the
+// beginning and end of their servers.
 import { Redis } from "ioredis";
 import { systemClock } from "#kit/clock.ts";
 import type { Log } from "#kit/log.ts";
 import { systemRandom } from "#kit/random.ts";
+import { Link } from "#sidecar/stores/redis/link.ts";
 import { driver } from "#sidecar/stores/redis/redis.ts";
 import type { Call, Change, Found, Read, Removal, Store, Write } from "#sidecar/stores/store.ts";
+import { type RedisOptions, type RedisServer, startRedis } from "#test/servers/redis.ts";
 
 export const call: Call = { signal: new AbortController().signal };
 export const read: Read = { strong: false, metadata: {} };
@@ -45,6 +48,25 @@ export function openStore(opening: Opening): Promise<Store> {
     signal: opening.signal ?? AbortSignal.timeout(10_000),
   };
   return driver.decode(properties, []).open(context);
+}
+
+const DIAL_MS = 5_000;
+
+/** Opens a bare link to 127.0.0.1, without a store around it. */
+export function openLink(port: number, readMs: number): Promise<Link> {
+  const options = {
+    address: { host: "127.0.0.1", port },
+    username: "",
+    password: "",
+    database: 0,
+    tls: null,
+    name: "pannier-test",
+    dialMs: DIAL_MS,
+    readMs,
+    clock: systemClock,
+    log: listeningLog(),
+  };
+  return Link.open(options, AbortSignal.timeout(DIAL_MS));
 }
 
 /** A plain client, to look at what lies in Redis and to put there what Dapr puts there. */
@@ -97,4 +119,62 @@ export async function eventually<T>(attempt: () => Promise<T>): Promise<T> {
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
   }
+}
+
+export interface OneServer {
+  readonly server: RedisServer;
+  readonly store: Store;
+  readonly plain: Redis;
+}
+
+/** Gives the describe that calls this one server, a store and a plain client on it; it is emptied before each test. */
+export function onOneServer(take: (opened: OneServer) => void): void {
+  const { start, keep, end } = keeper();
+  let plain: Redis;
+  before(async () => {
+    const server = await start();
+    const store = await openStore({ port: server.port });
+    keep(store, () => store.close());
+    plain = plainClient(server.port);
+    keep(plain, async () => plain.disconnect());
+    take({ server, store, plain });
+  });
+  beforeEach(() => plain.flushall());
+  after(end);
+}
+
+export interface Starting {
+  start(options?: RedisOptions): Promise<RedisServer>;
+  open(port: number, fields?: Readonly<Record<string, string>>, log?: Log): Promise<Store>;
+  /** Has `stop` called after the test, and gives `thing` back. */
+  keep<T>(thing: T, stop: () => Promise<unknown>): T;
+}
+
+/** Lets each test of the describe that calls this start what it needs; all of it is ended after that test, the newest first. */
+export function onServersOfItsOwn(): Starting {
+  const { start, open, keep, end } = keeper();
+  afterEach(end);
+  return { start, open, keep };
+}
+
+function keeper(): Starting & { end(): Promise<void> } {
+  const stops: (() => Promise<unknown>)[] = [];
+  const keep = <T>(thing: T, stop: () => Promise<unknown>): T => {
+    stops.push(stop);
+    return thing;
+  };
+  return {
+    keep,
+    start: async (options) => {
+      const server = await startRedis(options);
+      return keep(server, () => server.stop());
+    },
+    open: async (port, fields = {}, log = listeningLog()) => {
+      const store = await openStore({ port, fields, log });
+      return keep(store, () => store.close());
+    },
+    end: async () => {
+      for (const stop of stops.splice(0).reverse()) await stop();
+    },
+  };
 }

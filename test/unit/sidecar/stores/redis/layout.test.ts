@@ -2,23 +2,14 @@
 import assert from "node:assert/strict";
 import type { Redis } from "ioredis";
 import type { Store } from "#sidecar/stores/store.ts";
-import { describeWithRedis, type RedisServer, startRedis } from "#test/servers/redis.ts";
-import { call, etagOf, openStore, plainClient, read, removal, textOf, upsert, write } from "./fixture.ts";
+import { describeWithRedis } from "#test/servers/redis.ts";
+import { call, etagOf, onOneServer, read, removal, textOf, upsert, write } from "./fixture.ts";
 
 describeWithRedis("the layout in Redis", () => {
-  let server: RedisServer;
   let store: Store;
   let plain: Redis;
-  before(async () => {
-    server = await startRedis();
-    store = await openStore({ port: server.port });
-    plain = plainClient(server.port);
-  });
-  beforeEach(() => plain.flushall());
-  after(async () => {
-    await store?.close();
-    plain?.disconnect();
-    await server?.stop();
+  onOneServer((opened) => {
+    ({ store, plain } = opened);
   });
 
   it("writes a hash of data and version, in this order", async () => {

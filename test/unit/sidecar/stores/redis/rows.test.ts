@@ -1,7 +1,70 @@
-// The spelling of versions.
+// Reads between whose commands another client writes, and the spelling of versions.
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { canonicalVersion } from "#sidecar/stores/redis/rows.ts";
+import type { Redis } from "ioredis";
+import { systemClock } from "#kit/clock.ts";
+import type { Link } from "#sidecar/stores/redis/link.ts";
+import { canonicalVersion, type RowLink, readRow } from "#sidecar/stores/redis/rows.ts";
+import { describeWithRedis, type RedisServer } from "#test/servers/redis.ts";
+import { onOneServer, openLink } from "./fixture.ts";
+
+describeWithRedis("a read of Redis between whose commands another client writes", () => {
+  let server: RedisServer;
+  let plain: Redis;
+  let link: Link;
+  onOneServer((opened) => {
+    ({ server, plain } = opened);
+  });
+  beforeEach(async () => {
+    link = await openLink(server.port, 5_000);
+  });
+  afterEach(() => link.close("closed"));
+
+  /** The link itself, one command at a time, with `meanwhile` run between each command and the next. */
+  function interrupted(
+    meanwhile: (commandsDone: number) => Promise<unknown>,
+  ): RowLink & { readonly commands: string[] } {
+    const commands: string[] = [];
+    let last: Promise<unknown> = Promise.resolve();
+    return {
+      commands,
+      expiryCommand: link.expiryCommand,
+      call(effect, name, args) {
+        const answer = last.then(() => link.call(effect, name, args));
+        const number = commands.push(name);
+        last = answer.catch(() => null).then(() => meanwhile(number));
+        return answer;
+      },
+    };
+  }
+
+  it("finds a key that is created between its two commands", async () => {
+    const between = interrupted(async (done) => done === 1 && plain.hset("k", "data", "new", "version", "1"));
+    const found = await readRow(between, "k", systemClock);
+    assert.deepEqual(found, { bytes: Buffer.from("new"), etag: "1", expiresAtMs: null });
+  });
+
+  it("finds nothing when the key is deleted between them", async () => {
+    await plain.hset("k", "data", "old", "version", "1");
+    const between = interrupted(async (done) => done === 1 && plain.del("k"));
+    assert.equal(await readRow(between, "k", systemClock), null);
+  });
+
+  it("finds the row that replaces an early Dapr's string meanwhile", async () => {
+    await plain.set("k", "old");
+    const between = interrupted(
+      async (done) => done === 2 && plain.multi().del("k").hset("k", "data", "new", "version", "1").exec(),
+    );
+    assert.equal((await readRow(between, "k", systemClock))?.etag, "1");
+  });
+
+  it("calls a hash without the fields corrupt after a second look, and looks no further", async () => {
+    await plain.hset("k", "other", "1");
+    const between = interrupted(async () => null);
+    await assert.rejects(readRow(between, "k", systemClock), { code: "corrupt", message: /'data' or 'version'/ });
+    assert.deepEqual(between.commands, ["hmget", "pexpiretime", "hmget", "pexpiretime"]);
+  });
+});
 
 describe("the version that an ETag names", () => {
   const table: [etag: string, version: string | null][] = [

@@ -4,13 +4,14 @@ import { readFileSync } from "node:fs";
 import tls from "node:tls";
 import type { Store } from "#sidecar/stores/store.ts";
 import { type Certificates, makeCertificates } from "#test/servers/certificates.ts";
-import { describeWithRedis, type RedisOptions, type RedisServer, startRedis } from "#test/servers/redis.ts";
+import { describeWithRedis } from "#test/servers/redis.ts";
 import {
   call,
   deletion,
   etagOf,
   eventually,
   listeningLog,
+  onServersOfItsOwn,
   openStore,
   plainClient,
   read,
@@ -23,20 +24,7 @@ import {
 const RIGHTS = "+evalsha +eval +hmget +hget +hset +hincrby +get +exists +del +expire +persist +pttl +ping +select";
 
 describeWithRedis("signing in to Redis", () => {
-  const ends: (() => Promise<unknown>)[] = [];
-  const start = async (options?: RedisOptions): Promise<RedisServer> => {
-    const server = await startRedis(options);
-    ends.push(() => server.stop());
-    return server;
-  };
-  const open = async (port: number, fields: Record<string, string>, log = listeningLog()): Promise<Store> => {
-    const store = await openStore({ port, fields, log });
-    ends.push(() => store.close());
-    return store;
-  };
-  afterEach(async () => {
-    for (const end of ends.splice(0).reverse()) await end();
-  });
+  const { start, open } = onServersOfItsOwn();
 
   async function works(store: Store): Promise<void> {
     await store.set(write("app||k", "1"), call);

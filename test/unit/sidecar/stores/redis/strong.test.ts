@@ -113,6 +113,37 @@ describeWithRedis("a strong write to Redis", () => {
     assert.ok(codes.every((code) => code === "unknown-outcome" || code === "unavailable"));
   });
 
+  it("has every connection to give again after many have given up waiting for one", async () => {
+    const store = await open({ strongAcks: "2" });
+    const outcomes = Array.from({ length: 1_100 }, (_, index) =>
+      store.set(write(`k${index}`, "1", { strong: true }), call).catch((error: Error) => error.message),
+    );
+    const messages = (await Promise.all(outcomes)).map(String);
+    // 8 write, 1,000 wait for them.
+    assert.equal(messages.filter((message) => message.endsWith("too many wait")).length, 92);
+    assert.ok(messages.filter((message) => /none came free within 1000 ms$/.test(message)).length >= 8);
+    const unsure = { code: "unknown-outcome" };
+    await Promise.all(
+      Array.from({ length: 8 }, () => assert.rejects(store.set(write("k", "1", { strong: true }), call), unsure)),
+    );
+  });
+
+  it("does not count a replica that is still being copied to", async () => {
+    const source = await startRedis({ args: ["--repl-diskless-sync", "yes", "--repl-diskless-sync-delay", "3600"] });
+    const copy = await startRedis({ args: ["--replicaof", "127.0.0.1", String(source.port)] });
+    const client = plainClient(source.port);
+    try {
+      await eventually(async () => assert.match(await client.info("replication"), /slave0:.*state=wait_bgsave/));
+      const store = await openStore({ port: source.port });
+      stores.push(store);
+      await store.set(write("k", "1", { strong: true }), call);
+    } finally {
+      client.disconnect();
+      await copy.stop();
+      await source.stop();
+    }
+  });
+
   it("goes over the shared connection while no replica is connected, and sees one that comes", async () => {
     const alone = await startRedis();
     const store = await openStore({ port: alone.port });

@@ -2,23 +2,14 @@
 import assert from "node:assert/strict";
 import type { Redis } from "ioredis";
 import type { Change, Store } from "#sidecar/stores/store.ts";
-import { describeWithRedis, type RedisServer, startRedis } from "#test/servers/redis.ts";
-import { call, deletion, etagOf, openStore, plainClient, textOf, upsert, write } from "./fixture.ts";
+import { describeWithRedis } from "#test/servers/redis.ts";
+import { call, deletion, etagOf, onOneServer, textOf, upsert, write } from "./fixture.ts";
 
 describeWithRedis("a transaction on Redis", () => {
-  let server: RedisServer;
   let store: Store;
   let plain: Redis;
-  before(async () => {
-    server = await startRedis();
-    store = await openStore({ port: server.port });
-    plain = plainClient(server.port);
-  });
-  beforeEach(() => plain.flushall());
-  after(async () => {
-    await store?.close();
-    plain?.disconnect();
-    await server?.stop();
+  onOneServer((opened) => {
+    ({ store, plain } = opened);
   });
 
   async function transact(...changes: Change[]): Promise<void> {

@@ -2,23 +2,15 @@
 import assert from "node:assert/strict";
 import type { Redis } from "ioredis";
 import { type Store, StoreError } from "#sidecar/stores/store.ts";
-import { describeWithRedis, type RedisServer, startRedis } from "#test/servers/redis.ts";
-import { call, etagOf, openStore, plainClient, read, removal, textOf, write } from "./fixture.ts";
+import { describeWithRedis, type RedisServer } from "#test/servers/redis.ts";
+import { call, etagOf, onOneServer, openStore, read, removal, textOf, write } from "./fixture.ts";
 
 describeWithRedis("a single write to Redis", () => {
   let server: RedisServer;
   let store: Store;
   let plain: Redis;
-  before(async () => {
-    server = await startRedis();
-    store = await openStore({ port: server.port });
-    plain = plainClient(server.port);
-  });
-  beforeEach(() => plain.flushall());
-  after(async () => {
-    await store?.close();
-    plain?.disconnect();
-    await server?.stop();
+  onOneServer((opened) => {
+    ({ server, store, plain } = opened);
   });
 
   it("counts the version from 1 and raises it by one", async () => {
@@ -166,6 +158,19 @@ describeWithRedis("a single write to Redis", () => {
       return answer instanceof StoreError ? answer.code : Buffer.from(answer.bytes).toString();
     });
     assert.deepEqual(shown, ["2", null, "1", "corrupt", "2"]);
+  });
+
+  it("reads a key once in a bulk read that names it often, also when a chunk lies between", async () => {
+    const keys = Array.from({ length: 600 }, (_, index) => `k${index}`);
+    await store.set(write("k0", "first"), call);
+    let answers: readonly unknown[] = [];
+    const commands = await commandsOf(async () => {
+      answers = (await store.getMany?.([...keys, "k0", "k0", "k599"], read, call)) ?? [];
+    });
+    assert.equal(commands.filter((command) => command.name === "hmget").length, keys.length);
+    assert.equal(answers.length, keys.length + 3);
+    const first = { bytes: Buffer.from("first"), etag: "1", expiresAtMs: null };
+    assert.deepEqual([answers[0], ...answers.slice(-3)], [first, first, first, null]);
   });
 
   it("answers a bulk read of several chunks", async () => {
