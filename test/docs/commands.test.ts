@@ -25,6 +25,7 @@ const NOT_RUN: readonly { readonly page: string; readonly begins: string; readon
     begins: "npm ci && npm start",
     why: "start.test.ts starts a copy; `npm ci` made the node_modules that this test runs from; `npm test` is this run",
   },
+  { page: "README.md", begins: "/path/to/pannier/", why: "app.test.ts runs it, with an app and this checkout's path" },
   { page: "docs/stores/sqlite.md", begins: "sqlite3 ", why: "layouts.test.ts runs its SQL through node:sqlite" },
   { page: "docs/stores/redis.md", begins: "redis-cli ", why: "layouts.test.ts sends its command by a client" },
 ];
