@@ -1,6 +1,7 @@
 // `pannier check`: judges manifests offline with the sidecar's own decoder. Opens no store and resolves no secret.
 import { stat } from "node:fs/promises";
 import type { Component } from "#crds/component.ts";
+import type { FieldTable } from "#crds/fields.ts";
 import { quotingFaults } from "#crds/quoting.ts";
 import { type Fault, hasErrors } from "#kit/fault.ts";
 import { blockOf, chooseDriver } from "#sidecar/components/component-type.ts";
@@ -9,7 +10,7 @@ import { decodeStore } from "#sidecar/components/decode.ts";
 import { type LocatedComponent, locateComponents, placeByName } from "#sidecar/components/documents.ts";
 import { listManifests, readManifestFile } from "#sidecar/components/manifest-files.ts";
 import { offlineProperties, withoutStandIns } from "#sidecar/components/offline.ts";
-import { secretFields } from "#sidecar/components/prepare.ts";
+import { fieldRules } from "#sidecar/components/prepare.ts";
 import { findSecretStoreType, SECRET_STORES } from "#sidecar/secrets/registry.ts";
 import { loadDriver } from "#sidecar/stores/registry.ts";
 import { type CheckOutcome, type Finding, jsonReport, textReport } from "./check-report.ts";
@@ -80,44 +81,46 @@ async function readFile(file: string): Promise<{ readonly found: LocatedComponen
 }
 
 async function examineDocument(located: LocatedComponent): Promise<Finding[]> {
-  const { file, document, component, identity } = located;
+  const { file, document, draft, identity } = located;
   const find = (fault: Fault, line: number): Finding => {
     return { file, line, component: identity.name, type: identity.type, fault };
   };
   const findings = located.faults.map(({ fault, line }) => find(fault, line));
-  if (component === null) return findings;
-  const { faults, isSecret } = await judge(component);
+  if (draft === null) return findings;
+  const { faults, tables } = await judge(draft);
   for (const fault of faults) {
-    const placed = placeByName(fault, component, document);
+    const placed = placeByName(fault, draft, document);
     findings.push(find(placed.fault, placed.line));
   }
-  for (const { fault, line } of quotingFaults(document, isSecret)) findings.push(find(fault, line));
+  for (const { fault, line } of quotingFaults(document, fieldRules(tables).mayShow)) findings.push(find(fault, line));
   return findings;
 }
 
 interface Judgement {
   readonly faults: readonly Fault[];
-  readonly isSecret: (name: string) => boolean;
+  /** What tells which fields may be shown; none where the kind of store is not known. */
+  readonly tables: readonly FieldTable<object>[];
 }
 
-const NOTHING_SECRET = (): boolean => false;
-
 async function judge(component: Component): Promise<Judgement> {
+  // That it is missing is told already.
+  if (component.type === "") return { faults: [], tables: [] };
   const block = blockOf(component.type);
-  if (block.block === "unknown") return { faults: [block.fault], isSecret: NOTHING_SECRET };
-  if (block.block === "other") return { faults: [], isSecret: () => true };
+  if (block.block === "unknown") return { faults: [block.fault], tables: [] };
+  if (block.block === "other") return { faults: [], tables: [] };
   const references = withoutSecretStore(component);
   if (block.block === "secretstores") {
     const kind = findSecretStoreType(block.type);
-    if (kind === null) return { faults: [unknownSecretStore(component.type)], isSecret: () => true };
-    const { faults } = kind.prepare(offlineProperties(component, kind.fields));
-    return { faults: [...references, ...withoutStandIns(faults, component)], isSecret: secretFields(kind) };
+    if (kind === null) return { faults: [unknownSecretStore(component.type)], tables: [] };
+    const tables = [kind.fields];
+    const { faults } = kind.prepare(offlineProperties(component, tables));
+    return { faults: [...references, ...withoutStandIns(faults, component)], tables };
   }
   const chosen = await chooseDriver(block.type, component.version, loadDriver);
-  if ("fault" in chosen) return { faults: [chosen.fault], isSecret: () => true };
-  const table = { ...chosen.driver.fields, ...coreFields };
-  const { faults } = decodeStore(chosen.driver, offlineProperties(component, table));
-  return { faults: [...references, ...withoutStandIns(faults, component)], isSecret: secretFields(chosen.driver) };
+  if ("fault" in chosen) return { faults: [chosen.fault], tables: [] };
+  const tables = [coreFields, chosen.driver.fields];
+  const { faults } = decodeStore(chosen.driver, offlineProperties(component, tables));
+  return { faults: [...references, ...withoutStandIns(faults, component)], tables };
 }
 
 /** In a cluster the default is Kubernetes' own secrets, so offline it is no more than a warning. */

@@ -44,6 +44,8 @@ export interface Component {
 export interface ParsedComponent {
   /** Null when a fault is an error. */
   readonly component: Component | null;
+  /** What could be read of it in spite of faults, to find more of them: broken values as ones that are not known. */
+  readonly draft: Component;
   readonly faults: readonly Fault[];
 }
 
@@ -67,19 +69,21 @@ export type DocumentKind =
 export function documentKind(document: unknown): DocumentKind {
   const { apiVersion, kind } = documentIdentity(document);
   if (apiVersion === API_VERSION && kind === "Component") return { kind: "component" };
+  if (kind === "Component") return mistake("apiVersion", apiVersion, API_VERSION);
+  const near = kind === null ? null : nearest(kind, ["Component", ...OTHER_KINDS]);
   if (apiVersion === null || kind === null) {
     const want = `apiVersion: ${API_VERSION} and kind: Component`;
-    const hint = "the document is passed over: it is no manifest";
+    const passedOver = "the document is passed over: it is no manifest";
+    const hint = near === null ? passedOver : `${passedOver}; did you mean kind: ${near}?`;
     return { kind: "mistake", fault: { severity: "warning", field: "", got: null, want, hint } };
   }
   const ofDapr = apiVersion.startsWith("dapr.io/");
-  if (kind === "Component") return mistake("apiVersion", apiVersion, API_VERSION);
   if (!ofDapr || OTHER_KINDS.some((each) => each === kind))
     return { kind: "other", note: `${kind} (${apiVersion}) is passed over: only Components are read` };
-  return mistake("kind", kind, nearest(kind, ["Component", ...OTHER_KINDS]) ?? "Component");
+  return mistake("kind", kind, near ?? "Component");
 }
 
-function mistake(field: string, got: string, want: string): DocumentKind {
+function mistake(field: string, got: string | null, want: string): DocumentKind {
   const hint = "the document is passed over";
   return { kind: "mistake", fault: { severity: "error", field, got, want, hint } };
 }
@@ -130,7 +134,7 @@ const OBJECT_META = [
   "selfLink",
 ] as const;
 
-/** Parses a document that {@link documentKind} calls a Component. */
+/** Parses a document whose kind is Component. */
 export function parseComponent(document: unknown): ParsedComponent {
   const reader = new MemberReader();
   const root: Member = { value: document, path: "" };
@@ -151,8 +155,23 @@ export function parseComponent(document: unknown): ParsedComponent {
     secretStore: emptyAsNull(reader.text(auth.secretStore, "the name of a secret store Component")),
     scopes: reader.list(top.scopes, "a list of app ids").map((scope) => reader.requiredText(scope, "an app id") ?? ""),
   };
-  return { component: hasErrors(reader.faults) ? null : component, faults: reader.faults };
+  const { faults } = reader;
+  return { component: hasErrors(faults) ? null : component, draft: draftOf(component, faults), faults };
 }
+
+/** Without the entries that have no name. */
+function draftOf(component: Component, faults: readonly Fault[]): Component {
+  const errors = faults.filter(({ severity }) => severity === "error");
+  // Of "spec.metadata[2].value" the entry's own path.
+  const broken = new Set(errors.map(({ field }) => field.slice(0, field.indexOf("]") + 1)));
+  const metadata = component.metadata
+    .filter(({ name }) => name !== "")
+    .map((entry) => (broken.has(entry.path) ? { ...entry, source: UNREADABLE } : entry));
+  return { ...component, metadata };
+}
+
+/** Stands for a source with faults: a judgement that cannot look variables up says nothing about its value. */
+const UNREADABLE: ValueSource = { kind: "env", variable: "" };
 
 /** Kubernetes' rule for a path segment; Dapr's file loader asks for no more (blanks and any script are fine). */
 function readName(reader: MemberReader, member: Member): string {

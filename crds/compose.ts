@@ -8,6 +8,16 @@ import { readPlain, type ScalarValue } from "./scalar.ts";
 /** Most nodes of a document, those counted again that an alias repeats: aliases of aliases grow without bound. */
 export const NODES_MAX = 20_000;
 
+/** Most bytes of a file's scalars and keys, those counted again that an alias repeats. */
+export const EXPANDED_BYTES_MAX: number = 1024 * 1024;
+/** Longest path of a node in characters; it is written down for each node under it. */
+export const PATH_LENGTH_MAX = 1024;
+
+/** What is left of {@link EXPANDED_BYTES_MAX}, over all documents of a file. */
+export interface Budget {
+  bytesLeft: number;
+}
+
 /** A plain scalar whose text a reader changes. */
 export interface Respelled {
   readonly path: string;
@@ -37,13 +47,17 @@ export class ManifestMistake extends Error {
   }
 }
 
-/** The documents of `events`, without those that hold nothing. Throws {@link ManifestMistake}. */
-export function compose(source: string, events: readonly Event[]): Composed[] {
+/**
+ * The documents of `events`, without those that hold nothing; what they take is taken from the budget.
+ * Throws {@link ManifestMistake}.
+ */
+export function compose(source: string, events: readonly Event[], budget: Budget): Composed[] {
   const documents: Composed[] = [];
   let next = 0;
   while (next < events.length) {
-    const composer = new Composer(source, events, next + 1);
+    const composer = new Composer({ source, events, bytesMax: budget.bytesLeft }, next + 1);
     const value = composer.node("");
+    budget.bytesLeft -= composer.bytes;
     next = composer.next + 1;
     if (value !== null) documents.push({ value, ...composer.found() });
   }
@@ -53,21 +67,31 @@ export function compose(source: string, events: readonly Event[]): Composed[] {
 interface Anchor {
   readonly value: unknown;
   readonly nodes: number;
+  readonly bytes: number;
+}
+
+interface Source {
+  readonly source: string;
+  readonly events: readonly Event[];
+  readonly bytesMax: number;
 }
 
 class Composer {
   next: number;
+  bytes = 0;
   readonly #source: string;
   readonly #events: readonly Event[];
+  readonly #bytesMax: number;
   readonly #offsets = new Map<string, number>();
   readonly #anchors = new Map<string, Anchor>();
   readonly #faults: { fault: Fault; offset: number }[] = [];
   readonly #respelled: Respelled[] = [];
   #nodes = 0;
 
-  constructor(source: string, events: readonly Event[], first: number) {
+  constructor({ source, events, bytesMax }: Source, first: number) {
     this.#source = source;
     this.#events = events;
+    this.#bytesMax = bytesMax;
     this.next = first;
   }
 
@@ -80,12 +104,12 @@ class Composer {
     const event = this.#take();
     const offset = startOf(event);
     if (offset >= 0) this.#offsets.set(path, offset);
-    const before = this.#nodes;
+    const before = { nodes: this.#nodes, bytes: this.bytes };
     this.#count(1, offset);
     const value = this.#value(event, path);
     if ("anchorStart" in event && event.type !== EVENT_ID.ALIAS && event.anchorStart >= 0) {
       const name = this.#source.slice(event.anchorStart, event.anchorEnd);
-      this.#anchors.set(name, { value, nodes: this.#nodes - before });
+      this.#anchors.set(name, { value, nodes: this.#nodes - before.nodes, bytes: this.bytes - before.bytes });
     }
     return value;
   }
@@ -122,6 +146,8 @@ class Composer {
         continue;
       }
       const memberPath = path === "" ? key : `${path}.${key}`;
+      if (memberPath.length > PATH_LENGTH_MAX)
+        throw new ManifestMistake(`names that come to at most ${PATH_LENGTH_MAX} characters with those above`, offset);
       if (members.has(key)) this.#faults.push({ fault: givenTwice(memberPath, key), offset });
       this.#offsets.set(memberPath, offset);
       const value = this.node(memberPath);
@@ -139,7 +165,7 @@ class Composer {
     const event = this.#take();
     const offset = startOf(event);
     if (event.type !== EVENT_ID.SCALAR) throw new ManifestMistake("a key must be a single word or text", offset);
-    const text = getScalarValue(this.#source, event);
+    const text = this.#text(event);
     if (event.style !== SCALAR_STYLE.PLAIN || event.tagStart >= 0) return text;
     const plain = readPlain(text);
     if (plain.merge) return null;
@@ -161,11 +187,12 @@ class Composer {
     // Not named: an unquoted password that begins with * looks like an alias.
     if (anchor === undefined) throw new ManifestMistake("an alias (*…) without its anchor (&…); quote the text", start);
     this.#count(anchor.nodes, start);
+    this.#countBytes(anchor.bytes, start);
     return anchor.value;
   }
 
   #scalar(event: ScalarEvent, path: string): ScalarValue {
-    const text = getScalarValue(this.#source, event);
+    const text = this.#text(event);
     const tag = event.tagStart < 0 ? "" : this.#source.slice(event.tagStart, event.tagEnd);
     if (tag === "!!binary") return Buffer.from(text, "base64").toString("utf8");
     if (tag !== "" ? !RESOLVED_TAGS.has(tag) : event.style !== SCALAR_STYLE.PLAIN) return text;
@@ -186,6 +213,18 @@ class Composer {
     this.#nodes += nodes;
     if (this.#nodes > NODES_MAX)
       throw new ManifestMistake(`at most ${NODES_MAX} nodes in a document, repeated ones counted`, offset);
+  }
+
+  #countBytes(bytes: number, offset: number): void {
+    this.bytes += bytes;
+    if (this.bytes > this.#bytesMax)
+      throw new ManifestMistake(`at most ${EXPANDED_BYTES_MAX} bytes of text in a file, repeated ones counted`, offset);
+  }
+
+  #text(event: ScalarEvent): string {
+    const text = getScalarValue(this.#source, event);
+    this.#countBytes(Buffer.byteLength(text), startOf(event));
+    return text;
   }
 
   #peek(): Event {

@@ -169,6 +169,18 @@ function indexNames<S>(table: FieldTable<S>, names: readonly (keyof S & string)[
   return index;
 }
 
+/** Finds a field of any of the tables by its name or an alias, in any case; the first table that knows the name wins. */
+export function fieldFinder(tables: readonly FieldTable<object>[]): (name: string) => Field<unknown> | undefined {
+  const found = new Map<string, Field<unknown>>();
+  for (const table of tables) {
+    for (const [name, field] of Object.entries(table) as [string, Field<unknown>][]) {
+      for (const each of [name, ...field.aliases])
+        if (!found.has(each.toLowerCase())) found.set(each.toLowerCase(), field);
+    }
+  }
+  return (name) => found.get(name.toLowerCase());
+}
+
 function isOther(name: string, others: readonly string[]): boolean {
   const lower = name.toLowerCase();
   return others.some((other) => other.toLowerCase() === lower);

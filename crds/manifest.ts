@@ -3,7 +3,7 @@
 // Knows no kind of resource and no file. No message repeats a piece of the text: it may be a secret.
 import { parseEvents, YAMLException } from "js-yaml";
 import type { Fault } from "#kit/fault.ts";
-import { compose, ManifestMistake, type Respelled } from "./compose.ts";
+import { type Budget, compose, EXPANDED_BYTES_MAX, ManifestMistake, type Respelled } from "./compose.ts";
 
 /** Largest manifest in bytes of UTF-8. */
 export const MANIFEST_BYTES_MAX: number = 1024 * 1024;
@@ -45,9 +45,10 @@ export function readManifest(text: string): Manifest {
   if (pieces.length > DOCUMENTS_MAX) return unreadable(`at most ${DOCUMENTS_MAX} documents in a file`, 1);
   const documents: ManifestDocument[] = [];
   const faults: PlacedFault[] = [];
+  const budget: Budget = { bytesLeft: EXPANDED_BYTES_MAX };
   for (const piece of pieces) {
     try {
-      documents.push(...readPiece(piece));
+      documents.push(...readPiece(piece, budget));
     } catch (error) {
       faults.push(placeMistake(piece, error));
     }
@@ -91,10 +92,10 @@ function hasContent(line: string): boolean {
 }
 
 /** A piece is one document, or several when it divides them by `...`. */
-function readPiece(piece: Piece): ManifestDocument[] {
+function readPiece(piece: Piece, budget: Budget): ManifestDocument[] {
   const lineAt = lineCounter(piece);
   const events = parseEvents(piece.text, { maxDepth: DEPTH_MAX });
-  return compose(piece.text, events).map((composed) => {
+  return compose(piece.text, events, budget).map((composed) => {
     const lines = new Map([...composed.offsets].map(([path, offset]) => [path, lineAt(offset)]));
     const line = lines.get("") ?? piece.firstLine;
     return {

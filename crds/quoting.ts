@@ -1,5 +1,5 @@
 // Warns where a plain YAML scalar of a Component comes out with another text than it was written with.
-// Knows no driver: the caller says which fields are secret, and a name that sounds like one never shows its text.
+// Knows no driver: the caller says of which fields the text may be shown.
 import type { Fault } from "#kit/fault.ts";
 import type { Respelled } from "./compose.ts";
 import type { ManifestDocument, PlacedFault } from "./manifest.ts";
@@ -9,20 +9,19 @@ const TEXT_PATHS =
   /^(metadata\.(name|namespace)|spec\.(type|version|initTimeout)|auth\.secretStore|scopes\[\d+\]|spec\.metadata\[\d+\]\.(name|envRef|secretKeyRef\.(name|key)|value\b.*))$/i;
 
 const VALUE_PATH = /^spec\.metadata\[(\d+)\]\.value/i;
-const SECRET_NAME = /pass|secret|token|key|credential|connection|cert|auth|dsn|url/i;
 
-/** `isSecret` is told the name of a metadata entry. */
-export function quotingFaults(document: ManifestDocument, isSecret: (name: string) => boolean): PlacedFault[] {
+/** `mayShow` is told the name of a metadata entry whose text would stand in the warning. */
+export function quotingFaults(document: ManifestDocument, mayShow: (name: string) => boolean): PlacedFault[] {
   return document.respelled
     .filter((scalar) => TEXT_PATHS.test(scalar.path))
-    .map((scalar) => ({ fault: quotingFault(scalar, document.value, isSecret), line: document.lineOf(scalar.path) }));
+    .map((scalar) => ({ fault: quotingFault(scalar, document.value, mayShow), line: document.lineOf(scalar.path) }));
 }
 
-function quotingFault(scalar: Respelled, document: unknown, isSecret: (name: string) => boolean): Fault {
+function quotingFault(scalar: Respelled, document: unknown, mayShow: (name: string) => boolean): Fault {
   const index = VALUE_PATH.exec(scalar.path)?.[1];
   const name = index === undefined ? null : entryName(document, Number(index));
   const field = name ?? scalar.path;
-  if (index !== undefined && (name === null || isSecret(name) || SECRET_NAME.test(name))) {
+  if (index !== undefined && (name === null || !mayShow(name))) {
     const want = "quotes around the value: without them its text changes";
     return { severity: "warning", field, got: null, want, hint: null };
   }

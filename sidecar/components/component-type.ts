@@ -47,7 +47,7 @@ const INITIAL_VERSIONS = ["", "v0", "v1"];
 
 export type DriverChoice =
   | { readonly driver: StoreDriver; readonly version: string }
-  /** `creation` stands for Dapr's `[CREATE_COMPONENT_FAILURE]`. */
+  /** There is none: Dapr's `[CREATE_COMPONENT_FAILURE]`. */
   | { readonly fault: Fault };
 
 /** The driver for a state store's type (in lower case) and its version as the manifest writes it. */

@@ -16,6 +16,8 @@ export interface LocatedComponent {
   readonly identity: DocumentIdentity;
   /** Null when the document is no Component, or has an error fault. */
   readonly component: Component | null;
+  /** What can be read of a document that means to be a Component, whatever is wrong with it; for finding more faults. */
+  readonly draft: Component | null;
   /** Of the document, before any driver has seen it. */
   readonly faults: readonly PlacedFault[];
   /** Why the document is passed over without being a mistake; null when it is not. */
@@ -29,14 +31,14 @@ export function locateComponents(file: string, manifest: Manifest): LocatedCompo
 function locate(file: string, document: ManifestDocument): LocatedComponent {
   const identity = documentIdentity(document.value);
   const what = documentKind(document.value);
-  if (what.kind === "other") return { file, document, identity, component: null, faults: [], note: what.note };
-  if (what.kind === "mistake") {
-    return { file, document, identity, component: null, faults: [place(what.fault, document)], note: null };
-  }
+  const base = { file, document, identity, component: null, draft: null, note: null };
+  if (what.kind === "other") return { ...base, faults: [], note: what.note };
+  const mistakes = what.kind === "mistake" ? [place(what.fault, document)] : [];
+  if (what.kind === "mistake" && identity.kind !== "Component") return { ...base, faults: mistakes };
   const parsed = parseComponent(document.value);
-  const faults = [...document.faults, ...parsed.faults.map((fault) => place(fault, document))];
+  const faults = [...mistakes, ...document.faults, ...parsed.faults.map((fault) => place(fault, document))];
   const broken = hasErrors(faults.map((each) => each.fault));
-  return { file, document, identity, component: broken ? null : parsed.component, faults, note: null };
+  return { ...base, component: broken ? null : parsed.component, draft: parsed.draft, faults };
 }
 
 function place(fault: Fault, document: ManifestDocument): PlacedFault {

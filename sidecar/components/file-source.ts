@@ -1,19 +1,15 @@
 // The resource folders as a set of Components that follows the files. Keeps the last good content of each file: one
 // that is half written, empty or gone for a moment changes nothing. Opens no store and knows no app.
-import { stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Clock, Timer } from "#kit/clock.ts";
 import { describeFault } from "#kit/fault.ts";
 import type { Log } from "#kit/log.ts";
 import { describePlaced, type LocatedComponent, locateComponents } from "./documents.ts";
 import { listManifests, type ManifestFile, readManifestFile } from "./manifest-files.ts";
+import { isFile, Settling, signatureOf, signatureOfGone } from "./settling.ts";
 
 /** How often the files' sizes and times are looked at. */
 const LOOK_EVERY_MS = 500;
-/** How long a file must stay as it is, or stay away, before that counts. */
-const SETTLE_MS = 250;
-/** How long a file may be missed at every look when its folder does not come to rest. */
-const GONE_MAX_MS = 1200;
 /** From one look to the next while something settles. */
 const LOOK_AGAIN_MS = 130;
 
@@ -45,21 +41,15 @@ interface Known {
 /** What a look came to, for one file. */
 type Outcome = "changed" | "same" | "waiting";
 
-interface Pending {
-  readonly signature: string;
-  /** Since when it has this signature. */
-  readonly sinceMs: number;
-  /** Since when it is gone, whatever else happens in its folder; equal to `sinceMs` when it is not. */
-  readonly goneSinceMs: number;
-}
-
 export class FileSource {
   readonly #options: FileSourceOptions;
   readonly #known = new Map<string, Known>();
-  /** Changes that have not settled yet, by path. */
-  readonly #pending = new Map<string, Pending>();
+  /** Of the manifests. */
+  readonly #settling: Settling;
   /** Files besides the manifests whose change is a change (secrets), with their last signature. */
   #followed = new Map<string, string>();
+  /** Of the followed files, apart from the manifests': one file may be both. */
+  readonly #followedSettling: Settling;
   #order: readonly string[] = [];
   readonly #complaints = new Map<string, string>();
   #timer: Timer | null = null;
@@ -70,6 +60,8 @@ export class FileSource {
 
   constructor(options: FileSourceOptions) {
     this.#options = options;
+    this.#settling = new Settling(options.clock);
+    this.#followedSettling = new Settling(options.clock);
     this.#reconciledAtMs = options.clock.monotonicMs();
   }
 
@@ -101,6 +93,7 @@ export class FileSource {
     const followed = new Map<string, string>();
     for (const path of paths) followed.set(path, this.#followed.get(path) ?? (await signatureOf(path)));
     this.#followed = followed;
+    for (const path of this.#followedSettling.paths()) if (!followed.has(path)) this.#followedSettling.forget(path);
   }
 
   /** In the order of the folders, by name in each. */
@@ -142,7 +135,7 @@ export class FileSource {
     const outcomes = new Set<Outcome>();
     for (const [path, signature] of seen) outcomes.add(await this.#takeIfNew(path, signature, how));
     // Last, and not while another file settles: one that was only renamed must be known by its new name first.
-    for (const path of new Set([...this.#known.keys(), ...this.#pending.keys()]).difference(seen))
+    for (const path of new Set([...this.#known.keys(), ...this.#settling.paths()]).difference(seen))
       outcomes.add(await this.#drop(path, how.settle, outcomes.has("waiting")));
     this.#order = [...seen.keys()];
     outcomes.add(await this.#lookAtFollowed(how.settle));
@@ -151,24 +144,22 @@ export class FileSource {
 
   async #takeIfNew(path: string, signature: string, how: { everything: boolean; settle: boolean }): Promise<Outcome> {
     const same = signature === this.#known.get(path)?.signature;
-    if (same) this.#pending.delete(path);
+    if (same) this.#settling.forget(path);
     if (same && !how.everything) return "same";
-    if (!same && how.settle && !this.#settled(path, signature)) return "waiting";
-    this.#pending.delete(path);
+    if (!same && how.settle && !this.#settling.settled(path, signature)) return "waiting";
+    this.#settling.forget(path);
     return this.#take(path, signature);
   }
 
   /** `othersWait`: only a file that has been gone for long is dropped then. */
   async #drop(path: string, settle: boolean, othersWait: boolean): Promise<Outcome> {
     if (!this.#known.has(path)) {
-      if (!this.#followed.has(path)) this.#pending.delete(path);
+      this.#settling.forget(path);
       return "same";
     }
-    // With the folder's time: a file that comes and goes between the looks is not taken for gone.
-    const settled = !settle || this.#settled(path, `${GONE} ${await timeOf(dirname(path))}`);
-    const goneMs = this.#options.clock.monotonicMs() - (this.#pending.get(path)?.goneSinceMs ?? 0);
-    if (!settled || (othersWait && settle && goneMs < GONE_MAX_MS)) return "waiting";
-    this.#pending.delete(path);
+    const settled = !settle || this.#settling.settled(path, await signatureOfGone(dirname(path)));
+    if (!settled || (othersWait && settle && !this.#settling.goneForLong(path))) return "waiting";
+    this.#settling.forget(path);
     this.#known.delete(path);
     return "changed";
   }
@@ -177,10 +168,10 @@ export class FileSource {
     let outcome: Outcome = "same";
     for (const [path, before] of this.#followed) {
       const signature = await signatureOf(path);
-      if (signature === before) this.#pending.delete(path);
-      else if (settle && !this.#settled(path, signature)) outcome = "waiting";
+      if (signature === before) this.#followedSettling.forget(path);
+      else if (settle && !this.#followedSettling.settled(path, signature)) outcome = "waiting";
       else {
-        this.#pending.delete(path);
+        this.#followedSettling.forget(path);
         this.#followed.set(path, signature);
         return "changed";
       }
@@ -204,20 +195,10 @@ export class FileSource {
       this.#complain(folder, listed.left > 0 ? `folder ${folder}: ${listed.left} files too many, not read` : null);
       for (const path of listed.files) {
         const signature = await signatureOf(path);
-        if (!isGone(signature) && signature !== FOLDER) seen.set(path, signature);
+        if (isFile(signature)) seen.set(path, signature);
       }
     }
     return seen;
-  }
-
-  #settled(path: string, signature: string): boolean {
-    const nowMs = this.#options.clock.monotonicMs();
-    const pending = this.#pending.get(path);
-    const stillGone = pending !== undefined && isGone(pending.signature) && isGone(signature);
-    const sinceMs = pending?.signature === signature ? pending.sinceMs : nowMs;
-    const goneSinceMs = stillGone ? pending.goneSinceMs : sinceMs;
-    this.#pending.set(path, { signature, sinceMs, goneSinceMs });
-    return nowMs - sinceMs >= SETTLE_MS || (stillGone && nowMs - goneSinceMs >= GONE_MAX_MS);
   }
 
   async #take(path: string, signature: string): Promise<Outcome> {
@@ -286,30 +267,6 @@ function problemOf(file: ManifestFile): string | null {
     ({ identity, component }) => identity.kind === "Component" && component === null && !identity.name,
   );
   return nameless === undefined ? null : `line ${nameless.document.line}: a Component without a name`;
-}
-
-const GONE = "gone";
-const FOLDER = "folder";
-
-/** Differs when the file was replaced or written to. Follows links, so that a swapped `..data` shows. */
-async function signatureOf(path: string): Promise<string> {
-  try {
-    const found = await stat(path, { bigint: true });
-    return found.isDirectory() ? FOLDER : `${found.dev}:${found.ino}:${found.size}:${found.mtimeNs}`;
-  } catch {
-    // Gone, a link to nothing, or not permitted: there is nothing to read, which is all that counts here.
-    return GONE;
-  }
-}
-
-function isGone(signature: string): boolean {
-  return signature.startsWith(GONE);
-}
-
-/** When a name was last added to or removed from the folder, as text; "" when there is no folder. */
-async function timeOf(folder: string): Promise<string> {
-  const found = await stat(folder, { bigint: true }).catch(() => null);
-  return found === null ? "" : String(found.mtimeNs);
 }
 
 function codeOf(error: unknown): string {

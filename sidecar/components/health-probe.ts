@@ -53,10 +53,15 @@ export class HealthProbe {
     try {
       const discard = (): void => undefined;
       await within({ clock, ms: PROBE_TIMEOUT_MS, signal, discard }, (inner) => entry.store.ping({ signal: inner }));
-      this.#up(entry);
+      if (this.#serves(entry)) this.#up(entry);
     } catch (error) {
-      if (!signal.aborted) this.#down(entry, messageOf(error));
+      if (!signal.aborted && this.#serves(entry)) this.#down(entry, messageOf(error));
     }
+  }
+
+  /** A store that was swapped out while it was asked says nothing about its name any more. */
+  #serves(entry: StoreEntry): boolean {
+    return [...this.#options.entries()].includes(entry);
   }
 
   #up(entry: StoreEntry): void {
@@ -69,8 +74,6 @@ export class HealthProbe {
 
   #down(entry: StoreEntry, message: string): void {
     const { clock, log, metrics } = this.#options;
-    // A store that was swapped out while it was asked says nothing about its name any more.
-    if (![...this.#options.entries()].includes(entry)) return;
     metrics.storeUp(entry.name, false);
     const sinceMs = entry.health.up ? clock.nowMs() : entry.health.sinceMs;
     if (entry.health.up) log.error(`store ${entry.name} (${entry.type}) does not answer: ${message}`);

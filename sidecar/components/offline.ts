@@ -1,7 +1,7 @@
 // Stand-ins for what only a running sidecar knows, so that a manifest can be judged without it: secrets, variables and
 // templates count as given, and nothing is said about their values. Used by `pannier check` only.
 import type { Component, MetadataEntry } from "#crds/component.ts";
-import type { Field, FieldTable, Property } from "#crds/fields.ts";
+import { type FieldTable, fieldFinder, type Property } from "#crds/fields.ts";
 import type { Fault } from "#kit/fault.ts";
 import { fillTemplates } from "../secrets/templates.ts";
 import { CORE_FIELD_NAMES } from "./core-fields.ts";
@@ -16,14 +16,14 @@ const TEMPLATES = {
 /** Tried in this order on a field whose value is not known: the first that the field can read stands for it. */
 const STAND_INS = ["unknown", "1", "true", "1s", "00000000000000000000000000000000"];
 
-/** The Component's properties with stand-ins, to decode with `table`. */
-export function offlineProperties(component: Component, table: FieldTable<object>): readonly Property[] {
-  const fields = fieldsByName(table);
+/** The Component's properties with stand-ins, to decode with `tables`. */
+export function offlineProperties(component: Component, tables: readonly FieldTable<object>[]): readonly Property[] {
+  const find = fieldFinder(tables);
   return component.metadata.map((entry) => {
     const { name, source } = entry;
     const known = source.kind === "value" ? fillTemplates(source.text, entry, TEMPLATES) : null;
     if (typeof known === "string") return { name, value: known, secret: false };
-    const field = fields.get(name.toLowerCase());
+    const field = find(name);
     const value = STAND_INS.find((each) => field !== undefined && "value" in field.read(each)) ?? STAND_INS[0] ?? "";
     return { name, value, secret: true };
   });
@@ -39,12 +39,4 @@ export function withoutStandIns(faults: readonly Fault[], component: Component):
 
 function isUnknown({ source }: MetadataEntry): boolean {
   return source.kind !== "value";
-}
-
-function fieldsByName(table: FieldTable<object>): ReadonlyMap<string, Field<unknown>> {
-  const byName = new Map<string, Field<unknown>>();
-  for (const [name, field] of Object.entries(table) as [string, Field<unknown>][]) {
-    for (const each of [name, ...field.aliases]) byName.set(each.toLowerCase(), field);
-  }
-  return byName;
 }

@@ -5,6 +5,7 @@ import type { Log } from "#kit/log.ts";
 import type { Random } from "#kit/random.ts";
 import { type PreparedStore, type Store, StoreError } from "../stores/store.ts";
 import { DeadlineExceeded, within } from "./deadline.ts";
+import { withoutSecrets } from "./redaction.ts";
 
 /** A state store as its manifest wants it, decoded without faults. */
 export interface WantedStore {
@@ -55,16 +56,11 @@ export function openStore(wanted: WantedStore, context: OpeningContext, signal: 
   });
 }
 
-/** Shorter ones would blot out half of any message. */
-const SHORTEST_SECRET = 4;
-
 /** Why it did not open, as text without any of the Component's secrets. */
 export function reasonOf(wanted: WantedStore, error: unknown): string {
   if (error instanceof DeadlineExceeded)
     return `init timeout for component ${wanted.name} exceeded after ${formatMs(wanted.initTimeoutMs)}`;
   const text = error instanceof StoreError ? error.message : `unexpected error: ${String(error)}`;
   // Drivers keep secrets out of their errors; this is for the client library that does not.
-  return wanted.secrets
-    .filter((secret) => secret.length >= SHORTEST_SECRET)
-    .reduce((message, secret) => message.replaceAll(secret, "***"), text);
+  return withoutSecrets(text, wanted.secrets);
 }

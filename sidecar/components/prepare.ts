@@ -1,6 +1,6 @@
 // From a planned state store to what a slot can open: driver chosen, secrets resolved, fields decoded. Or the reasons
 // why not, each with its file and line. Opens no store.
-
+import { type FieldTable, fieldFinder } from "#crds/fields.ts";
 import type { PlacedFault } from "#crds/manifest.ts";
 import { quotingFaults } from "#crds/quoting.ts";
 import { describeFault } from "#kit/fault.ts";
@@ -8,11 +8,13 @@ import { type ResolveContext, resolveProperties } from "../secrets/resolve.ts";
 import { resolveKeyPrefix } from "../state/keys.ts";
 import type { StoreDriver } from "../stores/store.ts";
 import { chooseDriver, type DriverChoice, type LoadDriver } from "./component-type.ts";
+import { coreFields } from "./core-fields.ts";
 import { decodeStore } from "./decode.ts";
 import { describePlaced, placeByName } from "./documents.ts";
 import { initFailure, title, versionOf } from "./naming.ts";
 import type { WantedStore } from "./opening.ts";
 import type { PlannedComponent, RefusedComponent } from "./plan.ts";
+import { faultWithoutSecrets } from "./redaction.ts";
 
 export interface PrepareContext extends ResolveContext {
   readonly loadDriver: LoadDriver;
@@ -27,8 +29,10 @@ export async function prepareStore(
   if ("why" in chosen) return refuse(planned, "creation", chosen.why);
   const resolved = await resolveProperties(component, context);
   const decoded = decodeStore(chosen.driver, resolved.properties);
+  const { isSecret, mayShow } = fieldRules([coreFields, chosen.driver.fields]);
+  const secrets = resolved.properties.filter((each) => each.secret || isSecret(each.name)).map(({ value }) => value);
   const faults = [...resolved.faults, ...decoded.faults].map((fault) =>
-    placeByName(fault, component, located.document),
+    placeByName(faultWithoutSecrets(fault, secrets), component, located.document),
   );
   const told = (severity: "error" | "warning", placed: readonly PlacedFault[]): string[] =>
     placed.filter(({ fault }) => fault.severity === severity).map((each) => describePlaced(located.file, each));
@@ -38,8 +42,6 @@ export async function prepareStore(
   const { appId, namespace } = context.templates;
   const { name, ignoreErrors, initTimeoutMs } = component;
   const keyPrefix = resolveKeyPrefix({ strategy: core.keyPrefix, storeName: name, appId, namespace });
-  const isSecret = secretFields(chosen.driver);
-  const secrets = resolved.properties.filter((each) => each.secret || isSecret(each.name)).map(({ value }) => value);
   return {
     name,
     type,
@@ -50,7 +52,7 @@ export async function prepareStore(
     prepared,
     fingerprint: JSON.stringify([type, chosen.version, keyPrefix, fingerprint]),
     secrets,
-    warnings: told("warning", [...faults, ...quotingFaults(located.document, isSecret)]),
+    warnings: told("warning", [...faults, ...quotingFaults(located.document, mayShow)]),
   };
 }
 
@@ -68,13 +70,17 @@ async function choose(
   }
 }
 
-/** Tells by a field's name, or an alias, whether its value must not be shown. */
-export function secretFields(driver: Pick<StoreDriver, "fields">): (name: string) => boolean {
-  const names = new Set<string>();
-  for (const [name, field] of Object.entries(driver.fields)) {
-    if (field.secret) for (const each of [name, ...field.aliases]) names.add(each.toLowerCase());
-  }
-  return (name) => names.has(name.toLowerCase());
+export interface FieldRules {
+  /** A field that a table calls secret. */
+  readonly isSecret: (name: string) => boolean;
+  /** A field that a table knows and does not call secret; an unknown name may be a password's, mistyped. */
+  readonly mayShow: (name: string) => boolean;
+}
+
+/** What may be shown of fields, by their names or aliases in any case. Without tables: nothing. */
+export function fieldRules(tables: readonly FieldTable<object>[]): FieldRules {
+  const find = fieldFinder(tables);
+  return { isSecret: (name) => find(name)?.secret === true, mayShow: (name) => find(name)?.secret === false };
 }
 
 function refuse({ component, type }: PlannedComponent, failure: "creation" | "init", why: string): RefusedComponent {

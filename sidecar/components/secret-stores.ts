@@ -11,6 +11,7 @@ import type { ComponentStatus } from "../state/table.ts";
 import { describePlaced, placeByName } from "./documents.ts";
 import { initFailure, title, versionOf } from "./naming.ts";
 import type { PlannedComponent } from "./plan.ts";
+import { faultWithoutSecrets, withoutSecrets } from "./redaction.ts";
 
 export interface SecretStoresOptions {
   readonly env: Environment;
@@ -104,7 +105,8 @@ export class SecretStores {
     };
     const resolved = await resolveProperties(component, context);
     const prepared = kind.prepare(resolved.properties);
-    const faults = [...resolved.faults, ...prepared.faults];
+    const secrets = resolved.properties.filter(({ secret }) => secret).map(({ value }) => value);
+    const faults = [...resolved.faults, ...prepared.faults].map((fault) => faultWithoutSecrets(fault, secrets));
     const told = faults.map((fault) => describePlaced(located.file, placeByName(fault, component, located.document)));
     if (hasErrors(faults)) return this.#failed(planned, before, told.join("; "), prepared.files);
     try {
@@ -116,7 +118,7 @@ export class SecretStores {
       return { planned, store, problem: null, files: prepared.files };
     } catch (error) {
       if (!(error instanceof SecretStoreError)) throw error;
-      return this.#failed(planned, before, error.message, prepared.files);
+      return this.#failed(planned, before, withoutSecrets(error.message, secrets), prepared.files);
     }
   }
 

@@ -1,7 +1,7 @@
 // The driver contract: what a folder in stores/ exports and what the core may ask of an opened store.
 // The core owns key prefixes, option words, TTL parsing, retries, fallbacks for bulk, limits and metrics;
 // a driver gets checked, complete objects and does one thing: talk to its server.
-import { decodeFields, type FieldTable, type Property } from "#crds/fields.ts";
+import { decodeFields, type FieldTable, fieldFinder, type Property } from "#crds/fields.ts";
 import type { Clock } from "#kit/clock.ts";
 import type { Fault } from "#kit/fault.ts";
 import type { Log } from "#kit/log.ts";
@@ -194,6 +194,7 @@ export interface DriverDefinition<S extends object> {
 
 export function storeDriver<S extends object>(definition: DriverDefinition<S>): StoreDriver {
   const page = `docs/stores/${definition.type.replace("state.", "")}.md`;
+  const withoutSecrets = secretHider(definition.fields);
   return {
     type: definition.type,
     versions: definition.versions,
@@ -203,10 +204,27 @@ export function storeDriver<S extends object>(definition: DriverDefinition<S>): 
       const decoded = decodeFields(definition.fields, properties, { others, page });
       const { settings } = decoded;
       if (settings === null) return unopenable(decoded.faults);
-      const faults = [...decoded.faults, ...definition.check(settings)];
+      const faults = [...decoded.faults, ...withoutSecrets(definition.check(settings), properties)];
       if (faults.some((fault) => fault.severity === "error")) return unopenable(faults);
       return { faults, fingerprint: JSON.stringify(settings), open: (context) => definition.open(settings, context) };
     },
+  };
+}
+
+/**
+ * Takes the value out of each fault whose field is secret, by the table or by where its property came from. A driver's
+ * check sees settings only and cannot know the latter. A fault under a name that is no field shows nothing.
+ */
+function secretHider(
+  table: FieldTable<object>,
+): (faults: readonly Fault[], properties: readonly Property[]) => readonly Fault[] {
+  const find = fieldFinder([table]);
+  return (faults, properties) => {
+    const secret = new Set(properties.filter((property) => property.secret).map(({ name }) => find(name)));
+    return faults.map((fault) => {
+      const field = find(fault.field);
+      return field === undefined || field.secret || secret.has(field) ? { ...fault, got: null } : fault;
+    });
   };
 }
 

@@ -153,6 +153,42 @@ describe("the check of manifests", () => {
     }
   });
 
+  it("shows no value of a field that nobody knows: it may be a password with a mistyped name", async () => {
+    const entries = "  metadata: [{name: redisPasword, value: 0123456}, {name: redisDB, value: 0_9}]\n";
+    const { text } = await run({
+      "a.yaml": component("a", `  type: state.redis\n${entries}`),
+      "b.yaml": component("b", `  type: state.radish\n${entries}`),
+      "c.yaml": component("c", `  type: secretstores.vault\n${entries}`),
+    });
+    assert.equal(text.match(/redisPasword: want quotes around the value/g)?.length, 3);
+    assert.doesNotMatch(text, /0123456|42798/);
+    assert.equal(text.match(/redisDB: got "0_9", want quotes around it: it is read as "9"/g)?.length, 1);
+  });
+
+  it("prints what else is wrong with a Component whose apiVersion is, or whose name", async () => {
+    const redis =
+      "  type: state.redis\n  metadata: [{name: redisMaxRetries, value: ten}, {name: redisHots, value: h}]\n";
+    const { text } = await run({
+      "a.yaml": component("a/b", redis).replace("v1alpha1", "v1"),
+      "b.yaml": component("b", "  type: state.radish\n").replace(/^apiVersion.*\n/, ""),
+      "c.yaml": component("c", "  version: v1\n").replace("Component", "Componnt"),
+    });
+    const lines = text.split("\n");
+    assert.match(lines[0] ?? "", /^a\.yaml:1: .*apiVersion: got "dapr\.io\/v1", want dapr\.io\/v1alpha1/);
+    assert.match(lines[1] ?? "", /^a\.yaml:3: .*metadata\.name: got "a\/b"/);
+    assert.match(text, /^a\.yaml:6: .*redisMaxRetries: got "ten"/m);
+    assert.match(text, /^a\.yaml:6: warning: .*redisHots: .*did you mean redisHost\?/m);
+    assert.match(text, /^b\.yaml:1: .*apiVersion: want dapr\.io\/v1alpha1/m);
+    assert.match(text, /^b\.yaml:4: .*spec\.type: got "state\.radish"/m);
+    assert.match(text, /^c\.yaml:2: .*kind: got "Componnt", want Component/m);
+  });
+
+  it("does not tell a member that is missing twice", async () => {
+    const { text } = await run({ "a.yaml": component("a", "  version: v1\n") });
+    assert.equal(text.match(/spec\.type/g)?.length, 1);
+    assert.match(text, /1 error, 0 warnings/);
+  });
+
   it("calls a path that is not there an error, and so nothing to check", async () => {
     const missing = await run({}, "text", [join(folder, "nope.yaml")]);
     assert.match(missing.text, /^nope\.yaml: want a file or folder that exists and can be read; there is nothing/);

@@ -1,6 +1,7 @@
 // The parse of a Component: every rule of its schema, all faults at once.
 import assert from "node:assert/strict";
 import { documentKind, parseComponent } from "#crds/component.ts";
+import { describeFault } from "#kit/fault.ts";
 
 function manifest(changes: Record<string, unknown> = {}): Record<string, unknown> {
   return {
@@ -22,19 +23,18 @@ function faultsOf(document: unknown): string[] {
 
 describe("a Component", () => {
   it("has defaults for all that is optional", () => {
-    assert.deepEqual(parseComponent(manifest()), {
-      component: {
-        name: "orders",
-        namespace: null,
-        type: "state.redis",
-        version: "v1",
-        ignoreErrors: false,
-        initTimeoutMs: 5000,
-        metadata: [],
-        secretStore: null,
-        scopes: [],
-      },
-      faults: [],
+    const { component, faults } = parseComponent(manifest());
+    assert.deepEqual(faults, []);
+    assert.deepEqual(component, {
+      name: "orders",
+      namespace: null,
+      type: "state.redis",
+      version: "v1",
+      ignoreErrors: false,
+      initTimeoutMs: 5000,
+      metadata: [],
+      secretStore: null,
+      scopes: [],
     });
   });
 
@@ -139,6 +139,22 @@ describe("a Component", () => {
     assert.equal(parseComponent(document).component, null);
   });
 
+  it("gives what could be read in spite of faults, to find more of them, with what is broken as unknown", () => {
+    const metadata = [
+      { name: "a", value: "v" },
+      { value: "nameless" },
+      { name: "b", secretKeyRef: { key: "k" } },
+      { name: "c", value: { d: 1 }, envRef: ["V"] },
+    ];
+    const { component, draft } = parseComponent(manifest({ metadata: {}, spec: { type: "state.redis", metadata } }));
+    assert.equal(component, null);
+    assert.equal(draft.type, "state.redis");
+    assert.deepEqual(
+      draft.metadata.map(({ name, source }) => `${name} ${source.kind}`),
+      ["a value", "b env", "c env"],
+    );
+  });
+
   it("warns about unknown members and names the nearest known one", () => {
     const { component, faults } = parseComponent(spec({ initTimeOuts: "1s", scopes: ["a"] }));
     assert.notEqual(component, null);
@@ -180,6 +196,24 @@ describe("the kind of a document", () => {
     assert.equal(kindOf("dapr.io/v1", "Component"), "error apiVersion");
     assert.equal(kindOf("dapr.io/v1alpha1", "component"), "error kind");
     assert.equal(kindOf(undefined, undefined), "warning ");
+    assert.equal(kindOf(undefined, "Component"), "error apiVersion");
     assert.equal(documentKind("text").kind, "mistake");
+  });
+
+  it("suggests the nearest kind, also where there is no apiVersion", () => {
+    for (const apiVersion of ["dapr.io/v1alpha1", undefined]) {
+      for (const [kind, near] of [
+        ["Componnt", "Component"],
+        ["component", "Component"],
+        ["Resilency", "Resiliency"],
+      ] as const) {
+        const found = documentKind({ apiVersion, kind });
+        assert.ok(found.kind === "mistake");
+        assert.match(describeFault(found.fault), new RegExp(`\\b${near}\\b.*passed over|did you mean kind: ${near}`));
+      }
+    }
+    const found = documentKind({ kind: "somethingElse" });
+    assert.ok(found.kind === "mistake");
+    assert.doesNotMatch(describeFault(found.fault), /did you mean/);
   });
 });

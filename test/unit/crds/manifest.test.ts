@@ -1,5 +1,6 @@
 // YAML text to documents with lines, and what is wrong with it.
 import assert from "node:assert/strict";
+import { EXPANDED_BYTES_MAX, PATH_LENGTH_MAX } from "#crds/compose.ts";
 import { DOCUMENTS_MAX, MANIFEST_BYTES_MAX, type Manifest, readManifest } from "#crds/manifest.ts";
 
 function values(text: string): unknown[] {
@@ -121,5 +122,41 @@ describe("a manifest", () => {
     assert.match(onlyFault(readManifest(`a: ${"[".repeat(40)}${"]".repeat(40)}`)).want, /nesting/);
     const levels = Array.from({ length: 9 }, (_, n) => `l${n + 1}: &l${n + 1} [${`*l${n}, `.repeat(9)}]`);
     assert.match(onlyFault(readManifest(`l0: &l0 [x]\n${levels.join("\n")}\n`)).want, /at most 20000 nodes/);
+  });
+
+  it("refuses a small file that aliases make a large one, and says at which alias", () => {
+    const big = "x".repeat(EXPANDED_BYTES_MAX / 4);
+    for (const repeated of [
+      `"${big}"`,
+      `{ k: "${big}" }`,
+      `{ "${big.slice(0, 1000)}": [${`"${big.slice(0, 1000)}", `.repeat(300)}] }`,
+    ]) {
+      const { line } = onlyFault(readManifest(`a: &a ${repeated}\nb: *a\nc: *a\nd:\n- *a\n- *a\n`));
+      assert.ok(line > 2 && line < 7, `line ${line}`);
+    }
+    assert.deepEqual(readManifest(`a: &a "${big}"\nb: *a\nc: *a\n`).faults, []);
+  });
+
+  it("counts what a merge key repeats", () => {
+    const half = "x".repeat(EXPANDED_BYTES_MAX / 2);
+    const { line, want } = onlyFault(readManifest(`a: &a { k: "${half}" }\nb: { <<: *a }\nc:\n  <<: *a\n`));
+    assert.match(want, /at most 1048576 bytes/);
+    assert.ok(line === 2 || line === 4, `line ${line}`);
+  });
+
+  it("holds all documents of a file together to the limit, and keeps those that are within", () => {
+    const part = "x".repeat(EXPANDED_BYTES_MAX / 8);
+    const { documents, faults } = readManifest(`---\na: &a "${part}"\nb: [*a, *a]\n`.repeat(3));
+    assert.equal(documents.length, 2);
+    assert.deepEqual(
+      faults.map(({ line }) => line),
+      [9],
+    );
+  });
+
+  it("refuses a path that is too long, which each node below would repeat", () => {
+    const long = "k".repeat(PATH_LENGTH_MAX - 2);
+    assert.deepEqual(readManifest(`x: 1\n${long}:\n  a: 1\n`).faults, []);
+    assert.equal(onlyFault(readManifest(`x: 1\n${long}:\n  ab: 1\n`)).line, 3);
   });
 });

@@ -4,12 +4,10 @@ import { readManifest } from "#crds/manifest.ts";
 import { quotingFaults } from "#crds/quoting.ts";
 import { describeFault } from "#kit/fault.ts";
 
-function warnings(text: string, isSecret: (name: string) => boolean = () => false): string[] {
+function warnings(text: string, mayShow: (name: string) => boolean = () => true): string[] {
   const [document] = readManifest(text).documents;
   assert.ok(document);
-  return quotingFaults(document, isSecret).map(
-    ({ fault, line }) => `${line} ${fault.severity} ${describeFault(fault)}`,
-  );
+  return quotingFaults(document, mayShow).map(({ fault, line }) => `${line} ${fault.severity} ${describeFault(fault)}`);
 }
 
 const entry = (name: string, value: string): string => `spec:\n  metadata:\n  - name: ${name}\n    value: ${value}\n`;
@@ -28,16 +26,18 @@ describe("a quoting warning", () => {
     );
   });
 
-  it("shows no text of a field that is secret or sounds like one", () => {
-    for (const [name, isSecret] of [
-      ["redisPassword", () => false],
-      ["pin", () => true],
-      ["1", () => false],
-    ] as const) {
-      const [warning] = warnings(entry(name, "0123"), isSecret);
+  it("shows no text of a field that may not be shown, nor of one without a name", () => {
+    for (const name of ["redisPasword", "1", ""]) {
+      const [warning] = warnings(entry(name, "0123"), () => name !== "redisPasword");
       assert.match(warning ?? "", /without them its text changes/);
       assert.doesNotMatch(warning ?? "", /0123|83/);
     }
+  });
+
+  it("shows no text inside a value that may not be shown", () => {
+    const [warning] = warnings(entry("x", "{ pin: 0123 }"), () => false);
+    assert.match(warning ?? "", /without them its text changes/);
+    assert.doesNotMatch(warning ?? "", /0123|83/);
   });
 
   it("is drawn by names, versions and scopes too, not by booleans that are meant", () => {

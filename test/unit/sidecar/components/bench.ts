@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { type FieldTable, text } from "#crds/fields.ts";
 import { type Clock, systemClock } from "#kit/clock.ts";
+import type { Fault } from "#kit/fault.ts";
 import { createLog, type Log } from "#kit/log.ts";
 import { systemRandom } from "#kit/random.ts";
 import { type ComponentHost, type ComponentsOptions, startComponents } from "#sidecar/components/host.ts";
@@ -95,6 +96,8 @@ export class Bench {
   readonly silent: Set<string> = new Set();
   /** Labels whose store takes as long to open as they stand here. */
   readonly hanging: Set<string> = new Set();
+  /** The driver's own faults. */
+  check: (settings: { readonly label: string; readonly password: string }) => readonly Fault[] = () => [];
   readonly #hosts: ComponentHost[] = [];
 
   async setUp(): Promise<void> {
@@ -154,7 +157,7 @@ export class Bench {
       versions: ["v1"],
       defaultVersion: "v1",
       fields,
-      check: () => [],
+      check: (settings) => this.check(settings),
       open: (settings, context) => this.#open(settings, context),
     });
   }

@@ -20,7 +20,7 @@ function judge(metadata: readonly object[]): string[] {
     spec,
   });
   assert.ok(component);
-  const { faults } = decodeFields(table, offlineProperties(component, table), { others: [], page: "docs" });
+  const { faults } = decodeFields(table, offlineProperties(component, [table]), { others: [], page: "docs" });
   return withoutStandIns(faults, component).map(({ severity, field }) => `${severity} ${field}`);
 }
 

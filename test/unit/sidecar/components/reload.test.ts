@@ -144,6 +144,7 @@ describe("reloading Components", () => {
     empty: "",
     "without the Component's name": manifest("one", "2").replace("name: one", "nmae: one"),
     "full of zeros": "\0".repeat(200),
+    "a bomb of aliases": `${manifest("one", "2")}  - {name: a, value: &a "${"x".repeat(500_000)}"}\n  - {name: b, value: [${"*a, ".repeat(9000)}]}\n`,
     "no UTF-8": Buffer.from([0xff, 0xfe, 0xfd]),
   };
   for (const [how, content] of Object.entries(UNUSABLE)) {

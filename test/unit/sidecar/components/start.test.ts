@@ -202,6 +202,24 @@ describe("starting Components", () => {
     assert.ok(!bench.lines.some((line) => /0123|:83/.test(line)));
   });
 
+  it("shows no text of a field that it does not know: it may be a password with a mistyped name", async () => {
+    await bench.write("a.yaml", manifest("one", "1", { metadata: "  - {name: pasword, value: 0123456}\n" }));
+    await bench.start();
+    assert.ok(bench.logged(/a\.yaml:11: pasword: want quotes around the value/));
+    assert.ok(!bench.logged(/0123456|42798/));
+  });
+
+  it("tells all faults of a document with another apiVersion, not only that one", async () => {
+    await bench.write(
+      "a.yaml",
+      inMemoryManifest("a/b").replace("v1alpha1", "v1").replace("type: state.in-memory,", ""),
+    );
+    assert.equal((await bench.start()).size, 0);
+    assert.ok(bench.logged(/a\.yaml:1: apiVersion: got \\"dapr\.io\/v1\\"/));
+    assert.ok(bench.logged(/a\.yaml:3: metadata\.name: got \\"a\/b\\"/));
+    assert.ok(bench.logged(/a\.yaml:4: spec\.type: want/));
+  });
+
   it("takes secrets from stores that are loaded first, whatever the order of the files", async () => {
     bench.env = { SECRETS: join(bench.folder, "secrets.json") };
     await bench.write("secrets.json", '{"db": "hunter2"}');
@@ -246,6 +264,40 @@ describe("starting Components", () => {
     await bench.write("a.yaml", manifest("one", "1", { metadata: "  - {name: password, value: plain-pass}\n" }));
     assert.match(await failure(), /login with \*\*\* was refused/);
     assert.ok(!bench.logged(/hunter2|plain-pass/));
+  });
+
+  it("never shows a secret that a driver's own fault repeats, in log, error or status", async () => {
+    bench.env = { LABEL: 'say "hunter2"', LONG: `hunter2-${"x".repeat(200)}` };
+    bench.check = ({ label }) => [
+      { severity: "error", field: "label", got: label, want: `no ${label}`, hint: `not ${JSON.stringify(label)}` },
+      { severity: "error", field: "password", got: label, want: "another", hint: null },
+    ];
+    for (const variable of ["LABEL", "LONG"]) {
+      const from = manifest("one", "x").replace("value: x", `envRef: ${variable}`);
+      await bench.write("a.yaml", from);
+      assert.match(await failure(), /label: want no \*\*\*; not/);
+      await bench.write("a.yaml", from.replace("spec:", "spec:\n  ignoreErrors: true"));
+      const host = await bench.start();
+      assert.match(host.statuses()[0]?.message ?? "", /label: want no \*\*\*/);
+      assert.doesNotMatch(JSON.stringify(host.statuses()), /hunter2/);
+    }
+    assert.ok(!bench.logged(/hunter2/));
+  });
+
+  it("never shows a secret that a driver's warning repeats", async () => {
+    bench.env = { LABEL: "hunter2" };
+    bench.check = ({ label }) => [{ severity: "warning", field: "label", got: label, want: `no ${label}`, hint: null }];
+    await bench.write("a.yaml", manifest("one", "x").replace("value: x", "envRef: LABEL"));
+    await bench.start();
+    assert.ok(bench.logged(/label: want no \*\*\*/));
+    assert.ok(!bench.logged(/hunter2/));
+  });
+
+  it("never shows the path of a secrets file that came out of a variable", async () => {
+    bench.env = { SECRETS: "/nope/hunter2.json" };
+    await bench.write("a.yaml", secretStore("files", "local.file", "{name: secretsFile, envRef: SECRETS}"));
+    assert.match(await failure(), /secretsFile "\*\*\*" cannot be read \(ENOENT\)/);
+    assert.ok(!bench.logged(/hunter2/));
   });
 });
 
