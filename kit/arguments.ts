@@ -94,9 +94,10 @@ export function wordFlag<W extends string>(
   declared: Declared & { fallback: W; words: readonly W[]; spellings?: Readonly<Record<string, W>> },
 ): Flag<W> {
   const want = declared.words.join(", ").replace(/, ([^,]*)$/, " or $1");
+  const spellings = new Map(Object.entries<W>(declared.spellings ?? {}));
   return flag<W>({ shownDefault: declared.fallback, ...declared }, declared.fallback, (text) => {
     const lower = text.toLowerCase();
-    const word = declared.words.find((each) => each === lower) ?? declared.spellings?.[lower];
+    const word = declared.words.find((each) => each === lower) ?? spellings.get(lower);
     return word === undefined ? { want } : { value: word };
   });
 }

@@ -142,7 +142,7 @@ export const SERVE_FLAGS: FlagTable<ServeFlags> = {
     placeholder: "DURATION",
     fallback: 0,
     max: DAY_SEC * 1000,
-    doc: "go on serving this long after the signal, less when the app is gone",
+    doc: "go on serving this long after the signal",
   }),
   "hot-reload-reconcile-interval": durationFlag({
     placeholder: "DURATION",

@@ -2,12 +2,15 @@
 import type { SidecarSettings } from "#sidecar/settings.ts";
 
 /** Addresses that listen on every interface, and the one by which this machine reaches itself there. */
-const REACHED_BY: Readonly<Record<string, string>> = { "0.0.0.0": "127.0.0.1", "::": "[::1]" };
+const REACHED_BY: ReadonlyMap<string, string> = new Map([
+  ["0.0.0.0", "127.0.0.1"],
+  ["::", "[::1]"],
+]);
 
 /** The host part of a URL by which a program on this machine reaches a server with these addresses; empty: all. */
 export function reachableHost(addresses: readonly string[]): string {
   const [first = "0.0.0.0"] = addresses;
-  return REACHED_BY[first] ?? (first.includes(":") ? `[${first}]` : first);
+  return REACHED_BY.get(first) ?? (first.includes(":") ? `[${first}]` : first);
 }
 
 /** The variables for the app, on top of those of this process. `settings` with the ports that are really bound. */

@@ -1,8 +1,9 @@
 // `.pannier`, the folder that `pannier run` keeps beside the project: the app id and the first manifest.
 // Nothing that is there is ever written over.
-import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Random } from "#kit/random.ts";
+import { listManifests, readManifestFile } from "#sidecar/components/manifest-files.ts";
 import { wrongAppId } from "#sidecar/flags.ts";
 import { RunFailure, reason, systemCode } from "./failure.ts";
 
@@ -74,11 +75,19 @@ export async function keptResources(cwd: string): Promise<Kept> {
 
 async function holdsManifests(folder: string): Promise<boolean> {
   try {
-    return (await readdir(folder)).some((name) => name.endsWith(".yaml") || name.endsWith(".yml"));
+    for (const path of (await listManifests(folder)).files) if (await isManifest(path)) return true;
+    return false;
   } catch (error) {
     if (systemCode(error) === "ENOENT") return false;
     throw new RunFailure(`cannot read ${folder}: ${reason(error)}`);
   }
+}
+
+/** YAML counts whatever is in it: somebody is at work there. JSON may be a file of secrets, which reads as nothing. */
+async function isManifest(path: string): Promise<boolean> {
+  if (!path.endsWith(".json")) return true;
+  const { manifest } = await readManifestFile(path);
+  return manifest.documents.length > 0 || manifest.faults.length > 0;
 }
 
 /** Writes a file that is not there yet. False: it is, and stays as it is. */

@@ -11,7 +11,7 @@ import { choosePort, usableAddresses } from "./ports.ts";
 
 export interface Plan {
   readonly settings: SidecarSettings;
-  /** Ports that may be exchanged for others, because nobody asked for them. */
+  /** The flags on the command line: what somebody asked for stays, a port that nobody asked for may be exchanged. */
   readonly given: ReadonlySet<keyof RunFlags>;
   readonly keptAppId: Kept | null;
   readonly keptResources: Kept | null;

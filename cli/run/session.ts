@@ -13,7 +13,7 @@ import { StartLog } from "./start-log.ts";
 
 export type StartSidecar = (settings: SidecarSettings, host: SidecarHost) => Promise<Sidecar>;
 
-/** Why a session ends, when it is not the app that ended. */
+/** What ends a session. */
 type Ending =
   | { readonly by: "signal"; readonly signal: StopSignal | "SIGHUP" }
   | { readonly by: "shutdown" }
@@ -86,10 +86,12 @@ export class Session {
       writeLog: this.#log.line,
       onShutdown: (force) => (force ? this.#hurry() : this.#ending.resolve({ by: "shutdown" })),
     };
+    // A block gives an app of unknown state time to end. This one's end is known: the sidecar serves until then anyway.
+    const blockShutdownMs = this.#plan.command.length > 0 ? 0 : this.#plan.settings.blockShutdownMs;
     for (let tries = 1; ; tries++) {
       const settings = await withFreePorts(this.#plan);
       try {
-        this.#sidecar = await this.#start(settings, host);
+        this.#sidecar = await this.#start({ ...settings, blockShutdownMs }, host);
         const { httpPort, metricsPort } = this.#sidecar;
         return { ...settings, httpPort, metricsPort: metricsPort ?? settings.metricsPort };
       } catch (error) {

@@ -60,6 +60,15 @@ describe("pannier run", () => {
       assert.ok(existsSync(join(cwd, ".pannier/state.db")));
     });
 
+    it("serves on after the signal for the time of the block", async () => {
+      const pannier = run(["--dapr-block-shutdown-duration=1h"]);
+      const [, url = ""] = await pannier.says(/state API +(\S+)/);
+      pannier.signal("SIGTERM");
+      for (let answers = 0; answers < 50; answers++) assert.equal((await fetch(`${url}/v1.0/healthz`)).status, 204);
+      pannier.signal("SIGINT");
+      assert.equal(await pannier.ended, 1);
+    });
+
     it("writes nothing when id and manifests are given, with flags before the verb and short names", async () => {
       const folder = await manifest();
       const pannier = bench.start(["--app-id", "x", ...ports, "run", "-d", folder], { cwd });
@@ -291,6 +300,13 @@ describe("pannier run", () => {
       pannier.process.stdout?.destroy();
       await pannier.ended;
       await eventually("the app is gone", () => !isAlive(Number(pid)));
+    });
+
+    it("ends with the app, however long the shutdown may be blocked", async () => {
+      const pannier = app("process.exit(4)", ["--dapr-block-shutdown-duration=1h"]);
+      assert.equal(await pannier.ended, 4);
+      const missing = run(["--dapr-block-shutdown-duration=1h", "no-such-command-here"]);
+      assert.equal(await missing.ended, 127);
     });
 
     it("serves at once though the app's port does not answer", async () => {

@@ -6,6 +6,9 @@ import { Failed } from "./failures.ts";
 import type { Failure, Job, Results, RowChange } from "./messages.ts";
 import { columnValue, expirySec, foundIn } from "./rows.ts";
 
+/** A bulk read stops after the value with which its values reach this many bytes; the rest is asked for again. */
+export const READ_BYTES_MAX: number = 8 * 1024 * 1024;
+
 /** What the jobs of one batch share. */
 export interface Round {
   readonly connection: Connection;
@@ -22,7 +25,7 @@ export function runJob(round: Round, job: Job): Results[Job["kind"]] {
     case "get":
       return find(round, job.key);
     case "getMany":
-      return job.keys.map((key) => findOrFail(round, key));
+      return findMany(round, job.keys);
     case "apply":
       return apply(round, job.changes);
     case "cleanup":
@@ -41,6 +44,19 @@ function find(round: Round, key: string): Found | null {
   const found = foundIn(row);
   round.outgoing.push(found.bytes.buffer);
   return found;
+}
+
+/** The rows of the first keys, until their values are {@link READ_BYTES_MAX}. */
+function findMany(round: Round, keys: readonly string[]): Results["getMany"] {
+  const rows: (Found | null | Failure)[] = [];
+  let bytes = 0;
+  for (const key of keys) {
+    const row = findOrFail(round, key);
+    rows.push(row);
+    if (row !== null && "bytes" in row) bytes += row.bytes.byteLength;
+    if (bytes >= READ_BYTES_MAX) break;
+  }
+  return rows;
 }
 
 /** One row that is not in the layout must not fail its neighbours. */

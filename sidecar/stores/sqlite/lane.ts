@@ -11,11 +11,11 @@ import { PendingJob } from "./pending-job.ts";
 
 /** Jobs that may wait for the thread; one more is refused. */
 export const QUEUED_JOBS_MAX = 4096;
-/** Bytes of values that may wait; a job that is alone may be larger. */
+/** Bytes of keys and values that may wait; a job that is alone may be larger. */
 export const QUEUED_BYTES_MAX: number = 32 * 1024 * 1024;
 /** Jobs that share one transaction. */
 const BATCH_JOBS_MAX = 128;
-/** Bytes of values that share one transaction; a single job may be larger. */
+/** Bytes of keys and values that share one transaction; a single job may be larger. */
 const BATCH_BYTES_MAX = 8 * 1024 * 1024;
 /** The first new thread comes at once; from the second crash without an answer in between, after this, then doubled. */
 const RESTART_FIRST_MS = 100;

@@ -36,6 +36,7 @@ export type Job =
 /** What each kind of job is answered with. */
 export interface Results {
   readonly get: Found | null;
+  /** In the order of the keys; of the first keys only when their values are large, of one at least. */
   readonly getMany: readonly (Found | null | Failure)[];
   readonly apply: null;
   /** Rows removed. */

@@ -1,4 +1,5 @@
 // A job and the promise of its caller, settled once: by an answer, a time limit, or the caller who leaves.
+import { unreachable } from "#kit/assert.ts";
 import type { StoreError } from "../store.ts";
 import type { Job, Results } from "./messages.ts";
 
@@ -15,7 +16,7 @@ export interface PendingJobOptions {
 export class PendingJob {
   readonly job: Job;
   readonly deadlineMs: number;
-  /** Size of the values it carries; keys count little beside them. */
+  /** Size of the keys and values it carries; a key's characters count as a byte each. */
   readonly bytes: number;
   /** It is with the thread: what it does may happen, whoever waits. */
   sent = false;
@@ -25,7 +26,7 @@ export class PendingJob {
   constructor(options: PendingJobOptions) {
     this.job = options.job;
     this.deadlineMs = options.deadlineMs;
-    this.bytes = valueBytes(options.job);
+    this.bytes = carriedBytes(options.job);
     this.#options = options;
     options.signal.addEventListener("abort", options.onAbort, { once: true });
   }
@@ -47,9 +48,21 @@ export class PendingJob {
   }
 }
 
-function valueBytes(job: Job): number {
-  if (job.kind !== "apply") return 0;
+function carriedBytes(job: Job): number {
   let bytes = 0;
-  for (const change of job.changes) bytes += change.value?.byteLength ?? 0;
-  return bytes;
+  switch (job.kind) {
+    case "get":
+      return job.key.length;
+    case "getMany":
+      for (const key of job.keys) bytes += key.length;
+      return bytes;
+    case "apply":
+      for (const change of job.changes) bytes += change.key.length + (change.value?.byteLength ?? 0);
+      return bytes;
+    case "cleanup":
+    case "ping":
+      return 0;
+    default:
+      return unreachable(job);
+  }
 }

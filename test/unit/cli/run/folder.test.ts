@@ -76,6 +76,27 @@ describe("the folder .pannier", () => {
     assert.deepEqual(await readdir(join(cwd, RESOURCES_FOLDER)), ["mine.yml"]);
   });
 
+  const manifest = '{"apiVersion": "dapr.io/v1alpha1", "kind": "Component", "metadata": {"name": "statestore"}}';
+  for (const [what, name, content, made] of [
+    ["a manifest in JSON", "mine.json", manifest, false],
+    ["JSON that is broken on the way to a manifest", "mine.json", manifest.slice(0, -1), false],
+    ["a file of secrets", "secrets.json", '{"redisPassword": "x"}', true],
+    ["what an editor left", ".mine.yaml", manifest, true],
+    ["a file of another kind", "README.md", "", true],
+  ] as const) {
+    it(`${made ? "writes" : "does not write"} a manifest beside ${what}`, async () => {
+      await mkdir(join(cwd, RESOURCES_FOLDER), { recursive: true });
+      await writeFile(join(cwd, RESOURCES_FOLDER, name), content);
+      assert.equal((await keptResources(cwd)).made, made);
+    });
+  }
+
+  it("says what is wrong with a folder that cannot be read", async () => {
+    await mkdir(join(cwd, FOLDER));
+    await writeFile(join(cwd, RESOURCES_FOLDER), "a file");
+    await assert.rejects(keptResources(cwd), { name: "RunFailure", message: /cannot read .*components/ });
+  });
+
   it("says what to do when it cannot be written", async () => {
     await writeFile(join(cwd, FOLDER), "a file");
     await assert.rejects(keptAppId(cwd, systemRandom), {

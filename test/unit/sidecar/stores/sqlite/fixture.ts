@@ -11,7 +11,7 @@ import { type Clock, systemClock } from "#kit/clock.ts";
 import { createLog } from "#kit/log.ts";
 import { systemRandom } from "#kit/random.ts";
 import type { SqliteSettings } from "#sidecar/stores/sqlite/fields.ts";
-import type { Order } from "#sidecar/stores/sqlite/messages.ts";
+import type { Order, ThreadSettings } from "#sidecar/stores/sqlite/messages.ts";
 import { openSqlite } from "#sidecar/stores/sqlite/sqlite.ts";
 import type { SqliteStore } from "#sidecar/stores/sqlite/sqlite-store.ts";
 import { type StartThread, startThread } from "#sidecar/stores/sqlite/thread.ts";
@@ -126,6 +126,17 @@ export class Fixture {
     for (const close of this.#closers.reverse()) await close();
     rmSync(this.directory, { recursive: true, force: true });
   }
+}
+
+/** What the writing thread of the file at `path` is started with. */
+export function threadSettings(path: string): ThreadSettings {
+  return {
+    location: { uri: `file:${path}`, path, readOnly: false, pragmas: [] },
+    tables: { state: "state", metadata: "metadata" },
+    busyTimeoutMs: 0,
+    disableWal: false,
+    readsOnly: false,
+  };
 }
 
 /** Starts real threads and notes the orders that go to them. */

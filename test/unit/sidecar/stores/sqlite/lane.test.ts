@@ -83,6 +83,16 @@ describe("database threads", () => {
     assert.equal(fixture.rows("SELECT key FROM state").length, QUEUED_JOBS_MAX + 2);
   });
 
+  it("have a queue that is bounded in bytes of keys too, also of keys to read", async () => {
+    const store = await fixture.open({ connectionString: ":memory:" });
+    const begun = store.set(write("k", "1"), CALL);
+    const key = "k".repeat(16 * 1024 * 1024);
+    const waiting = [store.getMany([key, "k"], READ, CALL), store.get(key, READ, CALL)];
+    await assert.rejects(store.get("k", READ, CALL), failure("unavailable", /33554435 bytes wait already/));
+    await begun;
+    assert.deepEqual((await Promise.all(waiting)).flat().map(isFound), [false, true, false]);
+  });
+
   it("have a queue that is bounded in bytes", async () => {
     const store = await fixture.open({ busyTimeout: 15_000, timeout: 15_000 });
     const release = await fixture.lockElsewhere();
@@ -90,9 +100,13 @@ describe("database threads", () => {
     await new Promise(setImmediate);
     const bytes = Buffer.alloc(16 * 1024 * 1024, 0x20);
     const waiting = Array.from({ length: 2 }, (_, i) => store.set(write(`k${i}`, "", { bytes }), CALL));
-    await assert.rejects(store.set(write("l", "1"), CALL), failure("unavailable", /33554432 bytes wait already/));
+    await assert.rejects(store.set(write("l", "1"), CALL), failure("unavailable", /33554436 bytes wait already/));
     await release();
     await Promise.all([begun, ...waiting]);
     assert.equal((await store.get("k1", READ, CALL))?.bytes.byteLength, bytes.byteLength);
   });
 });
+
+function isFound(row: unknown): boolean {
+  return row !== null;
+}

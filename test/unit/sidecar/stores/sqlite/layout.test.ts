@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import { connect } from "#sidecar/stores/sqlite/connection.ts";
-import { CALL, Fixture, failure, READ, textOf, write } from "./fixture.ts";
+import { CALL, Fixture, failure, READ, textOf, threadSettings, write } from "./fixture.ts";
 
 /** The tables as Dapr 1.18 makes them (dapr-state-stores.md 7b). */
 const DAPR_TABLES = `CREATE TABLE metadata (key text NOT NULL PRIMARY KEY, value text NOT NULL);
@@ -153,13 +153,7 @@ describe("layout of state.sqlite", () => {
 
   it("cannot be written through the connection for reads", async () => {
     await fixture.open();
-    const { database } = connect({
-      location: { uri: `file:${fixture.path}`, path: fixture.path, readOnly: false, pragmas: [] },
-      tables: { state: "state", metadata: "metadata" },
-      busyTimeoutMs: 0,
-      disableWal: false,
-      readsOnly: true,
-    });
+    const { database } = connect({ ...threadSettings(fixture.path), readsOnly: true });
     assert.throws(() => database.exec("DELETE FROM state"), /readonly/);
     database.close();
   });

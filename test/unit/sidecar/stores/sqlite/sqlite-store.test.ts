@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
-import type { Order } from "#sidecar/stores/sqlite/messages.ts";
-import type { SqliteStore } from "#sidecar/stores/sqlite/sqlite-store.ts";
+import { READ_BYTES_MAX } from "#sidecar/stores/sqlite/jobs.ts";
+import type { Job, Order } from "#sidecar/stores/sqlite/messages.ts";
+import { BULK_KEYS_MAX, type SqliteStore } from "#sidecar/stores/sqlite/sqlite-store.ts";
 import type { Change } from "#sidecar/stores/store.ts";
 import { CALL, Fixture, failure, READ, removal, textOf, watched, write } from "./fixture.ts";
 
@@ -13,6 +14,10 @@ function upsert(key: string, json: string, changes: Parameters<typeof write>[2] 
 
 function remove(key: string, changes: Parameters<typeof removal>[1] = {}): Change {
   return { kind: "delete", removal: removal(key, changes) };
+}
+
+function keysOf(job: Job): (readonly string[])[] {
+  return job.kind === "getMany" ? [job.keys] : [];
 }
 
 async function etagOf(store: SqliteStore, key: string): Promise<string> {
@@ -155,6 +160,62 @@ for (const connectionString of [undefined, ":memory:"]) {
     });
   });
 }
+
+describe("bulk read", () => {
+  let fixture: Fixture;
+  const orders: Order[] = [];
+  let store: SqliteStore;
+  beforeEach(async () => {
+    fixture = new Fixture();
+    store = await fixture.open({}, watched(orders));
+    orders.length = 0;
+  });
+  afterEach(() => fixture.close());
+
+  /** The keys of each job of a bulk read that went to a thread. */
+  const keysOfJobs = (): (readonly string[])[] =>
+    orders.flatMap((order) => (order.kind === "batch" ? order.jobs : [])).flatMap((job) => keysOf(job));
+
+  it("asks for a key that occurs twice once, and answers it twice", async () => {
+    await store.set(write("k", "1"), CALL);
+    const found = await store.getMany(["k", "none", "k", "none"], READ, CALL);
+    assert.deepEqual(keysOfJobs(), [["k", "none"]]);
+    assert.deepEqual(
+      found.map((row) => (row !== null && "bytes" in row ? Buffer.from(row.bytes).toString() : row)),
+      ["1", null, "1", null],
+    );
+  });
+
+  it("goes to the thread in steps, so that other reads come between", async () => {
+    const keys = Array.from({ length: BULK_KEYS_MAX * 3 + 1 }, (_, i) => `k${i}`);
+    let answered = false;
+    const bulk = store.getMany(keys, READ, CALL).finally(() => {
+      answered = true;
+    });
+    await new Promise(setImmediate);
+    assert.equal(await textOf(store, "k"), null);
+    assert.equal(answered, false);
+    assert.deepEqual(await bulk, new Array(keys.length).fill(null));
+    assert.deepEqual(
+      keysOfJobs().map((each) => each.length),
+      [BULK_KEYS_MAX, BULK_KEYS_MAX, BULK_KEYS_MAX, 1],
+    );
+  });
+
+  it("holds no more large values at a time in the thread than it may", async () => {
+    const large = JSON.stringify("x".repeat(READ_BYTES_MAX));
+    for (const key of ["a", "b"]) await store.set(write(key, large), CALL);
+    const found = await store.getMany(["a", "none", "b"], READ, CALL);
+    assert.deepEqual(
+      found.map((row) => (row !== null && "bytes" in row ? row.bytes.byteLength : row)),
+      [large.length, null, large.length],
+    );
+    assert.deepEqual(keysOfJobs(), [
+      ["a", "none", "b"],
+      ["none", "b"],
+    ]);
+  });
+});
 
 describe("group commit", () => {
   let fixture: Fixture;
