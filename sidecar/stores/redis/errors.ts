@@ -44,9 +44,12 @@ function unavailable(text: string, repeatable = false): Meaning {
   return { code: "unavailable", text, repeatable };
 }
 
-const NO_RIGHTS = unavailable(
-  "does not let this ACL user run a command or use a key; see the rights in docs/stores/redis.md",
-);
+const NO_RIGHTS = unavailable(noRights("run a command or use a key"));
+const NO_RIGHTS_HALFWAY: Meaning = { ...NO_RIGHTS, code: "unknown-outcome" };
+
+function noRights(to: string): string {
+  return `does not let this ACL user ${to}; see the rights in docs/stores/redis.md`;
+}
 
 /** By the first word of the server's answer (https://redis.io/docs/latest/develop/reference/protocol-spec/). */
 const REPLIES: Readonly<Record<string, Meaning>> = {
@@ -71,8 +74,9 @@ const REPLIES: Readonly<Record<string, Meaning>> = {
 
 /** Answers that begin with the plain word ERR and are told apart by their text, for want of a code. */
 const PLAIN_REPLIES: readonly { readonly part: string; readonly meaning: Meaning }[] = [
-  // Raised in the middle of a script: what ran before it stays.
-  { part: "user executing the script can't", meaning: { ...NO_RIGHTS, code: "unknown-outcome" } },
+  // Raised in the middle of a script: what ran before it stays. The second is how newer servers than Redis 7.0 put it.
+  { part: "user executing the script can't", meaning: NO_RIGHTS_HALFWAY },
+  { part: "ACL failure in script", meaning: NO_RIGHTS_HALFWAY },
   { part: "max number of clients", meaning: unavailable("has no free connection; raise maxclients", true) },
   { part: "invalid password", meaning: unavailable(`refused the password; ${CHECK_SIGN_IN}`) },
   { part: "DB index is out of range", meaning: unavailable("has no database of that number; check redisDB") },
@@ -81,8 +85,14 @@ const PLAIN_REPLIES: readonly { readonly part: string; readonly meaning: Meaning
 /** An error that the server answered. `text` is its whole answer; it goes no further than the words that are known. */
 export function replyError(text: string, server: string): RedisError {
   const { reply, meaning } = meaningOf(text);
-  return new RedisError(meaning.code, `redis at ${server} ${meaning.text}`, { repeatable: meaning.repeatable, reply });
+  const command =
+    meaning === NO_RIGHTS || meaning === NO_RIGHTS_HALFWAY ? FORBIDDEN_COMMAND.exec(text)?.[1] : undefined;
+  const words = command === undefined ? meaning.text : noRights(`run the command '${command}'`);
+  return new RedisError(meaning.code, `redis at ${server} ${words}`, { repeatable: meaning.repeatable, reply });
 }
+
+/** A command's name is no secret, unlike the user's and the key's, which stand in quotes or without them elsewhere in the answer. */
+const FORBIDDEN_COMMAND = / run the '([\w.|-]{1,64})' command/;
 
 function meaningOf(text: string): { reply: string; meaning: Meaning } {
   const space = text.indexOf(" ");

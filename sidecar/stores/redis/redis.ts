@@ -24,7 +24,7 @@ async function open(settings: Readonly<RedisSettings>, context: OpenContext): Pr
   const { clock, random, log } = context;
   const link = linkOptions(settings, context);
   const connection = await Connection.open({ link, retry: retryLimits(settings), clock, random, log }, context.signal);
-  return new RedisStore(settings, connection, link.readMs, clock);
+  return new RedisStore(settings, connection, link.readMs, context);
 }
 
 function linkOptions(settings: Readonly<RedisSettings>, context: OpenContext): LinkOptions {
@@ -82,12 +82,13 @@ class RedisStore implements Store {
   readonly #strong: StrongWrites;
   readonly #clock: Clock;
 
-  constructor(settings: Readonly<RedisSettings>, connection: Connection, readMs: number, clock: Clock) {
+  constructor(settings: Readonly<RedisSettings>, connection: Connection, readMs: number, context: OpenContext) {
     const ttlSec = settings.ttlInSeconds;
     this.defaultTtlSec = ttlSec !== null && ttlSec > 0 ? ttlSec : null;
+    const { clock, log } = context;
     this.#connection = connection;
     const acks = settings.strongAcks === "connected" ? null : Number(settings.strongAcks);
-    this.#strong = new StrongWrites({ connection, acks, readMs, clock });
+    this.#strong = new StrongWrites({ connection, acks, readMs, clock, log });
     this.#clock = clock;
   }
 

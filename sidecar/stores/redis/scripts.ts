@@ -18,6 +18,9 @@ export const CHANGE_ARGUMENTS = 5;
 // a plain write. HGET answers it with an error table, which therefore stands for "another type" from here on.
 // Versions are compared as text: Lua's numbers are doubles and lose digits above 2^53. A counter of 19 digits or more
 // is refused before anything is written, because HINCRBY could overflow after the value has changed.
+// A replica would refuse conditions out of data that may be stale, before any write tells what it is. Every refusal
+// therefore tries a write: EXPIRE with a time that is no number changes nothing under any key of any type, but a replica
+// names itself before it reads the arguments. Its answer is put in words here, because Redis 6 begins it with the line.
 const SHARED = `
 local function read_version(key)
   local version = redis.pcall('HGET', key, 'version')
@@ -52,16 +55,25 @@ local function put(key, version, first, ttl, value)
   redis.call('HINCRBY', key, 'version', 1)
   if ttl == '' then redis.call('PERSIST', key) else redis.call('EXPIRE', key, ttl) end
 end
+
+local function refuse(key, answer)
+  local probe = redis.pcall('EXPIRE', key, 'never')
+  if type(probe) == 'table' and string.find(probe.err, 'READONLY', 1, true) then
+    return redis.error_reply('READONLY this is a replica, its data decide nothing')
+  end
+  return answer
+end
 `;
 
 /** KEYS: the key. ARGV: etag or "", first-write "1" or "", ttl in seconds or "", value. */
 export const SET: Script = script(`${SHARED}
 local version, failure = read_version(KEYS[1])
 if failure then return failure end
-if not counts(version) then return ${VERDICT.badVersion} end
+if not counts(version) then return refuse(KEYS[1], ${VERDICT.badVersion}) end
 local answer = verdict(KEYS[1], version, ARGV[1], ARGV[2])
-if answer == 0 then put(KEYS[1], version, ARGV[2], ARGV[3], ARGV[4]) end
-return answer
+if answer ~= 0 then return refuse(KEYS[1], answer) end
+put(KEYS[1], version, ARGV[2], ARGV[3], ARGV[4])
+return 0
 `);
 
 /** KEYS: the key. ARGV: etag or "". */
@@ -69,8 +81,9 @@ export const REMOVE: Script = script(`${SHARED}
 local version, failure = read_version(KEYS[1])
 if failure then return failure end
 local answer = verdict(KEYS[1], version, ARGV[1], '')
-if answer == 0 then redis.call('DEL', KEYS[1]) end
-return answer
+if answer ~= 0 then return refuse(KEYS[1], answer) end
+redis.call('DEL', KEYS[1])
+return 0
 `);
 
 /**
@@ -83,9 +96,11 @@ for i = 1, #KEYS do
   local at = (i - 1) * ${CHANGE_ARGUMENTS}
   local version, failure = read_version(KEYS[i])
   if failure then return failure end
-  if ARGV[at + 1] == 'upsert' and not counts(version) then return {${VERDICT.badVersion}, i} end
+  if ARGV[at + 1] == 'upsert' and not counts(version) then
+    return refuse(KEYS[i], {${VERDICT.badVersion}, i})
+  end
   local answer = verdict(KEYS[i], version, ARGV[at + 2], ARGV[at + 3])
-  if answer ~= 0 then return {answer, i} end
+  if answer ~= 0 then return refuse(KEYS[i], {answer, i}) end
 end
 for i = 1, #KEYS do
   local at = (i - 1) * ${CHANGE_ARGUMENTS}

@@ -1,6 +1,7 @@
 // Strong writes: a write and the WAIT for its replicas on a connection of their own, because WAIT holds up everything
 // behind it. Knows how to count replicas and acknowledgements; which script runs is the caller's business.
 import type { Clock } from "#kit/clock.ts";
+import type { Log } from "#kit/log.ts";
 import type { Connection } from "./connection.ts";
 import { RedisError } from "./errors.ts";
 import type { Link } from "./link.ts";
@@ -21,6 +22,7 @@ export interface StrongOptions {
   readonly acks: number | null;
   readonly readMs: number;
   readonly clock: Clock;
+  readonly log: Log;
 }
 
 /** What a strong write does on the link: gives its answer, and whether it has changed anything. */
@@ -31,9 +33,12 @@ export class StrongWrites {
   readonly #idle: Link[] = [];
   readonly #queue: Array<() => void> = [];
   readonly #readMs: number;
+  /** The links on which WAIT is known to be allowed. */
+  readonly #mayWait = new WeakSet<Link>();
   #taken = 0;
   /** Null while replicas are connected or nobody has looked yet. */
   #noReplicasUntilMs: number | null = null;
+  #warned = false;
 
   constructor(options: StrongOptions) {
     this.#options = options;
@@ -76,7 +81,7 @@ export class StrongWrites {
   }
 
   async #writeAndWait(link: Link, task: StrongTask): Promise<unknown> {
-    const wanted = this.#options.acks ?? (await this.#countReplicas(link));
+    const wanted = await this.#wanted(link);
     const { answer, applied } = await runOn(link, task);
     if (!applied || wanted === 0) return answer;
     const acknowledged = await this.#wait(link, wanted);
@@ -87,10 +92,49 @@ export class StrongWrites {
     return answer;
   }
 
+  /**
+   * How many replicas must acknowledge, looked up before anything is written. A number in strongAcks without the right to
+   * WAIT is refused here. "connected" without the right to INFO or WAIT counts as no replica: nobody asked for more, and
+   * SDKs send strong with every write.
+   */
+  async #wanted(link: Link): Promise<number> {
+    const { acks } = this.#options;
+    try {
+      const wanted = acks ?? (await this.#countReplicas(link));
+      if (wanted > 0) await this.#checkWait(link);
+      return wanted;
+    } catch (error) {
+      if (acks !== null || !isForbidden(error)) throw error;
+      this.#goWithout(error);
+      return 0;
+    }
+  }
+
+  /** Rejects when this ACL user may not WAIT. Asks once per link: for no replica, which is answered at once. */
+  async #checkWait(link: Link): Promise<void> {
+    if (this.#mayWait.has(link)) return;
+    try {
+      await link.call("read", "wait", ["0", "0"]);
+      this.#mayWait.add(link);
+    } catch (error) {
+      // Whatever else the server says, the write will say better: a replica, for one, knows no WAIT.
+      if (isForbidden(error) || !(error instanceof RedisError) || error.reply === null) throw error;
+    }
+  }
+
+  #goWithout(error: RedisError): void {
+    const { clock, log } = this.#options;
+    this.#noReplicasUntilMs = clock.monotonicMs() + NO_REPLICAS_MS;
+    if (this.#warned) return;
+    this.#warned = true;
+    log.warn("redis: strong writes do not wait for replicas, for want of a right", { error: error.message });
+  }
+
   async #wait(link: Link, wanted: number): Promise<number> {
     try {
       return Number(await link.call("write", "wait", [String(wanted), String(WAIT_MS)]));
     } catch (error) {
+      if (isForbidden(error)) this.#mayWait.delete(link);
       throw maybeLost(link, `no word from its replicas (${error instanceof Error ? error.message : error})`);
     }
   }
@@ -134,6 +178,10 @@ async function runOn(link: Link, task: StrongTask): ReturnType<StrongTask> {
     if (error instanceof RedisError && error.reply === "READONLY") link.close("closed");
     throw error;
   }
+}
+
+function isForbidden(error: unknown): error is RedisError {
+  return error instanceof RedisError && error.reply === "NOPERM";
 }
 
 function maybeLost(link: Link, what: string): RedisError {

@@ -14,7 +14,26 @@ describe("an error answer of Redis", () => {
       "NOPERM this user has no permissions to run the 'evalsha' command",
       "unavailable",
       false,
-      /docs\/stores\/redis.md/,
+      /run the command 'evalsha'; see the rights in docs\/stores\/redis.md/,
+    ],
+    [
+      "NOPERM this user has no permissions to run the 'info' command or its subcommand",
+      "unavailable",
+      false,
+      /run the command 'info';/,
+    ],
+    [
+      "NOPERM User app has no permissions to run the 'client|setname' command",
+      "unavailable",
+      false,
+      /'client\|setname'/,
+    ],
+    ["NOPERM No permissions to access a key", "unavailable", false, /run a command or use a key/],
+    [
+      "ERR ACL failure in script: User app has no permissions to run the 'expire' command script: 1f, on @user_script:9.",
+      "unknown-outcome",
+      false,
+      /ACL user run the command 'expire'/,
     ],
     [
       "ERR The user executing the script can't run this command or subcommand script: 1f, on @user_script:9.",
@@ -55,6 +74,9 @@ describe("an error answer of Redis", () => {
 
   it("leaves out the arguments that the server quotes", () => {
     for (const text of [
+      "NOPERM User secret-value has no permissions to access the 'secret-value' key",
+      "NOPERM User secret-value has no permissions to run the 'get' command",
+      "NOPERM User app has no permissions to run the 'a secret-value' command",
       "ERR unknown command `evalsha`, with args beginning with: `secret-value`",
       "ERR unknown command 'evalsha', with args beginning with: 'secret-value'",
     ]) {

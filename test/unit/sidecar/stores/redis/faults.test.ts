@@ -218,33 +218,6 @@ describeWithRedis("a Redis store in trouble", () => {
     assert.doesNotMatch(log.warnings.join("\n"), /"right"/);
   });
 
-  it("tells a read-only replica from a master: reads work, writes say what to do", async () => {
-    const master = await start();
-    const replica = await start({ args: ["--replicaof", "127.0.0.1", String(master.port)] });
-    const store = await open(replica.port);
-    const toMaster = await open(master.port);
-    await toMaster.set(write("k", "1"), call);
-    await eventually(async () => assert.equal(await textOf(store, "k"), "1"));
-    const readonly = { code: "unavailable", message: /read-only replica; redisHost must name the master/ };
-    await assert.rejects(store.set(write("k", "2"), call), readonly);
-    await assert.rejects(store.remove(removal("k"), call), readonly);
-    await assert.rejects(store.transact?.([upsert("k", "2")], call) ?? Promise.resolve(), readonly);
-    assert.equal(await textOf(store, "k"), "1");
-  });
-
-  it("takes a new connection when its server has become a replica", async () => {
-    const { proxy, server, store } = await throughProxy();
-    const other = await start();
-    const client = plainClient(server.port);
-    await client.replicaof("127.0.0.1", other.port);
-    const before = proxy.accepted;
-    await assert.rejects(store.set(write("k", "1"), call), { code: "unavailable" });
-    await eventually(async () => assert.ok(proxy.accepted > before));
-    await client.replicaof("NO", "ONE");
-    client.disconnect();
-    await store.set(write("k", "1"), call);
-  });
-
   it("says that memory is full, and still reads and deletes", async () => {
     const server = await start({ args: ["--maxmemory-policy", "noeviction"] });
     const store = await open(server.port);
