@@ -9,7 +9,7 @@ import { coreFields } from "#sidecar/components/core-fields.ts";
 import { decodeStore } from "#sidecar/components/decode.ts";
 import { type LocatedComponent, locateComponents, placeByName } from "#sidecar/components/documents.ts";
 import { listManifests, readManifestFile } from "#sidecar/components/manifest-files.ts";
-import { offlineProperties, withoutStandIns } from "#sidecar/components/offline.ts";
+import { judgeOffline } from "#sidecar/components/offline.ts";
 import { fieldRules } from "#sidecar/components/prepare.ts";
 import { findSecretStoreType, SECRET_STORES } from "#sidecar/secrets/registry.ts";
 import { loadDriver } from "#sidecar/stores/registry.ts";
@@ -32,10 +32,12 @@ export async function check(paths: readonly string[], options: CheckOptions): Pr
 
 async function examine(paths: readonly string[]): Promise<CheckOutcome> {
   const findings: Finding[] = [];
+  const notes: string[] = [];
   const files = new Set<string>();
   for (const path of paths) {
     const listed = await filesOf(path);
     if (listed.fault !== null) findings.push(ofFile(path, null, listed.fault));
+    for (const file of listed.others) notes.push(`${file}: note: it is no regular file and is not read`);
     for (const file of listed.files) files.add(file);
   }
   const found: LocatedComponent[] = [];
@@ -51,7 +53,7 @@ async function examine(paths: readonly string[]): Promise<CheckOutcome> {
     findings.push(ofFile(paths.join(", "), null, NOTHING));
   const order = new Map([...files].map((file, index) => [file, index]));
   findings.sort((a, b) => (order.get(a.file) ?? -1) - (order.get(b.file) ?? -1) || (a.line ?? 0) - (b.line ?? 0));
-  return { findings, notes: found.flatMap(noteOf), files: files.size, components };
+  return { findings, notes: [...notes, ...found.flatMap(noteOf)], files: files.size, components };
 }
 
 const NOTHING = error(
@@ -60,14 +62,30 @@ const NOTHING = error(
   "there is nothing to check: name a manifest or a folder of manifests",
 );
 
-async function filesOf(path: string): Promise<{ readonly files: readonly string[]; readonly fault: Fault | null }> {
+interface Listed {
+  readonly files: readonly string[];
+  /** Folders, FIFOs and the like under a manifest's name, which the sidecar does not read either. */
+  readonly others: readonly string[];
+  readonly fault: Fault | null;
+}
+
+async function filesOf(path: string): Promise<Listed> {
   try {
-    if (!(await stat(path)).isDirectory()) return { files: [path], fault: null };
-    const { files, left } = await listManifests(path);
-    return { files, fault: left === 0 ? null : error("", "fewer files", `${left} are not read`) };
+    if (!(await stat(path)).isDirectory()) return { files: [path], others: [], fault: null };
+    const { files: names, left } = await listManifests(path);
+    const files: string[] = [];
+    const others: string[] = [];
+    for (const file of names) ((await countsAsFile(file)) ? files : others).push(file);
+    return { files, others, fault: left === 0 ? null : error("", "fewer files", `${left} are not read`) };
   } catch (failure) {
-    return { files: [], fault: error("", "a file or folder that exists and can be read", codeOf(failure)) };
+    return { files: [], others: [], fault: error("", "a file or folder that exists and can be read", codeOf(failure)) };
   }
+}
+
+/** A link to nothing counts as a file: that it cannot be read is an error. */
+async function countsAsFile(file: string): Promise<boolean> {
+  const found = await stat(file).catch(() => null);
+  return found === null || found.isFile();
 }
 
 async function readFile(file: string): Promise<{ readonly found: LocatedComponent[]; readonly findings: Finding[] }> {
@@ -113,14 +131,14 @@ async function judge(component: Component): Promise<Judgement> {
     const kind = findSecretStoreType(block.type);
     if (kind === null) return { faults: [unknownSecretStore(component.type)], tables: [] };
     const tables = [kind.fields];
-    const { faults } = kind.prepare(offlineProperties(component, tables));
-    return { faults: [...references, ...withoutStandIns(faults, component)], tables };
+    const faults = judgeOffline(component, tables, (properties) => kind.prepare(properties).faults);
+    return { faults: [...references, ...faults], tables };
   }
   const chosen = await chooseDriver(block.type, component.version, loadDriver);
   if ("fault" in chosen) return { faults: [chosen.fault], tables: [] };
   const tables = [coreFields, chosen.driver.fields];
-  const { faults } = decodeStore(chosen.driver, offlineProperties(component, tables));
-  return { faults: [...references, ...withoutStandIns(faults, component)], tables };
+  const faults = judgeOffline(component, tables, (properties) => decodeStore(chosen.driver, properties).faults);
+  return { faults: [...references, ...faults], tables };
 }
 
 /** In a cluster the default is Kubernetes' own secrets, so offline it is no more than a warning. */

@@ -9,6 +9,8 @@ import { type Member, MemberReader } from "./members.ts";
 export const API_VERSION = "dapr.io/v1alpha1";
 /** Dapr's default of `spec.initTimeout`, and what it takes instead of one that it cannot read. */
 export const INIT_TIMEOUT_MS = 5000;
+/** Longest `spec.initTimeout`, in milliseconds: a day. */
+const INIT_TIMEOUT_MAX_MS = 24 * 3_600_000;
 
 /** Where the value of a metadata entry comes from. */
 export type ValueSource =
@@ -73,8 +75,7 @@ export function documentKind(document: unknown): DocumentKind {
   const near = kind === null ? null : nearest(kind, ["Component", ...OTHER_KINDS]);
   if (apiVersion === null || kind === null) {
     const want = `apiVersion: ${API_VERSION} and kind: Component`;
-    const passedOver = "the document is passed over: it is no manifest";
-    const hint = near === null ? passedOver : `${passedOver}; did you mean kind: ${near}?`;
+    const hint = near === null ? "the document is no manifest as it stands" : `did you mean kind: ${near}?`;
     return { kind: "mistake", fault: { severity: "warning", field: "", got: null, want, hint } };
   }
   const ofDapr = apiVersion.startsWith("dapr.io/");
@@ -84,26 +85,36 @@ export function documentKind(document: unknown): DocumentKind {
 }
 
 function mistake(field: string, got: string | null, want: string): DocumentKind {
-  const hint = "the document is passed over";
-  return { kind: "mistake", fault: { severity: "error", field, got, want, hint } };
+  return { kind: "mistake", fault: { severity: "error", field, got, want, hint: null } };
 }
 
-/** What a document calls itself, as far as that can be told; for messages about one that has faults. */
+/** What a document calls itself and whom it is for, as far as that can be told of one that has faults. */
 export interface DocumentIdentity {
   readonly apiVersion: string | null;
   readonly kind: string | null;
   readonly name: string | null;
   readonly type: string | null;
+  readonly namespace: string | null;
+  /** Empty when there are none, and when they cannot be read: then it may be for every app. */
+  readonly scopes: readonly string[];
 }
 
 export function documentIdentity(document: unknown): DocumentIdentity {
   const top = entriesOf(document);
+  const metadata = entriesOf(top.get("metadata"));
   return {
     apiVersion: scalarText(top.get("apiversion")),
     kind: scalarText(top.get("kind")),
-    name: scalarText(entriesOf(top.get("metadata")).get("name")),
+    name: scalarText(metadata.get("name")),
     type: scalarText(entriesOf(top.get("spec")).get("type")),
+    namespace: emptyAsNull(scalarText(metadata.get("namespace"))),
+    scopes: scopesOf(top.get("scopes")),
   };
+}
+
+function scopesOf(value: unknown): readonly string[] {
+  const scopes = Array.isArray(value) ? value.map(scalarText) : [];
+  return scopes.every((scope) => scope !== null) ? scopes : [];
 }
 
 function entriesOf(value: unknown): Map<string, unknown> {
@@ -183,13 +194,15 @@ function readName(reader: MemberReader, member: Member): string {
 }
 
 function readInitTimeout(reader: MemberReader, member: Member): number {
-  const text = reader.text(member, 'a duration such as "30s"');
+  const want = 'a duration such as "30s", of at most 24h';
+  const text = reader.text(member, want);
   if (text === null || text === "") return INIT_TIMEOUT_MS;
   const ms = parseGoDuration(text);
-  if (ms !== null && ms > 0) return ms;
-  const hint = `${INIT_TIMEOUT_MS / 1000}s is used instead, as Dapr does`;
-  reader.faults.push({ severity: "warning", field: member.path, got: text, want: 'a duration such as "30s"', hint });
-  return INIT_TIMEOUT_MS;
+  if (ms !== null && ms > 0 && ms <= INIT_TIMEOUT_MAX_MS) return ms;
+  const tooLong = ms !== null && ms > 0;
+  const hint = tooLong ? "24h is used instead" : `${INIT_TIMEOUT_MS / 1000}s is used instead, as Dapr does`;
+  reader.faults.push({ severity: "warning", field: member.path, got: text, want, hint });
+  return tooLong ? INIT_TIMEOUT_MAX_MS : INIT_TIMEOUT_MS;
 }
 
 function readEntry(reader: MemberReader, entry: Member): MetadataEntry {

@@ -32,10 +32,10 @@ export class MemberReader {
 
   /** Text, or null when absent. A number or a boolean becomes its text. */
   text(member: Member, want: string): string | null {
-    const { value, path } = member;
+    const { value } = member;
     if (value === undefined || value === null) return null;
     if (typeof value !== "object") return valueText(value);
-    this.error(path, kindOf(value), want, null);
+    this.#wrongType(member, want, null);
     return null;
   }
 
@@ -49,9 +49,10 @@ export class MemberReader {
   }
 
   boolean(member: Member): boolean {
-    const { value, path } = member;
+    const { value } = member;
     if (typeof value === "boolean") return value;
-    if (value !== undefined && value !== null) this.error(path, kindOf(value), "true or false, without quotes", null);
+    if (value !== undefined && value !== null)
+      this.#wrongType(member, "true or false, without quotes", scalarOf(value));
     return false;
   }
 
@@ -60,7 +61,7 @@ export class MemberReader {
     const { value, path } = member;
     if (value === undefined || value === null) return [];
     if (Array.isArray(value)) return value.map((item: unknown, index) => ({ value: item, path: `${path}[${index}]` }));
-    this.error(path, kindOf(value), want, null);
+    this.#wrongType(member, want, SECRET_PATH.test(path) ? null : scalarOf(value));
     return [];
   }
 
@@ -73,13 +74,21 @@ export class MemberReader {
   }
 
   #objectOf(member: Member): object | null {
-    const { value, path } = member;
+    const { value } = member;
     if (value === undefined || value === null) return null;
     if (typeof value === "object" && !Array.isArray(value)) return value;
-    this.error(path, kindOf(value), "a mapping of names to values", null);
+    // Nothing of it is shown: text where a mapping belongs may hold all that the mapping was to hold.
+    this.#wrongType(member, "a mapping of names to values", null);
     return null;
   }
+
+  #wrongType({ value, path }: Member, want: string, shown: string | null): void {
+    this.error(path, shown, `${want}, not ${typeOf(value)}`, null);
+  }
 }
+
+/** Passwords stand under it, and where it is mistaken for something else. */
+const SECRET_PATH = /^spec\.metadata/i;
 
 function absent(parent: string, name: string): Member {
   return { value: undefined, path: parent === "" ? name : `${parent}.${name}` };
@@ -89,8 +98,13 @@ function equalFold(left: string, right: string): boolean {
   return left.toLowerCase() === right.toLowerCase();
 }
 
+/** The text of a scalar; null for what has no short text. */
+function scalarOf(value: unknown): string | null {
+  return typeof value === "object" ? null : valueText(value);
+}
+
 /** What stands there, without showing it. */
-function kindOf(value: unknown): string {
+function typeOf(value: unknown): string {
   if (Array.isArray(value)) return "a list";
   if (typeof value === "object") return "a mapping";
   return typeof value === "string" ? "text" : `a ${typeof value === "bigint" ? "number" : typeof value}`;

@@ -11,15 +11,18 @@ export interface Clock {
   nowMs(): number;
   /** Never goes back; milliseconds with fractions since an arbitrary start. */
   monotonicMs(): number;
-  /** Runs `task` once after `delayMs`. A waiting timer does not keep the process alive. */
+  /** Runs `task` once after `delayMs`, 24 days at most. A waiting timer does not keep the process alive. */
   after(delayMs: number, task: () => void): Timer;
 }
+
+/** What a timer of Node can wait, in milliseconds; it fires at once when it is asked to wait for longer. */
+const DELAY_MAX_MS = 2 ** 31 - 1;
 
 export const systemClock: Clock = {
   nowMs: () => Date.now(),
   monotonicMs: () => performance.now(),
   after(delayMs, task) {
-    const handle = setTimeout(task, delayMs);
+    const handle = setTimeout(task, Math.min(delayMs, DELAY_MAX_MS));
     handle.unref();
     return { cancel: () => clearTimeout(handle) };
   },

@@ -41,6 +41,17 @@ function locate(file: string, document: ManifestDocument): LocatedComponent {
   return { ...base, component: broken ? null : parsed.component, draft: parsed.draft, faults };
 }
 
+/** It is neither a Component nor passed over on purpose: somebody made a mistake. */
+export function isMistake({ component, note }: LocatedComponent): boolean {
+  return component === null && note === null;
+}
+
+/** What makes it one: its errors; a document that is no manifest at all has only a warning. */
+export function decisiveFaults({ faults }: LocatedComponent): readonly PlacedFault[] {
+  const errors = faults.filter(({ fault }) => fault.severity === "error");
+  return errors.length === 0 ? faults : errors;
+}
+
 function place(fault: Fault, document: ManifestDocument): PlacedFault {
   return { fault, line: document.lineOf(fault.field) };
 }

@@ -4,7 +4,7 @@ import { dirname, join } from "node:path";
 import type { Clock, Timer } from "#kit/clock.ts";
 import { describeFault } from "#kit/fault.ts";
 import type { Log } from "#kit/log.ts";
-import { describePlaced, type LocatedComponent, locateComponents } from "./documents.ts";
+import { decisiveFaults, describePlaced, isMistake, type LocatedComponent, locateComponents } from "./documents.ts";
 import { listManifests, type ManifestFile, readManifestFile } from "./manifest-files.ts";
 import { isFile, Settling, signatureOf, signatureOfGone } from "./settling.ts";
 
@@ -12,10 +12,12 @@ import { isFile, Settling, signatureOf, signatureOfGone } from "./settling.ts";
 const LOOK_EVERY_MS = 500;
 /** From one look to the next while something settles. */
 const LOOK_AGAIN_MS = 130;
+/** Most mistakes of one file that its problem tells. */
+const MISTAKES_TOLD_MAX = 5;
 
 export interface SourceFile {
   readonly path: string;
-  /** Of the last content that could be used. */
+  /** Of the last content that could be used, and behind them the mistakes of what the file holds now. */
   readonly components: readonly LocatedComponent[];
   /** Why what the file holds now is not used; null when it is. */
   readonly problem: string | null;
@@ -27,15 +29,20 @@ export interface FileSourceOptions {
   readonly reconcileMs: number;
   readonly clock: Clock;
   readonly log: Log;
+  /** Whether a document with a mistake could be meant for this sidecar. */
+  readonly concerns: (mistake: LocatedComponent) => boolean;
   /** Told the whole set after each change. */
   readonly onChange: (files: readonly SourceFile[]) => void;
 }
 
 interface Known {
   readonly signature: string;
+  /** Of the last content that could be used, as are `components`. */
   readonly digest: string;
   readonly components: readonly LocatedComponent[];
   readonly problem: string | null;
+  /** The documents that are the problem, as far as they could be read. */
+  readonly mistakes: readonly LocatedComponent[];
 }
 
 /** What a look came to, for one file. */
@@ -82,10 +89,13 @@ export class FileSource {
     this.#lookIn(LOOK_EVERY_MS);
   }
 
-  /** Reads everything now, without waiting for files to settle, and gives the whole set. */
-  async readNow(): Promise<readonly SourceFile[]> {
-    await this.#serially(() => this.#look({ everything: true, settle: false }));
-    return this.files();
+  /** Reads everything now, without waiting for files to settle; gives the whole set, and whether it is another one. */
+  async readNow(): Promise<{ readonly files: readonly SourceFile[]; readonly changed: boolean }> {
+    let changed = false;
+    await this.#serially(async () => {
+      changed = (await this.#look({ everything: true, settle: false })).changed;
+    });
+    return { files: this.files(), changed };
   }
 
   /** Has the change of these files told too; replaces the former ones. */
@@ -100,7 +110,10 @@ export class FileSource {
   files(): readonly SourceFile[] {
     return this.#order.flatMap((path) => {
       const known = this.#known.get(path);
-      return known === undefined ? [] : [{ path, components: known.components, problem: known.problem }];
+      if (known === undefined) return [];
+      const { components, problem, mistakes } = known;
+      const usable = problem === null ? components : components.filter((each) => !isMistake(each));
+      return [{ path, components: [...usable, ...mistakes], problem }];
     });
   }
 
@@ -209,22 +222,30 @@ export class FileSource {
     this.#complain(path, null);
     const before = this.#known.get(path);
     if (before?.digest === file.digest) {
-      this.#known.set(path, { ...before, signature, problem: null });
+      this.#known.set(path, { ...before, signature, problem: null, mistakes: [] });
       return before.problem === null ? "same" : "changed";
     }
-    const problem = this.#started ? problemOf(file) : null;
-    if (problem !== null) return this.#refuse(path, signature, problem);
     const components = locateComponents(path, file.manifest);
-    this.#known.set(path, { signature, digest: file.digest, components, problem: null });
+    const mistakes = this.#mistakes(components, before?.components ?? []);
+    const problem = this.#started ? problemOf(file, mistakes, before?.components ?? []) : null;
+    if (problem !== null) return this.#refuse({ path, signature, mistakes }, problem);
+    this.#known.set(path, { signature, digest: file.digest, components, problem: null, mistakes: [] });
     this.#report(path, file, components);
     return "changed";
   }
 
+  /** Those for this sidecar, and those under a name that the file held: such a one may have been for it. */
+  #mistakes(now: readonly LocatedComponent[], before: readonly LocatedComponent[]): LocatedComponent[] {
+    const names = new Set(before.map(({ identity }) => identity.name));
+    return now.filter((each) => isMistake(each) && (this.#options.concerns(each) || names.has(each.identity.name)));
+  }
+
   /** Keeps what the file held before. */
-  #refuse(path: string, signature: string, reason: string): Outcome {
+  #refuse(now: Pick<Known, "signature" | "mistakes"> & { readonly path: string }, reason: string): Outcome {
+    const { path, signature, mistakes } = now;
     const before = this.#known.get(path) ?? { digest: "", components: [], problem: null };
     const problem = `${path} cannot be used as it is, the last good content stays: ${reason}`;
-    this.#known.set(path, { ...before, signature, problem });
+    this.#known.set(path, { ...before, signature, problem, mistakes });
     if (before.problem === problem) return "same";
     this.#options.log.error(problem);
     return "changed";
@@ -258,15 +279,22 @@ export class FileSource {
   }
 }
 
-/** Why this content must not replace what is known: null when each Component in it can at least be named. */
-function problemOf(file: ManifestFile): string | null {
+/**
+ * Why this content must not replace what is known; null when all of it is clean. One mistake is enough: nobody can tell
+ * which of the known Components a document that cannot be read was meant to be.
+ */
+function problemOf(
+  file: ManifestFile,
+  mistakes: readonly LocatedComponent[],
+  before: readonly LocatedComponent[],
+): string | null {
   if (file.blank) return "it is empty";
-  const syntax = file.manifest.faults[0];
-  if (syntax !== undefined) return `line ${syntax.line}: ${describeFault(syntax.fault)}`;
-  const nameless = locateComponents("", file.manifest).find(
-    ({ identity, component }) => identity.kind === "Component" && component === null && !identity.name,
-  );
-  return nameless === undefined ? null : `line ${nameless.document.line}: a Component without a name`;
+  if (file.foreign && before.length > 0) return "it has no apiVersion any more";
+  const placed = [...file.manifest.faults, ...mistakes.flatMap(decisiveFaults)];
+  if (placed.length === 0) return null;
+  const told = placed.slice(0, MISTAKES_TOLD_MAX).map(({ fault, line }) => `line ${line}: ${describeFault(fault)}`);
+  const more = placed.length - told.length;
+  return more === 0 ? told.join("; ") : `${told.join("; ")}; and ${more} more`;
 }
 
 function codeOf(error: unknown): string {

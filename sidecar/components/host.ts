@@ -13,7 +13,7 @@ import { FileSource, type SourceFile } from "./file-source.ts";
 import { Gate } from "./gate.ts";
 import { HealthProbe } from "./health-probe.ts";
 import type { WantedStore } from "./opening.ts";
-import { type Plan, type PlannedComponent, planComponents, type RefusedComponent } from "./plan.ts";
+import { isFor, type Plan, type PlannedComponent, planComponents, type RefusedComponent } from "./plan.ts";
 import { prepareStore } from "./prepare.ts";
 import { Retirement } from "./retirement.ts";
 import { SecretStores } from "./secret-stores.ts";
@@ -91,12 +91,14 @@ export class ComponentHost implements StoreTable {
     this.#log = log;
     this.#retirement = new Retirement({ clock, log, drainMs });
     this.#probe = new HealthProbe({ clock, log, metrics, entries: () => this.#table.values() });
-    this.#secretStores = new SecretStores({ env: options.env, log, templates: (name) => this.#templates(name) });
+    const templates = (name: string): Templates => this.#templates(name);
+    this.#secretStores = new SecretStores({ env: options.env, log, metrics, templates });
     this.#source = new FileSource({
       folders: options.resourcesPaths,
       reconcileMs: options.reconcileMs,
       clock,
       log: options.log.scoped("dapr.runtime.loader.disk"),
+      concerns: ({ identity }) => isFor(identity, options),
       onChange: (files) => this.#change(files),
     });
   }
@@ -115,22 +117,23 @@ export class ComponentHost implements StoreTable {
 
   /** Secret stores first, then state stores in the order in which they were first named. */
   statuses(): readonly ComponentStatus[] {
-    const stores = [...this.#slots.values()].map((slot) => {
-      const status = slot.status();
+    const own = [...this.#secretStores.statuses(), ...[...this.#slots.values()].map((slot) => slot.status())];
+    return own.map((status) => {
+      // Newer than what the Component itself has: that is of the last content that could be used.
       const problem = this.#problems.get(status.name);
-      return status.state !== "ready" || problem === undefined
-        ? status
-        : { ...status, state: "kept" as const, message: problem };
+      if (problem === undefined) return status;
+      return { ...status, state: status.state === "failed" ? "failed" : "kept", message: problem };
     });
-    return [...this.#secretStores.statuses(), ...stores];
   }
 
   /** Reads all files again now and resolves when every change was tried once. For SIGHUP. */
   async reload(): Promise<void> {
     if (this.#closed) return;
-    this.#change(await this.#source.readNow());
+    const { files, changed } = await this.#source.readNow();
+    this.#change(files);
     await this.#applying;
     await Promise.all(this.#attempts);
+    this.#log.info("manifests read again", { components: this.statuses().length, changed });
   }
 
   /** Stops following, takes all stores out, and closes each when its calls have ended or `drainMs` are over. */
@@ -159,6 +162,7 @@ export class ComponentHost implements StoreTable {
     const fatal = [...this.#secretStores.fatal(), ...failures.filter((failure) => failure !== null)];
     if (fatal.length > 0) throw new ComponentsError(fatal.join("\n"));
     this.#live = true;
+    this.#secretStores.live();
     for (const slot of this.#slots.values()) slot.live();
     this.#source.follow();
     this.#probe.start();
@@ -184,23 +188,26 @@ export class ComponentHost implements StoreTable {
   }
 
   #plan(files: readonly SourceFile[]): Plan {
-    this.#noteProblems(files);
+    const { appId, namespace } = this.#options;
+    const held = new Set([...this.#secretStores.names(), ...this.#slots.keys()]);
     const plan = planComponents(
       files.flatMap((file) => file.components),
-      this.#options,
+      { appId, namespace, held },
     );
+    const refused = new Set(plan.refused.map(({ name }) => name));
+    this.#noteProblems(files, held.difference(refused));
     for (const note of plan.notes) if (!this.#notes.has(note)) this.#log.info(note);
     this.#notes = new Set(plan.notes);
     return plan;
   }
 
-  /** A file that cannot be used counts as a failed reload of each Component that it held. */
-  #noteProblems(files: readonly SourceFile[]): void {
+  /** A file that cannot be used counts as a failed reload of each Component that stays although the file names it. */
+  #noteProblems(files: readonly SourceFile[], staying: ReadonlySet<string>): void {
     const problems = new Map<string, string>();
     for (const { components, problem } of files) {
       for (const { identity } of components) {
         const name = identity.name ?? "";
-        if (problem === null || !this.#slots.has(name)) continue;
+        if (problem === null || !staying.has(name) || problems.has(name)) continue;
         problems.set(name, problem);
         if (this.#problems.get(name) !== problem) this.#options.metrics.componentReload(name, false);
       }
@@ -210,11 +217,16 @@ export class ComponentHost implements StoreTable {
 
   /** Gives one promise per state store: what ends a start because of it, or null. */
   async #apply(plan: Plan): Promise<readonly Promise<string | null>[]> {
-    await this.#secretStores.replace(plan.secretStores);
+    const ofSecrets = new Set(this.#secretStores.names());
+    const refused = plan.refused.filter(({ name }) => !ofSecrets.has(name));
+    await this.#secretStores.replace(
+      plan.secretStores,
+      plan.refused.filter(({ name }) => ofSecrets.has(name)),
+    );
     await this.#source.alsoFollow(this.#secretStores.files());
     const prepared = await Promise.all(plan.stores.map((planned) => this.#prepare(planned)));
     if (this.#closed) return [];
-    const attempts = [...plan.refused, ...prepared].map((each) => this.#want(each));
+    const attempts = [...refused, ...prepared].map((each) => this.#want(each));
     const named = new Set([
       ...plan.stores.map(({ component }) => component.name),
       ...plan.refused.map(({ name }) => name),
@@ -243,16 +255,21 @@ export class ComponentHost implements StoreTable {
     const slot = this.#slot(wanted.name);
     if ("reason" in wanted) {
       slot.refuse(wanted);
-      return this.#failure(wanted.name, wanted.reason, wanted.endsStart);
+      return wanted.failure === null ? null : this.#failure(wanted.name, wanted.reason, wanted.endsStart);
     }
     const reason = await slot.want(wanted);
     return reason === null ? null : this.#failure(wanted.name, reason, !wanted.ignoreErrors);
   }
 
+  /** The slot has told the reason in full when this is called. */
   #failure(name: string, reason: string, endsStart: boolean): string | null {
-    const text = `process component ${name} error: ${reason}`;
-    if (!endsStart && !this.#live) this.#log.error(`Ignoring error processing component: ${text}`);
-    return endsStart ? text : null;
+    const what = `process component ${name} error`;
+    if (endsStart) return `${what}: ${reason}`;
+    if (!this.#live)
+      this.#log.error(
+        `Ignoring error processing component: ${what}: it has ignoreErrors, the start goes on without it`,
+      );
+    return null;
   }
 
   #slot(name: string): StoreSlot {

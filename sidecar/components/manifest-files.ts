@@ -1,6 +1,7 @@
 // Which files of a folder are manifests, and their bytes as a manifest. Shared by the sidecar and `pannier check`.
 // Knows no watch and no Component.
 import { createHash } from "node:crypto";
+import { constants } from "node:fs";
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { MANIFEST_BYTES_MAX, type Manifest, readManifest } from "#crds/manifest.ts";
@@ -29,8 +30,17 @@ function isManifestName(name: string): boolean {
   return !name.startsWith(".") && ENDINGS.some((ending) => name.endsWith(ending));
 }
 
+/** A folder, FIFO, socket or device under a manifest's name. Opening one may wait for ever, so none is opened. */
+class NotRegularFile extends Error {
+  override readonly name = "NotRegularFile";
+  /** Where Node's own errors have theirs. */
+  readonly code = "it is no regular file";
+}
+
 export interface ManifestFile {
   readonly manifest: Manifest;
+  /** It is JSON without an apiVersion, and so of somebody else. */
+  readonly foreign: boolean;
   /** Nothing but white space: how a file looks between being cut to nothing and being written. */
   readonly blank: boolean;
   /** Equal for equal bytes. */
@@ -38,21 +48,26 @@ export interface ManifestFile {
 }
 
 /**
- * Reads a manifest; what is wrong inside becomes its faults, what is wrong with the file rejects as node:fs does.
+ * Reads a manifest; what is wrong inside becomes its faults, what is wrong with the file rejects as node:fs does, or
+ * with {@link NotRegularFile}.
  * A JSON file without an apiVersion reads as an empty one: people keep the file of secretstores.local.file there.
  */
 export async function readManifestFile(path: string): Promise<ManifestFile> {
-  const { size, mtimeMs } = await stat(path);
+  const found = await stat(path);
+  if (!found.isFile()) throw new NotRegularFile(path);
+  const { size, mtimeMs } = found;
   if (size > MANIFEST_BYTES_MAX) {
     return unreadable(`a file of at most ${MANIFEST_BYTES_MAX} bytes, not ${size}`, `${size} bytes, ${mtimeMs}`);
   }
-  const bytes = await readFile(path);
+  // Without waiting, should it have become a FIFO since.
+  const bytes = await readFile(path, { flag: constants.O_RDONLY | constants.O_NONBLOCK });
   const digest = createHash("sha256").update(bytes).digest("base64");
   const text = decodeUtf8(bytes);
   if (text === null) return unreadable("text in UTF-8", digest);
   const isManifest = !path.endsWith(".json") || text.includes('"apiVersion"');
   return {
     manifest: isManifest ? readManifest(text) : { documents: [], faults: [] },
+    foreign: !isManifest,
     blank: text.trim() === "",
     digest,
   };
@@ -70,5 +85,5 @@ function decodeUtf8(bytes: Uint8Array): string | null {
 function unreadable(want: string, digest: string): ManifestFile {
   const hint = "nothing of this file is used";
   const fault = { severity: "error", field: "", got: null, want, hint } as const;
-  return { manifest: { documents: [], faults: [{ fault, line: 1 }] }, blank: false, digest };
+  return { manifest: { documents: [], faults: [{ fault, line: 1 }] }, foreign: false, blank: false, digest };
 }

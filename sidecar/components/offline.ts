@@ -1,8 +1,8 @@
 // Stand-ins for what only a running sidecar knows, so that a manifest can be judged without it: secrets, variables and
 // templates count as given, and nothing is said about their values. Used by `pannier check` only.
 import type { Component, MetadataEntry } from "#crds/component.ts";
-import { type FieldTable, fieldFinder, type Property } from "#crds/fields.ts";
-import type { Fault } from "#kit/fault.ts";
+import { type Field, type FieldTable, fieldFinder, type Property } from "#crds/fields.ts";
+import { describeFault, type Fault } from "#kit/fault.ts";
 import { fillTemplates } from "../secrets/templates.ts";
 import { CORE_FIELD_NAMES } from "./core-fields.ts";
 
@@ -13,28 +13,55 @@ const TEMPLATES = {
   uuid: (): string => "00000000-0000-4000-8000-000000000000",
 };
 
-/** Tried in this order on a field whose value is not known: the first that the field can read stands for it. */
-const STAND_INS = ["unknown", "1", "true", "1s", "00000000000000000000000000000000"];
+/** Tried on a field whose value is not known: those that the field can read stand for it. Far apart on purpose. */
+const STAND_INS = [
+  "unknown",
+  "1",
+  "2",
+  "true",
+  "1s",
+  "00000000000000000000000000000000",
+  "100",
+  "5m",
+  "100000",
+  "false",
+];
 
-/** The Component's properties with stand-ins, to decode with `tables`. */
-export function offlineProperties(component: Component, tables: readonly FieldTable<object>[]): readonly Property[] {
+/**
+ * The faults of a Component that are certain whatever its secrets hold. `judge` gives those of its properties; it is
+ * asked once for each stand-in, and a fault that is not there each time, word for word, judges a stand-in.
+ */
+export function judgeOffline(
+  component: Component,
+  tables: readonly FieldTable<object>[],
+  judge: (properties: readonly Property[]) => readonly Fault[],
+): readonly Fault[] {
+  const unknown = new Set(component.metadata.filter(isUnknown).map(({ name }) => name.toLowerCase()));
   const find = fieldFinder(tables);
-  return component.metadata.map((entry) => {
-    const { name, source } = entry;
-    const known = source.kind === "value" ? fillTemplates(source.text, entry, TEMPLATES) : null;
-    if (typeof known === "string") return { name, value: known, secret: false };
-    const field = find(name);
-    const value = STAND_INS.find((each) => field !== undefined && "value" in field.read(each)) ?? STAND_INS[0] ?? "";
-    return { name, value, secret: true };
-  });
+  const [first = [], ...others] = (unknown.size === 0 ? [""] : STAND_INS).map((_, nth) =>
+    judge(component.metadata.map((entry) => offlineProperty(entry, find(entry.name), nth))),
+  );
+  const lasting = others.reduce(
+    (kept, other) => kept.filter((fault) => other.some((each) => isSame(each, fault))),
+    first,
+  );
+  // Without a value shown a warning is about a name, which is known; a core field is refused for being there at all.
+  const certain = ({ severity, field, got }: Fault): boolean =>
+    (severity === "warning" && got === null) || CORE_FIELD_NAMES.includes(field);
+  return lasting.filter((fault) => certain(fault) || !unknown.has(fault.field.toLowerCase()));
 }
 
-/** Without those that judge a stand-in. */
-export function withoutStandIns(faults: readonly Fault[], component: Component): readonly Fault[] {
-  const unknown = new Set(component.metadata.filter(isUnknown).map(({ name }) => name.toLowerCase()));
-  // Warnings are about names, which are known; a core field is refused for being there, whatever its value.
-  const certain = ({ severity, field }: Fault): boolean => severity === "warning" || CORE_FIELD_NAMES.includes(field);
-  return faults.filter((fault) => certain(fault) || !unknown.has(fault.field.toLowerCase()));
+/** `nth`: which of the stand-ins that fit, in a circle. */
+function offlineProperty(entry: MetadataEntry, field: Field<unknown> | undefined, nth: number): Property {
+  const { name, source } = entry;
+  const known = source.kind === "value" ? fillTemplates(source.text, entry, TEMPLATES) : null;
+  if (typeof known === "string") return { name, value: known, secret: false };
+  const fitting = STAND_INS.filter((each) => field !== undefined && "value" in field.read(each));
+  return { name, value: fitting[nth % fitting.length] ?? STAND_INS[0] ?? "", secret: true };
+}
+
+function isSame(left: Fault, right: Fault): boolean {
+  return describeFault(left) === describeFault(right) && left.severity === right.severity;
 }
 
 function isUnknown({ source }: MetadataEntry): boolean {

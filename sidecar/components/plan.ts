@@ -3,13 +3,15 @@
 import type { Component } from "#crds/component.ts";
 import { describeFault } from "#kit/fault.ts";
 import { blockOf } from "./component-type.ts";
-import { describePlaced, type LocatedComponent } from "./documents.ts";
+import { decisiveFaults, describePlaced, isMistake, type LocatedComponent } from "./documents.ts";
 import { initFailure, title, versionOf } from "./naming.ts";
 
 export interface PlanScope {
   readonly appId: string;
   /** "" when the sidecar has no namespace. */
   readonly namespace: string;
+  /** Names that have a store now, or are to have one: one of these is not given up for a document with a mistake. */
+  readonly held: ReadonlySet<string>;
 }
 
 /** A Component that this sidecar is to have, with its place for messages. */
@@ -37,7 +39,7 @@ export interface RefusedComponent {
   readonly version: string;
   /** The whole reason, with Dapr's phrase where there is one. */
   readonly reason: string;
-  /** What the failure counts as in the metrics; null for what Dapr's loader passes over. */
+  /** What the failure counts as in the metrics; null for what Dapr's loader passes over: the log has it already. */
   readonly failure: "creation" | "init" | null;
   /** Without it at a start the process must not go on. */
   readonly endsStart: boolean;
@@ -60,7 +62,7 @@ export function planComponents(found: readonly LocatedComponent[], scope: PlanSc
     }
   }
   const plan = { stores: [] as PlannedComponent[], secretStores: [] as PlannedComponent[], notes: [] as string[] };
-  const refused: RefusedComponent[] = found.flatMap(refusedBySchema);
+  const refused = refusedBySchema(found, scope, first);
   for (const { component, located } of chosen) {
     if (!repeated.has(component.name)) assign(component, located, plan, refused);
     else if (first.get(component.name) === component) refused.push(refuseRepeated(component));
@@ -69,7 +71,10 @@ export function planComponents(found: readonly LocatedComponent[], scope: PlanSc
 }
 
 /** Empty scopes are for every app. A namespace counts only when both sides have one. */
-function isFor(component: Component, { appId, namespace }: PlanScope): boolean {
+export function isFor(
+  component: Pick<Component, "namespace" | "scopes">,
+  { appId, namespace }: Omit<PlanScope, "held">,
+): boolean {
   if (namespace !== "" && component.namespace !== null && component.namespace !== namespace) return false;
   return component.scopes.length === 0 || component.scopes.includes(appId);
 }
@@ -101,11 +106,29 @@ function refuseRepeated(component: Component): RefusedComponent {
   return { name, type, version: versionOf(component), reason, failure: null, endsStart: false };
 }
 
-/** A state store whose document has faults, as long as its name can be told. */
-function refusedBySchema({ component, identity, faults, file }: LocatedComponent): RefusedComponent[] {
-  const { name, type } = identity;
-  if (component !== null || identity.kind !== "Component" || !name || !type?.startsWith("state.")) return [];
-  const errors = faults.filter(({ fault }) => fault.severity === "error");
-  const reason = errors.map((placed) => describePlaced(file, placed)).join("; ");
-  return [{ name, type, version: "v1", reason, failure: null, endsStart: false }];
+/**
+ * The documents with mistakes whose name can be told, each name once: those that mean to be a state store, and all
+ * under a name that is held. Not under a name that is `planned`: there the other document counts.
+ */
+function refusedBySchema(
+  found: readonly LocatedComponent[],
+  scope: PlanScope,
+  planned: ReadonlyMap<string, Component>,
+): RefusedComponent[] {
+  const refused = new Map<string, RefusedComponent>();
+  for (const located of found) {
+    const { name, type, kind } = located.identity;
+    if (!isMistake(located) || !name || planned.has(name) || refused.has(name)) continue;
+    if (!isFor(located.identity, scope)) continue;
+    const meansStore = kind === "Component" && type?.startsWith("state.") === true;
+    if (meansStore || scope.held.has(name)) refused.set(name, refuseMistake(name, located));
+  }
+  return [...refused.values()];
+}
+
+function refuseMistake(name: string, located: LocatedComponent): RefusedComponent {
+  const reason = decisiveFaults(located)
+    .map((placed) => describePlaced(located.file, placed))
+    .join("; ");
+  return { name, type: located.identity.type ?? "", version: "v1", reason, failure: null, endsStart: false };
 }

@@ -2,6 +2,7 @@
 // more keeps its last good content. Never holds or tells a value itself.
 import { hasErrors } from "#kit/fault.ts";
 import type { Log } from "#kit/log.ts";
+import type { Metrics } from "../metrics.ts";
 import { findSecretStoreType, SECRET_STORES } from "../secrets/registry.ts";
 import { type ResolveContext, resolveProperties, type SecretLookup } from "../secrets/resolve.ts";
 import { type SecretStore, SecretStoreError } from "../secrets/store.ts";
@@ -10,12 +11,13 @@ import type { Environment } from "../secrets/variables.ts";
 import type { ComponentStatus } from "../state/table.ts";
 import { describePlaced, placeByName } from "./documents.ts";
 import { initFailure, title, versionOf } from "./naming.ts";
-import type { PlannedComponent } from "./plan.ts";
+import type { PlannedComponent, RefusedComponent } from "./plan.ts";
 import { faultWithoutSecrets, withoutSecrets } from "./redaction.ts";
 
 export interface SecretStoresOptions {
   readonly env: Environment;
   readonly log: Log;
+  readonly metrics: Metrics;
   readonly templates: (component: string) => Templates;
 }
 
@@ -31,27 +33,42 @@ interface Outcome {
 
 export class SecretStores {
   readonly #options: SecretStoresOptions;
-  #outcomes = new Map<string, Outcome>();
+  #outcomes: ReadonlyMap<string, Outcome> = new Map();
+  /** False until the sidecar serves, as for the slots of state stores. */
+  #reloading = false;
 
   constructor(options: SecretStoresOptions) {
     this.#options = options;
   }
 
-  /** Opens all of them anew. Failures are in `statuses`; the log has each once. */
-  async replace(planned: readonly PlannedComponent[]): Promise<void> {
+  /** The start is over: from now on a change is a reload. */
+  live(): void {
+    this.#reloading = true;
+  }
+
+  names(): Iterable<string> {
+    return this.#outcomes.keys();
+  }
+
+  /**
+   * Opens all of them anew; one that is refused stays as it is. Failures are in `statuses`; the log has each once,
+   * that of a refused one from whoever refused it.
+   */
+  async replace(planned: readonly PlannedComponent[], refused: readonly RefusedComponent[]): Promise<void> {
     const before = this.#outcomes;
-    const opening = new Map<string, Promise<Outcome>>();
+    const outcomes = new Map(refused.flatMap((each) => this.#keep(each)));
+    const opening = new Map([...outcomes].map(([name, outcome]) => [name, Promise.resolve(outcome)]));
     const byName = new Map(planned.map((each) => [each.component.name, each]));
     // A secret store may take its own fields from another one, so each is opened when it is first asked for.
     const open = (name: string, asking: readonly string[]): Promise<Outcome> | null => {
+      if (asking.includes(name)) return null;
       const wanted = byName.get(name);
-      if (wanted === undefined || asking.includes(name)) return null;
-      const known =
-        opening.get(name) ?? this.#open(wanted, before.get(name), (other) => open(other, [...asking, name]));
-      opening.set(name, known);
-      return known;
+      const known = opening.get(name);
+      if (known !== undefined || wanted === undefined) return known ?? null;
+      const opened = this.#open(wanted, before.get(name), (other) => open(other, [...asking, name]));
+      opening.set(name, opened);
+      return opened;
     };
-    const outcomes = new Map<string, Outcome>();
     for (const name of byName.keys()) {
       const outcome = await open(name, []);
       if (outcome !== null) outcomes.set(name, outcome);
@@ -111,9 +128,10 @@ export class SecretStores {
     if (hasErrors(faults)) return this.#failed(planned, before, told.join("; "), prepared.files);
     try {
       const store = await prepared.open({ env: this.#options.env });
-      if (before?.store == null) {
+      if (before?.store == null || before.problem !== null) {
         for (const warning of told) this.#options.log.warn(warning);
         this.#options.log.info(`Component loaded: ${title({ ...component, type })}`);
+        this.#countReload(component.name, true);
       }
       return { planned, store, problem: null, files: prepared.files };
     } catch (error) {
@@ -129,8 +147,20 @@ export class SecretStores {
     if (before?.problem !== problem) {
       const kept = before?.store ? " (its last good content stays)" : "";
       this.#options.log.error(`Failed to init component ${titled}: ${problem}${kept}`);
+      this.#countReload(component.name, false);
     }
     return { planned, store: before?.store ?? null, problem, files };
+  }
+
+  #keep({ name, reason }: RefusedComponent): [string, Outcome][] {
+    const before = this.#outcomes.get(name);
+    if (before === undefined) return [];
+    if (before.problem !== reason) this.#countReload(name, false);
+    return [[name, { ...before, problem: reason }]];
+  }
+
+  #countReload(name: string, success: boolean): void {
+    if (this.#reloading) this.#options.metrics.componentReload(name, success);
   }
 }
 

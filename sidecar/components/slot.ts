@@ -91,9 +91,13 @@ export class StoreSlot {
   refuse(refused: RefusedComponent): void {
     this.#abandon();
     this.#retry?.cancel();
-    this.#label = refused;
-    if (refused.failure !== null && this.#problem !== refused.reason)
-      this.#context.metrics.componentInitFail(refused.type, refused.failure, this.#name);
+    if (refused.type !== "") this.#label = refused;
+    if (this.#problem === refused.reason) return;
+    if (refused.failure === null) {
+      this.#note(refused.reason);
+      return;
+    }
+    this.#context.metrics.componentInitFail(refused.type, refused.failure, this.#name);
     this.#fail(refused.reason);
   }
 
@@ -152,9 +156,13 @@ export class StoreSlot {
   #fail(problem: string): void {
     // The same failure of a later try is no news.
     if (this.#problem === problem) return;
-    this.#problem = problem;
+    this.#note(problem);
     const kept = this.#served === null ? "" : " (the last good one stays)";
     this.#log.error(`Failed to init component ${this.#title()}: ${problem}${kept}`);
+  }
+
+  #note(problem: string): void {
+    this.#problem = problem;
     if (this.#reloading) this.#context.metrics.componentReload(this.#name, false);
   }
 

@@ -1,5 +1,6 @@
 // secretstores.local.file: a JSON file of secrets, nested names joined by a separator (docs/secrets.md).
 // Read as a whole when opened; the component host opens it again when the file changes. Never shows what is in it.
+import { constants } from "node:fs";
 import { readFile, stat } from "node:fs/promises";
 import { decodeFields, type FieldTable, flag, text } from "#crds/fields.ts";
 import { type Secret, type SecretStore, SecretStoreError, type SecretStoreType } from "./store.ts";
@@ -53,12 +54,15 @@ async function readObject(path: string): Promise<object> {
 
 async function readText(path: string): Promise<string> {
   try {
-    const { size } = await stat(path);
+    const found = await stat(path);
+    const { size } = found;
+    // Opening a FIFO waits until somebody writes to it, which may be never.
+    if (!found.isFile()) throw new SecretStoreError(`secretsFile ${JSON.stringify(path)}: want a regular file`);
     if (size > FILE_BYTES_MAX)
       throw new SecretStoreError(
         `secretsFile ${JSON.stringify(path)}: want at most ${FILE_BYTES_MAX} bytes, got ${size}`,
       );
-    return await readFile(path, "utf8");
+    return await readFile(path, { encoding: "utf8", flag: constants.O_RDONLY | constants.O_NONBLOCK });
   } catch (error) {
     if (error instanceof SecretStoreError) throw error;
     const code = error instanceof Error && "code" in error ? String(error.code) : "unknown error";

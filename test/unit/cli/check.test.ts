@@ -1,8 +1,10 @@
 // `pannier check`: what it prints, and its exit code.
 import assert from "node:assert/strict";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { execFile } from "node:child_process";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { check } from "#cli/check.ts";
 
 const HEAD = "apiVersion: dapr.io/v1alpha1\nkind: Component\n";
@@ -104,6 +106,31 @@ describe("the check of manifests", () => {
     const { code, text } = await run({ "a.yaml": component("a", redis, "auth: {secretStore: vault}\n") });
     assert.equal(text, "1 Component in 1 file: 0 errors, 0 warnings\n");
     assert.equal(code, 0);
+  });
+
+  it("does not compare a value with one that is not known", async () => {
+    const sqlite = "  type: state.sqlite\n  metadata:\n  - {name: connectionString, value: a.db}\n";
+    const busy = "  - {name: busyTimeout, value: 2s}\n";
+    const { text } = await run({
+      "a.yaml": component("a", `${sqlite}${busy}  - {name: timeoutInSeconds, envRef: T}\n`),
+      "b.yaml": component("b", `${sqlite}${busy}  - {name: timeoutInSeconds, value: "1"}\n`),
+    });
+    assert.doesNotMatch(text, /^a\.yaml/m);
+    assert.match(text, /^b\.yaml:8: .*busyTimeout: got "2000ms", want less than timeout, which is 1000ms/m);
+  });
+
+  it("reads no FIFO: a note in a folder, an error where it is named", async () => {
+    await promisify(execFile)("mkfifo", [join(folder, "pipe.yaml")]);
+    await mkdir(join(folder, "sub.yaml"));
+    const inFolder = await run({ "a.yaml": component("a", MEMORY) });
+    assert.equal(
+      inFolder.text,
+      "pipe.yaml: note: it is no regular file and is not read\nsub.yaml: note: it is no regular file and is not read\n1 Component in 1 file: 0 errors, 0 warnings\n",
+    );
+    assert.equal(inFolder.code, 0);
+    const named = await run({}, "text", [join(folder, "pipe.yaml")]);
+    assert.match(named.text, /^pipe\.yaml: want a file that can be read; it is no regular file/);
+    assert.equal(named.code, 1);
   });
 
   it("still refuses an encryption key that comes from a secret", async () => {

@@ -180,6 +180,44 @@ describe("a Component", () => {
     }
     assert.equal(parseComponent(spec({ initTimeout: "1m30s" })).component?.initTimeoutMs, 90_000);
   });
+
+  it("waits a day at most for the opening, with a warning", () => {
+    const { component, faults } = parseComponent(spec({ initTimeout: "100000h" }));
+    assert.equal(component?.initTimeoutMs, 86_400_000);
+    assert.deepEqual(faults.map(describeFault), [
+      'spec.initTimeout: got "100000h", want a duration such as "30s", of at most 24h; 24h is used instead',
+    ]);
+    assert.deepEqual(faultsOf(spec({ initTimeout: "24h" })), []);
+  });
+});
+
+describe("faults of a Component", () => {
+  const told = (document: unknown): string[] => parseComponent(document).faults.map(describeFault);
+
+  it("show what was written where another type is wanted", () => {
+    assert.deepEqual(told(manifest({ spec: { type: "state.x", ignoreErrors: "yes" }, scopes: "orders" })), [
+      'spec.ignoreErrors: got "yes", want true or false, without quotes, not text',
+      'scopes: got "orders", want a list of app ids, not text',
+    ]);
+    assert.deepEqual(told(manifest({ metadata: { name: ["x"] }, scopes: 7 })), [
+      'metadata.name: want a name: text without "/" and "%", and neither "." nor "..", not a list',
+      'scopes: got "7", want a list of app ids, not a number',
+    ]);
+  });
+
+  it("show nothing where a secret may stand", () => {
+    for (const metadata of [
+      "hunter2",
+      ["hunter2"],
+      [{ name: "a", secretKeyRef: "hunter2" }],
+      [{ name: ["hunter2"] }],
+    ]) {
+      const faults = told(spec({ metadata })).concat(told(manifest({ Spec: { type: "state.x", METADATA: metadata } })));
+      assert.match(faults.join(), /not (text|a list)/);
+      assert.doesNotMatch(faults.join(), /hunter2/);
+    }
+    assert.doesNotMatch(told(manifest({ spec: "password: hunter2" })).join(), /hunter2/);
+  });
 });
 
 describe("the kind of a document", () => {
@@ -209,7 +247,7 @@ describe("the kind of a document", () => {
       ] as const) {
         const found = documentKind({ apiVersion, kind });
         assert.ok(found.kind === "mistake");
-        assert.match(describeFault(found.fault), new RegExp(`\\b${near}\\b.*passed over|did you mean kind: ${near}`));
+        assert.match(describeFault(found.fault), new RegExp(`want ${near}$|did you mean kind: ${near}\\?$`));
       }
     }
     const found = documentKind({ kind: "somethingElse" });

@@ -2,6 +2,20 @@ import assert from "node:assert/strict";
 import { getEventListeners } from "node:events";
 import { sleep, systemClock } from "#kit/clock.ts";
 
+describe("the system clock", () => {
+  it("waits the longest time that there is instead of none when it is asked to wait for longer", async () => {
+    let fired = false;
+    const timers = [2 ** 31, 1e12, Number.POSITIVE_INFINITY].map((delayMs) =>
+      systemClock.after(delayMs, () => {
+        fired = true;
+      }),
+    );
+    await keptAlive(sleep(systemClock, 20, new AbortController().signal));
+    for (const timer of timers) timer.cancel();
+    assert.equal(fired, false);
+  });
+});
+
 describe("sleep", () => {
   it("gives true when the whole time has passed", async () => {
     assert.equal(await keptAlive(sleep(systemClock, 5, new AbortController().signal)), true);

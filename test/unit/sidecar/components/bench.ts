@@ -11,6 +11,7 @@ import { createLog, type Log } from "#kit/log.ts";
 import { systemRandom } from "#kit/random.ts";
 import { type ComponentHost, type ComponentsOptions, startComponents } from "#sidecar/components/host.ts";
 import { type Metrics, noMetrics } from "#sidecar/metrics.ts";
+import type { StoreEntry } from "#sidecar/state/table.ts";
 import { driver as inMemory } from "#sidecar/stores/in-memory/in-memory.ts";
 import { loadDriver } from "#sidecar/stores/registry.ts";
 import { type OpenContext, type Store, type StoreDriver, StoreError, storeDriver } from "#sidecar/stores/store.ts";
@@ -64,6 +65,34 @@ export function manifest(name: string, label: string, parts: ManifestParts = {})
 
 export function inMemoryManifest(name: string): string {
   return `apiVersion: dapr.io/v1alpha1\nkind: Component\nmetadata: {name: ${name}}\nspec: {type: state.in-memory, version: v1}\n`;
+}
+
+export function found(host: ComponentHost, name: string): StoreEntry {
+  const entry = host.find(name);
+  assert.ok(entry, `${name} is not loaded`);
+  return entry;
+}
+
+/** Each Component's name and state. */
+export function states(host: ComponentHost): string[] {
+  return host.statuses().map(({ name, state }) => `${name} ${state}`);
+}
+
+const call = { signal: new AbortController().signal };
+
+/** Sets k to v in a store. */
+export async function putV(host: ComponentHost, name: string): Promise<void> {
+  const condition = { etag: null, firstWrite: false, strong: false, ttlSec: null };
+  await found(host, name).store.set(
+    { key: "k", bytes: Buffer.from("v"), isJson: false, ...condition, metadata: {} },
+    call,
+  );
+}
+
+/** The value of k, "" when there is none. */
+export async function valueIn(host: ComponentHost, name: string): Promise<string> {
+  const kept = await found(host, name).store.get("k", { strong: false, metadata: {} }, call);
+  return Buffer.from(kept?.bytes ?? []).toString();
 }
 
 /** A store that the test driver has opened. */

@@ -56,7 +56,9 @@ describe("a file source", () => {
     clock = new LookClock();
     told = [];
     const onChange = (files: readonly SourceFile[]): void => void told.push(files);
-    source = new FileSource({ folders: [folder], reconcileMs: 3_600_000, clock, log: new Bench().log(), onChange });
+    const log = new Bench().log();
+    const concerns = (): boolean => true;
+    source = new FileSource({ folders: [folder], reconcileMs: 3_600_000, clock, log, concerns, onChange });
   });
   afterEach(async () => {
     await source.close();

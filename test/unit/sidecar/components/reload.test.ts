@@ -1,14 +1,28 @@
 // Changes of files while the sidecar serves. The new store comes first, the old one stays until nobody needs it.
 import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
 import { mkdir, rename, rm, symlink, unlink, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import { promisify } from "node:util";
 import { systemClock } from "#kit/clock.ts";
 import type { ComponentHost } from "#sidecar/components/host.ts";
-import type { StoreEntry } from "#sidecar/state/table.ts";
-import { Bench, inMemoryManifest, manifest, SEVERAL_LOOKS_MS, severalLooks, waitUntil } from "./bench.ts";
+import {
+  Bench,
+  found,
+  inMemoryManifest,
+  manifest,
+  putV,
+  SEVERAL_LOOKS_MS,
+  severalLooks,
+  states,
+  valueIn,
+  waitUntil,
+} from "./bench.ts";
 
 const call = { signal: new AbortController().signal };
+
+const makeFifo = (path: string): Promise<unknown> => promisify(execFile)("mkfifo", [path]);
 
 describe("reloading Components", () => {
   let bench: Bench;
@@ -19,13 +33,6 @@ describe("reloading Components", () => {
   afterEach(() => bench.tearDown());
 
   const opened = (): string[] => bench.opened.map(({ label, closed }) => `${label}${closed ? " closed" : ""}`);
-  const states = (host: ComponentHost): string[] => host.statuses().map(({ name, state }) => `${name} ${state}`);
-
-  function found(host: ComponentHost, name: string): StoreEntry {
-    const entry = host.find(name);
-    assert.ok(entry, `${name} is not loaded`);
-    return entry;
-  }
 
   async function startWith(content: string, name = "a.yaml"): Promise<ComponentHost> {
     await bench.write(name, content);
@@ -63,18 +70,7 @@ describe("reloading Components", () => {
 
   it("does not reopen for equal settings, however they are written, and an in-memory store keeps its data", async () => {
     const host = await startWith(`${inMemoryManifest("memory")}---\n${manifest("one", "1")}`);
-    const { store } = found(host, "memory");
-    const write = {
-      key: "k",
-      bytes: Buffer.from("v"),
-      isJson: false,
-      etag: null,
-      firstWrite: false,
-      strong: false,
-      ttlSec: null,
-      metadata: {},
-    };
-    await store.set(write, call);
+    await putV(host, "memory");
     const respelled = manifest("one", '"1" # the same').replace("label", "LABEL");
     await bench.write(
       "a.yaml",
@@ -82,8 +78,7 @@ describe("reloading Components", () => {
     );
     await waitUntil(() => host.find("more") !== undefined);
     assert.deepEqual(opened(), ["1"]);
-    const kept = await found(host, "memory").store.get("k", { strong: false, metadata: {} }, call);
-    assert.equal(Buffer.from(kept?.bytes ?? []).toString(), "v");
+    assert.equal(await valueIn(host, "memory"), "v");
   });
 
   it("does not reopen for a {uuid}, which stays what it is", async () => {
@@ -162,6 +157,30 @@ describe("reloading Components", () => {
       assert.deepEqual(states(host), ["one ready"]);
     });
   }
+
+  it("tells the newest reason when one problem follows another", async () => {
+    const host = await startWith(manifest("one", "1"));
+    bench.failing.set("2", "server refused");
+    await bench.write("a.yaml", manifest("one", "2"));
+    await host.reload();
+    assert.match(host.statuses()[0]?.message ?? "", /server refused/);
+    await bench.write("a.yaml", "a: [");
+    await host.reload();
+    assert.match(host.statuses()[0]?.message ?? "", /cannot be used as it is/);
+    assert.deepEqual(states(host), ["one kept"]);
+  });
+
+  it("does not wait for a FIFO that stands where a manifest was, and keeps the store", async () => {
+    const host = await startWith(manifest("one", "1"));
+    await rm(join(bench.folder, "a.yaml"));
+    await makeFifo(join(bench.folder, "a.yaml"));
+    await makeFifo(join(bench.folder, "b.yaml"));
+    await bench.write("c.yaml", manifest("two", "2"));
+    await host.reload();
+    await host.reload();
+    assert.deepEqual(states(host), ["one ready", "two ready"]);
+    assert.equal(bench.lines.filter((line) => /b\.yaml cannot be read \(it is no regular file\)/.test(line)).length, 1);
+  });
 
   it("does not act on a file that is gone for moments", async () => {
     await bench.write("a.yaml", manifest("one", "1"));
@@ -242,6 +261,13 @@ describe("reloading Components", () => {
     await writeFile(secrets, '{"db": "third"}');
     await waitUntil(() => bench.opened.length === 3);
     assert.equal(bench.opened[2]?.password, "third");
+    assert.deepEqual(bench.reloads, [
+      ["one", true],
+      ["files", false],
+      ["files", true],
+      ["one", false],
+      ["one", true],
+    ]);
     assert.ok(!bench.logged(/first|second|third/));
   });
 
@@ -307,6 +333,16 @@ describe("reloading Components", () => {
     await unlink(join(bench.folder, "b.yaml"));
     await host.reload();
     assert.deepEqual(states(host), ["one ready"]);
+  });
+
+  it("says that it has read the manifests again, also when nothing has changed", async () => {
+    const host = await startWith(manifest("one", "1"));
+    const told = (): string[] => bench.lines.filter((line) => line.includes("manifests read again"));
+    await host.reload();
+    assert.match(told()[0] ?? "", /"level":"info".*"components":1,"changed":false/);
+    await bench.write("b.yaml", manifest("two", "2"));
+    await host.reload();
+    assert.match(told()[1] ?? "", /"components":2,"changed":true/);
   });
 
   it("drains and closes all stores at the end, and nothing follows", async () => {

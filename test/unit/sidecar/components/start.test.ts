@@ -192,6 +192,35 @@ describe("starting Components", () => {
     assert.ok(bench.logged(/c\.yaml:5: metadata\.name: got \\"a\/b\\"/));
   });
 
+  it("minds no broken document for another app or namespace", async () => {
+    const broken = manifest("one", "1", { spec: "  ignoreErrors: perhaps\n" });
+    await bench.write("a.yaml", `${broken}scopes: [other]\n`);
+    await bench.write("b.yaml", broken.replace("name: one", "name: two\n  namespace: far"));
+    await bench.write("c.yaml", broken.replace("name: one", "name: three\n  namespace: ns"));
+    await bench.write("d.yaml", `${broken.replace("name: one", "name: four")}scopes: app\n`);
+    const host = await bench.start({ namespace: "ns" });
+    assert.deepEqual(
+      host.statuses().map(({ name, state }) => `${name} ${state}`),
+      ["three failed", "four failed"],
+    );
+    assert.ok(bench.logged(/a\.yaml:8: spec\.ignoreErrors/));
+  });
+
+  it("tells the reason of a broken document once, and shows it", async () => {
+    await bench.write("a.yaml", manifest("one", "1").replace("v1alpha1", "v1alpha2"));
+    const host = await bench.start();
+    const reasons = bench.lines.filter((line) => /v1alpha2|passed over|Failed to init|Ignoring/.test(line));
+    assert.equal(reasons.length, 1, reasons.join(""));
+    assert.match(host.statuses()[0]?.message ?? "", /a\.yaml:1: apiVersion: got "dapr\.io\/v1alpha2"/);
+  });
+
+  it("tells the reason of an ignored error once", async () => {
+    bench.failing.set("1", "server refused");
+    await bench.write("a.yaml", manifest("one", "1", { spec: "  ignoreErrors: true\n  initTimeout: 10m\n" }));
+    await bench.start();
+    assert.equal(bench.lines.filter((line) => line.includes("server refused")).length, 1);
+  });
+
   it("warns about unknown fields and about text that changes", async () => {
     const metadata = "  - {name: lable, value: x}\n  - {name: password, value: 0123}\n";
     await bench.write("a.yaml", manifest("one", "0777", { metadata }));

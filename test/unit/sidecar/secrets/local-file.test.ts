@@ -1,8 +1,10 @@
 // secretstores.local.file over real files.
 import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import type { Property } from "#crds/fields.ts";
 import { localFile } from "#sidecar/secrets/local-file.ts";
 import type { SecretStore } from "#sidecar/secrets/store.ts";
@@ -93,6 +95,12 @@ describe("a secret store of a local file", () => {
       });
     });
   }
+
+  it("does not wait for a FIFO", async () => {
+    await rm(file);
+    await promisify(execFile)("mkfifo", [file]);
+    await assert.rejects(open(), /secretsFile ".*secrets\.json": want a regular file/);
+  });
 
   it("wants a file", () => {
     const { faults } = localFile.prepare([]);
