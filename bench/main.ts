@@ -32,6 +32,7 @@ const folder = mkdtempSync(join(tmpdir(), "pannier-bench-"));
 const started: ChildProcess[] = [];
 try {
   const { port, child: sidecar, readyMs } = await startSidecar();
+  const restMb = privateMb(pidOf(sidecar));
   const direct = await startDirect();
   const store = `/v1.0/state/statestore`;
   const body = `[{"key":"bench","value":${VALUE}}]`;
@@ -40,7 +41,6 @@ try {
     set: Buffer.from(`POST ${store} HTTP/1.1\r\nHost: x\r\nContent-Length: ${body.length}\r\n\r\n${body}`),
   };
   await load({ port, connections: 1, durationMs: 500, request: requests.set, expected: "HTTP/1.1 204" });
-  const restMb = privateMb(pidOf(sidecar));
   print(
     `${cpus().length} cores ${cpus()[0]?.model}, Node ${process.version}, ${ROUNDS} rounds of ${DURATION_MS / 1000} s, values of 1 KB`,
   );
