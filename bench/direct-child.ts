@@ -15,6 +15,7 @@ const redis = new Redis({ host: "127.0.0.1", port: Number(process.argv[2]), enab
 process.on("message", (order: DirectOrder) => {
   void run(order).then((result) => process.send?.(result));
 });
+process.on("disconnect", () => process.exit());
 process.send?.("ready");
 
 async function run(order: DirectOrder): Promise<object> {
