@@ -1,11 +1,12 @@
 // `pannier check`: the command line of the offline check. What is checked, and how it is shown, check.ts knows.
 import { booleanFlag, type FlagTable, type Grammar, listFlag, parseArguments, wordFlag } from "#kit/arguments.ts";
-import { complain, flagRows, verbHelp } from "./help.ts";
+import { complain, flagRows, VERSION_LINE, verbHelp } from "./help.ts";
 import { EXIT_OK, type HelpPage, type Host, type Verb } from "./host.ts";
 
 export interface CheckFlags {
   output: "text" | "json";
   "resources-path": readonly string[];
+  version: boolean;
   help: boolean;
 }
 
@@ -18,6 +19,7 @@ export const CHECK_FLAGS: FlagTable<CheckFlags> = {
     doc: "how faults are printed: text or json",
   }),
   "resources-path": listFlag({ placeholder: "DIR", short: "d", doc: "a path to check, as for run; may be repeated" }),
+  version: booleanFlag({ fallback: false, doc: "print the version" }),
   help: booleanFlag({ fallback: false, short: "h", doc: "print this help" }),
 };
 
@@ -35,12 +37,13 @@ const help: HelpPage = {
 async function main(argv: readonly string[], host: Host): Promise<number> {
   const parsed = parseArguments(GRAMMAR, argv);
   if ("error" in parsed) return complain(host, "check", parsed.error);
-  if (parsed.values.help) {
-    host.stdout.write(verbHelp(help));
+  if (parsed.values.help || parsed.values.version) {
+    host.stdout.write(parsed.values.help ? verbHelp(help) : VERSION_LINE);
     return EXIT_OK;
   }
   const paths = [...parsed.words, ...parsed.values["resources-path"]];
   if (paths.length === 0) return complain(host, "check", "got no path, want at least one manifest or folder");
+  await host.signals.release();
   const { check } = await import("./check.ts");
   return check(paths, { output: parsed.values.output, write: (text: string) => host.stdout.write(text) });
 }

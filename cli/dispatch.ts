@@ -1,10 +1,9 @@
 // From a command line to a verb: finds the verb, wherever its flags stand, and hands over. Knows no verb's work.
-import { booleanFlag, type FlagTable, parseArguments } from "#kit/arguments.ts";
+import { booleanFlag, type FlagTable, type Grammar, parseArguments } from "#kit/arguments.ts";
 import { nearest } from "#kit/nearest.ts";
-import { DAPR_VERSION, VERSION } from "#kit/version.ts";
 import { DAPRD_FLAGS, type DaprdFlags } from "#sidecar/daprd-flags.ts";
 import { CHECK_FLAGS, type CheckFlags } from "./check-verb.ts";
-import { complain, overview, verbHelp } from "./help.ts";
+import { complain, overview, VERSION_LINE, verbHelp } from "./help.ts";
 import { EXIT_OK, type Host } from "./host.ts";
 import { RUN_FLAGS, RUN_FLAGS_WITHOUT_EFFECT, type RunFlags } from "./run/flags.ts";
 import { VERBS, type VerbEntry } from "./verbs.ts";
@@ -18,7 +17,7 @@ export async function dispatch(argv: readonly string[], host: Host): Promise<num
     return EXIT_OK;
   }
   const { name, rest } = split;
-  if (name === "help") return showHelp(rest[0], host);
+  if (name === "help") return showHelp(rest, host);
   const entry = findVerb(name);
   if (entry === null) return complain(host, null, unknownVerb(name));
   const { verb } = await entry.load();
@@ -39,6 +38,8 @@ const ANY_FLAGS: FlagTable<AnyFlags> = {
   help: booleanFlag({ fallback: false, short: "h", doc: "" }),
 };
 
+const HELP_GRAMMAR: Grammar<{ help: boolean }> = { flags: { help: ANY_FLAGS.help }, ignored: {}, stopAtWord: false };
+
 function splitVerb(argv: readonly string[]): Split {
   const [first] = argv;
   if (first === undefined) return { print: helpPage() };
@@ -53,13 +54,18 @@ function splitVerb(argv: readonly string[]): Split {
     return { name, rest: [...before, ...rest] };
   }
   if (parsed.values.help) return { print: helpPage() };
-  if (parsed.values.version) return { print: `pannier ${VERSION} (Dapr ${DAPR_VERSION})\n` };
+  if (parsed.values.version) return { print: VERSION_LINE };
   return { error: `got no verb, want one of ${Object.keys(VERBS).join(", ")}` };
 }
 
-async function showHelp(name: string | undefined, host: Host): Promise<number> {
-  const entry = name === undefined ? null : findVerb(name);
-  if (name !== undefined && entry === null) return complain(host, null, unknownVerb(name));
+/** The page of the verb that `argv` names, or of all. */
+async function showHelp(argv: readonly string[], host: Host): Promise<number> {
+  const parsed = parseArguments(HELP_GRAMMAR, argv);
+  if ("error" in parsed) return complain(host, null, parsed.error);
+  const [name = "help", ...more] = parsed.words;
+  if (more.length > 0) return complain(host, null, `help: got ${[name, ...more].join(" and ")}, want one verb`);
+  const entry = findVerb(name);
+  if (entry === null && name !== "help") return complain(host, null, unknownVerb(name));
   host.stdout.write(entry === null ? helpPage() : verbHelp((await entry.load()).verb.help));
   return EXIT_OK;
 }
@@ -69,6 +75,7 @@ function findVerb(name: string): VerbEntry | null {
 }
 
 function unknownVerb(name: string): string {
+  if (name === "version") return `unknown verb "version"; did you mean --version?`;
   const near = nearest(name, [...Object.keys(VERBS), "help"]);
   const hint = near === null ? `want one of ${Object.keys(VERBS).join(", ")}` : `did you mean ${near}?`;
   return `unknown verb ${JSON.stringify(name)}; ${hint}`;

@@ -37,6 +37,9 @@ export function overview(verbs: readonly (readonly [string, string])[]): string 
   ].join("\n");
 }
 
+/** What --version prints; `pannier sidecar` alone answers as daprd does. */
+export const VERSION_LINE: string = `pannier ${VERSION} (Dapr ${DAPR_VERSION})\n`;
+
 /** Says on stderr what is wrong with the command line. Gives the exit code for it. */
 export function complain(host: Host, verb: string | null, error: string): number {
   const command = verb === null ? "pannier" : `pannier ${verb}`;

@@ -1,5 +1,6 @@
 // The process around a verb, as an argument: a test hands in its own.
 import type { SidecarEnvironment } from "#sidecar/flags.ts";
+import type { Signals } from "./signals.ts";
 
 export interface Output {
   readonly isTTY?: boolean;
@@ -12,6 +13,8 @@ export interface Host {
   readonly cwd: string;
   readonly stdout: NodeJS.WritableStream & Output;
   readonly stderr: NodeJS.WritableStream & Output;
+  /** Held since the start of the process: a verb takes them, or releases them before it does what may last. */
+  readonly signals: Signals;
 }
 
 /** What a verb's module offers. */

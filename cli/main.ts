@@ -1,19 +1,34 @@
 #!/usr/bin/env node
-// The process: hands its command line and streams to the verb and ends with the code that the verb gives.
-import { dispatch } from "./dispatch.ts";
+// The process: hands its command line, signals and streams to the verb and ends with the code that the verb gives.
+// It imports nothing at its head and has no word that an old Node cannot read: so that one can say that it is too old.
 
+/** As in package.json, "engines". */
+const NODE_MAJOR_MIN = 24;
 /** The longest delay that a timer takes. */
 const NEVER_MS = 2 ** 31 - 1;
 
-// Timers of the sidecar do not keep a process alive, and while it drains there may be nothing else that does.
-const alive = setInterval(() => undefined, NEVER_MS);
-const code = await dispatch(process.argv.slice(2), {
-  env: process.env,
-  cwd: process.cwd(),
-  stdout: process.stdout,
-  stderr: process.stderr,
-});
-clearInterval(alive);
-// A verb that was cut short leaves things open, so the process is ended, once what was printed has gone out.
-process.exitCode = code;
-process.stdout.write("", () => process.exit(code));
+async function main(): Promise<void> {
+  // Timers of the sidecar do not keep a process alive, and while it drains there may be nothing else that does.
+  const alive = setInterval(() => undefined, NEVER_MS);
+  // A signal has to wait for its verb, so the rest is loaded when somebody listens.
+  const signals = (await import("./signals.ts")).holdSignals();
+  const { dispatch } = await import("./dispatch.ts");
+  const code = await dispatch(process.argv.slice(2), {
+    env: process.env,
+    cwd: process.cwd(),
+    stdout: process.stdout,
+    stderr: process.stderr,
+    signals,
+  });
+  clearInterval(alive);
+  // A verb that was cut short leaves things open, so the process is ended, once what was printed has gone out.
+  process.exitCode = code;
+  process.stdout.write("", () => process.exit(code));
+}
+
+if (Number.parseInt(process.versions.node, 10) >= NODE_MAJOR_MIN) {
+  void main();
+} else {
+  process.stderr.write(`pannier: got Node ${process.versions.node}, want ${NODE_MAJOR_MIN} or newer\n`);
+  process.exitCode = 1;
+}

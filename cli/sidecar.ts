@@ -10,7 +10,6 @@ import type { SidecarSettings } from "#sidecar/settings.ts";
 import type { Sidecar } from "#sidecar/sidecar.ts";
 import { complain, flagRows, verbHelp } from "./help.ts";
 import { EXIT_FAILURE, EXIT_OK, type HelpPage, type Host, type Verb } from "./host.ts";
-import { onSignals } from "./signals.ts";
 import { WAIT_LIMIT_MS, waitUntilReady } from "./wait.ts";
 
 const help: HelpPage = {
@@ -40,6 +39,7 @@ async function answer(request: SidecarRequest, host: Host): Promise<number> {
     case "serve":
       return serve(request.settings, request.withoutEffect, host);
     case "wait":
+      await host.signals.release();
       return (await waitUntilReady(request.httpPort, WAIT_LIMIT_MS)) ? EXIT_OK : EXIT_FAILURE;
     case "usage":
       return complain(host, "sidecar", request.error);
@@ -85,11 +85,16 @@ async function serve(settings: SidecarSettings, withoutEffect: readonly string[]
   const asked = Promise.withResolvers<null>();
   const cut = Promise.withResolvers<number>();
   let running: Sidecar | null = null;
-  const release = onSignals({
+  let reloadAsked = false;
+  const reload = (): void => {
+    // What is asked for during the start is done after it: the manifests may have been read already.
+    reloadAsked = running === null;
+    running?.reload().catch((error: unknown) => log.error("reload failed", { error: reason(error) }));
+  };
+  host.signals.take({
     stop: () => asked.resolve(null),
     hurry: () => cut.resolve(EXIT_FAILURE),
-    hangUp: () =>
-      void running?.reload().catch((error: unknown) => log.error("reload failed", { error: reason(error) })),
+    hangUp: reload,
   });
   // Whoever reads the log may go away; the state API stays.
   host.stdout.on("error", () => undefined);
@@ -101,6 +106,7 @@ async function serve(settings: SidecarSettings, withoutEffect: readonly string[]
       onShutdown: (force) => (force ? cut.resolve(EXIT_FAILURE) : asked.resolve(null)),
     });
     running = await Promise.race([starting, asked.promise]);
+    if (reloadAsked) reload();
     await asked.promise;
     // Null: asked to stop before anything was served, so there is nothing to drain.
     await running?.close();
@@ -112,7 +118,7 @@ async function serve(settings: SidecarSettings, withoutEffect: readonly string[]
     log.fatal(reason(error));
     return EXIT_FAILURE;
   } finally {
-    release();
+    await host.signals.release();
   }
 }
 

@@ -63,17 +63,26 @@ function refuseOthers(values: RunFlags): void {
 
 /** The settings with ports that are free at this moment; asked-for ones stay or throw RunFailure. */
 export async function withFreePorts({ settings, given }: Plan): Promise<SidecarSettings> {
-  const taken = new Set<number>(settings.appPort === null ? [] : [settings.appPort]);
-  const choose = async (flag: keyof RunFlags, port: number, addresses: readonly string[]): Promise<number> => {
-    const chosen = await choosePort({ flag, port, asked: given.has(flag), addresses }, taken);
-    taken.add(chosen);
-    return chosen;
-  };
-  const { listenAddresses } = settings;
-  const httpPort = await choose("dapr-http-port", settings.httpPort, listenAddresses);
-  const grpcPort = await choose("dapr-grpc-port", settings.grpcPort, listenAddresses);
-  const metricsPort = settings.metricsEnabled
-    ? await choose("metrics-port", settings.metricsPort, [settings.metricsListenAddress])
-    : settings.metricsPort;
-  return { ...settings, httpPort, grpcPort, metricsPort };
+  const { listenAddresses, appPort, publicPort, metricsEnabled, metricsListenAddress } = settings;
+  const owners = new Map<number, string>();
+  if (appPort !== null) owners.set(appPort, "app-port");
+  if (publicPort !== null && publicPort !== 0) owners.set(publicPort, "dapr-public-port");
+  const wishes = [
+    { name: "httpPort", flag: "dapr-http-port", addresses: listenAddresses },
+    { name: "grpcPort", flag: "dapr-grpc-port", addresses: listenAddresses },
+    ...(metricsEnabled
+      ? ([{ name: "metricsPort", flag: "metrics-port", addresses: [metricsListenAddress] }] as const)
+      : []),
+  ] as const;
+  const chosen: Partial<Record<(typeof wishes)[number]["name"], number>> = {};
+  // Asked-for ports first: a default gives way to them, never the other way round.
+  for (const asked of [true, false]) {
+    for (const { name, flag, addresses } of wishes) {
+      if (given.has(flag) !== asked) continue;
+      const port = await choosePort({ flag, port: settings[name], asked, addresses }, owners);
+      chosen[name] = port;
+      if (port !== 0) owners.set(port, flag);
+    }
+  }
+  return { ...settings, ...chosen };
 }

@@ -21,12 +21,15 @@ export async function usableAddresses(wanted: readonly string[]): Promise<readon
 }
 
 /**
- * The wished port, or a free one where nobody asked for it and it is taken. `others` are spoken for already.
- * Throws RunFailure when an asked-for port cannot be had.
+ * The wished port, or a free one where nobody asked for it and it is taken. `others`: ports that are spoken for, each
+ * with the flag that has it. Throws RunFailure when an asked-for port cannot be had.
  */
-export async function choosePort(wish: PortWish, others: ReadonlySet<number>): Promise<number> {
+export async function choosePort(wish: PortWish, others: ReadonlyMap<number, string>): Promise<number> {
   if (wish.asked && wish.port === 0) return 0;
-  const trouble = others.has(wish.port) ? "EADDRINUSE" : await findTrouble(wish.addresses, wish.port);
+  const owner = others.get(wish.port);
+  if (wish.asked && owner !== undefined)
+    throw new RunFailure(`--${wish.flag}: got ${wish.port}, want another port than --${owner}`);
+  const trouble = owner === undefined ? await findTrouble(wish.addresses, wish.port) : "EADDRINUSE";
   if (trouble === null) return wish.port;
   if (wish.asked) throw new RunFailure(refusal(wish, trouble));
   for (let tries = 0; tries < FREE_PORT_TRIES; tries++) {

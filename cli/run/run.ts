@@ -1,7 +1,6 @@
 // `pannier run`: reads the command line, plans, runs, and turns a failure into words and an exit code.
 import { parseArguments } from "#kit/arguments.ts";
-import { DAPR_VERSION, VERSION } from "#kit/version.ts";
-import { complain, flagRows, verbHelp } from "../help.ts";
+import { complain, flagRows, VERSION_LINE, verbHelp } from "../help.ts";
 import { EXIT_OK, type HelpPage, type Host, type Verb } from "../host.ts";
 import { RunFailure } from "./failure.ts";
 import { RUN_FLAGS, RUN_GRAMMAR, SHOWN_RUN_FLAGS } from "./flags.ts";
@@ -31,7 +30,7 @@ export async function run(argv: readonly string[], host: Host, start: StartSidec
   const parsed = parseArguments(RUN_GRAMMAR, argv);
   if ("error" in parsed) return complain(host, "run", parsed.error);
   if (parsed.values.help || parsed.values.version) {
-    host.stdout.write(parsed.values.help ? verbHelp(help) : `pannier ${VERSION} (Dapr ${DAPR_VERSION})\n`);
+    host.stdout.write(parsed.values.help ? verbHelp(help) : VERSION_LINE);
     return EXIT_OK;
   }
   if (parsed.words[0] === "") return complain(host, "run", 'the command is ""; want a program to start');

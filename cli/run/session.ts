@@ -2,7 +2,7 @@
 import type { SidecarSettings } from "#sidecar/settings.ts";
 import type { Sidecar, SidecarHost } from "#sidecar/sidecar.ts";
 import { EXIT_FAILURE, EXIT_OK, type Host } from "../host.ts";
-import { onSignals, type StopSignal } from "../signals.ts";
+import type { StopSignal } from "../signals.ts";
 import { App } from "./app.ts";
 import { banner } from "./banner.ts";
 import { appEnvironment } from "./environment.ts";
@@ -31,6 +31,8 @@ export class Session {
   readonly #cut: PromiseWithResolvers<number> = Promise.withResolvers();
   #sidecar: Sidecar | null = null;
   #app: App | null = null;
+  /** A SIGHUP came before there was a sidecar to reload. */
+  #reloadAsked = false;
 
   constructor(plan: Plan, host: Host, start: StartSidecar) {
     this.#plan = plan;
@@ -45,7 +47,7 @@ export class Session {
 
   /** Runs until the app ends, the sidecar is told to shut down, or a signal comes. Gives the exit code. */
   async run(): Promise<number> {
-    const release = onSignals({
+    this.#host.signals.take({
       stop: (signal) => this.#ending.resolve({ by: "signal", signal }),
       hurry: () => this.#hurry(),
       hangUp: () => this.#hangUp(),
@@ -61,7 +63,7 @@ export class Session {
       await this.#sidecar?.close();
       throw error instanceof RunFailure ? error : new RunFailure(reason(error));
     } finally {
-      release();
+      await this.#host.signals.release();
     }
   }
 
@@ -70,6 +72,7 @@ export class Session {
     // Told to stop before anything was served: nothing to drain.
     if ("by" in started) return EXIT_OK;
     this.#announce(started);
+    if (this.#reloadAsked) this.#hangUp();
     this.#app = this.#startApp(started);
     const exited = this.#app?.exited.then((code): Ending => ({ by: "app", code }));
     const ending = await Promise.race([this.#ending.promise, ...(exited === undefined ? [] : [exited])]);
@@ -136,6 +139,8 @@ export class Session {
       this.#ending.resolve({ by: "signal", signal: "SIGHUP" });
       return;
     }
+    // What is asked for during the start is done after it: the manifests may have been read already.
+    this.#reloadAsked = this.#sidecar === null;
     this.#sidecar?.reload().catch((error: unknown) => this.#host.stderr.write(`reload failed: ${reason(error)}\n`));
   }
 }

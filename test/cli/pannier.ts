@@ -38,8 +38,8 @@ export class Pannier {
   async says(pattern: RegExp): Promise<RegExpExecArray> {
     let match = pattern.exec(this.out);
     await eventually(`${pattern} in the output`, () => {
-      if (this.process.exitCode !== null)
-        throw new Error(`ended with ${this.process.exitCode}:\n${this.out}${this.err}`);
+      const end = this.process.exitCode ?? this.process.signalCode;
+      if (end !== null) throw new Error(`ended with ${end}:\n${this.out}${this.err}`);
       match = pattern.exec(this.out);
       return match !== null;
     });
@@ -50,6 +50,25 @@ export class Pannier {
   signal(signal: NodeJS.Signals): void {
     this.process.kill(signal);
   }
+}
+
+/**
+ * An environment in which the process sends itself this signal as soon as Node loads a file whose name ends like that;
+ * before it runs `first`, a statement that may use `fs`.
+ */
+export function signalledWhenLoading(file: string, signal: NodeJS.Signals, first = ""): NodeJS.ProcessEnv {
+  const hook = `import { registerHooks } from "node:module";
+    import fs from "node:fs";
+    registerHooks({
+      load(url, context, nextLoad) {
+        if (url.endsWith(${JSON.stringify(file)})) {
+          ${first}
+          process.kill(process.pid, ${JSON.stringify(signal)});
+        }
+        return nextLoad(url, context);
+      },
+    });`;
+  return { NODE_OPTIONS: `--import="data:text/javascript,${encodeURIComponent(hook)}"` };
 }
 
 /** The processes and folders of one test file. */

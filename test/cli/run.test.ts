@@ -98,9 +98,11 @@ describe("pannier run", () => {
     it("listens on loopback alone", async () => {
       const pannier = run();
       await pannier.says(/curl/);
-      const { stdout } = await shell("cat", ["/proc/net/tcp", "/proc/net/tcp6"]);
+      // Without IPv6 the second one is not there.
+      const tables = ["/proc/net/tcp", "/proc/net/tcp6"].filter((path) => existsSync(path));
+      const sockets = (await Promise.all(tables.map((path) => readFile(path, "utf8")))).join("");
       const hex = Number(ports[1]).toString(16).toUpperCase().padStart(4, "0");
-      const listening = [...stdout.matchAll(new RegExp(`: ([0-9A-F]+):${hex} [0-9A-F:]+ 0A `, "g"))].map(
+      const listening = [...sockets.matchAll(new RegExp(`: ([0-9A-F]+):${hex} [0-9A-F:]+ 0A `, "g"))].map(
         ([, each]) => each,
       );
       const loopback = ["0100007F", "00000000000000000000000001000000"];
@@ -160,6 +162,21 @@ describe("pannier run", () => {
         assert.equal(await pannier.ended, 1);
         assert.match(pannier.err, new RegExp(`^pannier run: --${flag}: cannot have port ${taken} `));
         assert.equal(pannier.out, "");
+      });
+    }
+
+    const clashes: [string, string, string][] = [
+      ["-H", "-G", "--dapr-grpc-port: got PORT, want another port than --dapr-http-port"],
+      ["-M", "-H", "--metrics-port: got PORT, want another port than --dapr-http-port"],
+      ["--app-port", "-M", "--metrics-port: got PORT, want another port than --app-port"],
+      ["-H", "--dapr-public-port", "--dapr-http-port: got PORT, want another port than --dapr-public-port"],
+    ];
+    for (const [one, other, wanted] of clashes) {
+      it(`says that ${one} and ${other} clash`, async () => {
+        const port = String(await freePort());
+        const pannier = run([one, port, other, port]);
+        assert.equal(await pannier.ended, 1);
+        assert.equal(pannier.err, `pannier run: ${wanted.replace("PORT", port)}\n`);
       });
     }
 

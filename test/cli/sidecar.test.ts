@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { utimes, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
-import { Bench, eventually, freePort, type Pannier } from "./pannier.ts";
+import { Bench, eventually, freePort, type Pannier, signalledWhenLoading } from "./pannier.ts";
 
 const MANIFEST = `apiVersion: dapr.io/v1alpha1
 kind: Component
@@ -109,6 +109,54 @@ describe("pannier sidecar", () => {
     assert.equal(await (await fetch(state("/k"))).text(), "1");
     sidecar.signal("SIGTERM");
     assert.equal(await sidecar.ended, 0);
+  });
+
+  for (const file of ["/cli/dispatch.ts", "/cli/sidecar.ts", "/sidecar/sidecar.ts"]) {
+    it(`outlives a SIGHUP while it loads ${file}`, async () => {
+      const sidecar = start([], signalledWhenLoading(file, "SIGHUP"));
+      await sidecar.says(/dapr initialized/);
+      sidecar.signal("SIGTERM");
+      assert.equal(await sidecar.ended, 0);
+    });
+
+    it(`ends with 0 on a SIGTERM while it loads ${file}`, async () => {
+      const sidecar = start([], signalledWhenLoading(file, "SIGTERM"));
+      assert.equal(await sidecar.ended, 0);
+      assert.doesNotMatch(sidecar.out, /dapr initialized/);
+    });
+  }
+
+  it("reads again after the start what a SIGHUP during the start asked for", async () => {
+    const path = join(cwd, "second.yaml");
+    await writeManifest(path, "one");
+    // A store that starts a thread: the start goes on for a while after the signal.
+    const field = "  metadata: [{name: connectionString, value: ':memory:'}]\n";
+    const slow = MANIFEST.replace("name: statestore", "name: slow").replace("in-memory", "sqlite") + field;
+    await writeFile(join(cwd, "slow.yaml"), slow);
+    // The driver is loaded once the manifests are read.
+    const change = `const text = fs.readFileSync("second.yaml", "utf8").replace("name: one", "name: two");
+      fs.writeFileSync("second.yaml", text); fs.utimesSync("second.yaml", 0, 0);`;
+    const env = signalledWhenLoading("/in-memory.ts", "SIGHUP", change);
+    const sidecar = start(["--hot-reload-reconcile-interval=1h"], env);
+    await sidecar.says(/dapr initialized/);
+    const two = `http://127.0.0.1:${port}/v1.0/state/two/k`;
+    await eventually("the store under its new name", async () => (await fetch(two)).status === 204);
+  });
+
+  it("says which Node it wants under one that is too old, before it loads anything", async () => {
+    const hook = `const versions = { ...process.versions, node: "20.20.2" };
+      Object.defineProperty(process, "versions", { value: versions });`;
+    const env = { NODE_OPTIONS: `--import="data:text/javascript,${encodeURIComponent(hook)}"` };
+    const sidecar = start([], env);
+    assert.equal(await sidecar.ended, 1);
+    assert.equal(sidecar.err, "pannier: got Node 20.20.2, want 24 or newer\n");
+    assert.equal(sidecar.out, "");
+  });
+
+  it("is ended by a signal while it waits for another sidecar", async () => {
+    const env = signalledWhenLoading("/cli/dispatch.ts", "SIGTERM");
+    const held = bench.start(["sidecar", "--wait", `--dapr-http-port=${port}`], { cwd, env });
+    assert.equal(await held.ended, "SIGTERM");
   });
 
   it("ends with 0 when a client asks for it over the API", async () => {

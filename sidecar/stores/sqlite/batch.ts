@@ -1,9 +1,20 @@
 // Runs a batch of jobs as one transaction: the writes that waited share one commit, and with it one flush to the disk,
-// and a failing one does not undo its neighbours. Runs in a database thread.
+// and a failing one fails alone. Runs in a database thread.
 import { type Connection, connect } from "./connection.ts";
-import { explain, Failed, needsReconnect, type Scene } from "./failures.ts";
+import { explain, Failed, needsReconnect, primaryCode, type Scene, SQLITE } from "./failures.ts";
 import { type Round, runJob } from "./jobs.ts";
 import type { Answer, Job, Report, ThreadSettings } from "./messages.ts";
+
+type Stage = "beginning" | "working" | "committing";
+
+/** What a transaction came to. */
+interface Ending {
+  readonly answers: readonly Answer[];
+  /** Null when it was committed. */
+  readonly failedAt: Stage | null;
+  /** One of its jobs undid it for all: the others may fit without that one. */
+  readonly undoneByJob: boolean;
+}
 
 /** The database of one thread: a connection that is opened again after it was lost. */
 export class BatchRunner {
@@ -28,7 +39,10 @@ export class BatchRunner {
    */
   run(jobs: readonly Job[], nowMs: number, outgoing: ArrayBuffer[]): readonly Answer[] {
     try {
-      return this.#transact(jobs, nowMs, outgoing);
+      const { answers, undoneByJob } = this.#transact(jobs, nowMs, outgoing);
+      if (!undoneByJob || jobs.length === 1) return answers;
+      outgoing.length = 0;
+      return this.#oneByOne(jobs, nowMs, outgoing);
     } finally {
       freeValues(jobs);
     }
@@ -40,26 +54,48 @@ export class BatchRunner {
     this.#connection = null;
   }
 
-  #transact(jobs: readonly Job[], nowMs: number, outgoing: ArrayBuffer[]): readonly Answer[] {
-    let committing = false;
+  /** Each job in a transaction of its own, in their order: nothing of the shared one was kept or acknowledged. */
+  #oneByOne(jobs: readonly Job[], nowMs: number, outgoing: ArrayBuffer[]): readonly Answer[] {
+    const answers: Answer[] = [];
+    for (const job of jobs) {
+      const ending = this.#transact([job], nowMs, outgoing);
+      answers.push(...ending.answers);
+      // What keeps one transaction from its beginning keeps all: no waiting for the same lock job by job.
+      if (ending.failedAt === "beginning")
+        return [...answers, ...jobs.slice(answers.length).flatMap(() => ending.answers)];
+    }
+    return answers;
+  }
+
+  #transact(jobs: readonly Job[], nowMs: number, outgoing: ArrayBuffer[]): Ending {
+    let stage: Stage = "beginning";
+    const writes = jobs.some(isWrite);
     try {
       const connection = this.#connected();
       const { database } = connection;
       connection.mustBeInPlace();
-      const writes = jobs.some(isWrite);
       database.exec(writes ? "BEGIN IMMEDIATE" : "BEGIN");
+      stage = "working";
       const round: Round = { connection, nowMs, nowSec: Math.floor(nowMs / 1000), outgoing };
       const answers = jobs.map((job) => this.#answer(round, job));
-      committing = writes;
+      stage = "committing";
       database.exec("COMMIT");
       // Once more: a commit to a file that is no longer at its path is lost, and must not be acknowledged.
       if (writes) connection.mustBeInPlace();
-      return answers;
+      return { answers, failedAt: null, undoneByJob: false };
     } catch (error) {
-      const failure = explain(error, this.#scene(committing));
+      const failure = explain(error, this.#scene(writes && stage === "committing"));
+      const undoneByJob = this.#isUndoneByJob(error, stage);
       this.#recover(error);
-      return jobs.map(() => ({ failure }));
+      return { answers: jobs.map(() => ({ failure })), failedAt: stage, undoneByJob };
     }
+  }
+
+  /** SQLite rolls the whole transaction back when a statement finds no space, no memory, or a failing disk. */
+  #isUndoneByJob(error: unknown, stage: Stage): boolean {
+    if (stage === "working") return this.#connection?.database.isTransaction === false;
+    // The commit writes pages too. After any other failure there the outcome may be open, and nothing may run again.
+    return stage === "committing" && primaryCode(error) === SQLITE.FULL;
   }
 
   #connected(): Connection {

@@ -71,7 +71,10 @@ function findOrFail(round: Round, key: string): Found | null | Failure {
 
 /** All conditions are compared with the state before the first change. */
 function apply(round: Round, changes: readonly RowChange[]): null {
-  for (const change of changes) if (change.ifEtag !== null || change.ifAbsent) checkCondition(round, change);
+  for (const [index, change] of changes.entries()) {
+    if (change.ifEtag === null && !change.ifAbsent) continue;
+    checkCondition(round, change, changes.length === 1 ? "" : `change ${index + 1} of ${changes.length}: `);
+  }
   if (changes.length === 1) {
     for (const change of changes) applyOne(round, change);
   } else {
@@ -80,14 +83,15 @@ function apply(round: Round, changes: readonly RowChange[]): null {
   return null;
 }
 
-function checkCondition(round: Round, change: RowChange): void {
+/** `place`: which change of a transaction it is, for the message. */
+function checkCondition(round: Round, change: RowChange, place: string): void {
   const etag = round.connection.prepared.liveEtag.get(change.key, round.nowSec)?.etag;
   if (change.ifEtag === null) {
-    if (etag !== undefined) throw mismatch("item already exists and no etag was passed");
+    if (etag !== undefined) throw mismatch(`${place}item already exists and no etag was passed`);
     return;
   }
-  if (etag === undefined) throw mismatch("there is no value under the key, or it has expired");
-  if (etag !== change.ifEtag) throw mismatch("the value has another etag than the one passed");
+  if (etag === undefined) throw mismatch(`${place}there is no value under the key, or it has expired`);
+  if (etag !== change.ifEtag) throw mismatch(`${place}the value has another etag than the one passed`);
 }
 
 /** One statement undoes itself when it fails; several need a savepoint, or half of them would be committed. */

@@ -11,7 +11,7 @@ async function call(...argv: string[]): Promise<{ code: number; out: string; err
 }
 
 describe("command line", () => {
-  for (const argv of [[], ["--help"], ["-h"], ["help"]]) {
+  for (const argv of [[], ["--help"], ["-h"], ["help"], ["help", "help"], ["help", "--help"], ["-h", "help"]]) {
     it(`shows the verbs for ${JSON.stringify(argv)}`, async () => {
       const { code, out, err } = await call(...argv);
       assert.equal(code, 0);
@@ -41,7 +41,8 @@ describe("command line", () => {
 
   it("prints the version", async () => {
     assert.match((await call("--version")).out, new RegExp(`^pannier ${VERSION} `));
-    assert.match((await call("run", "--version")).out, new RegExp(`^pannier ${VERSION} `));
+    const { out } = await call("--version");
+    for (const verb of ["run", "check"]) assert.equal((await call(verb, "--version")).out, out);
   });
 
   it("prints one line with the runtime's version for a sidecar, and several of build information", async () => {
@@ -56,6 +57,9 @@ describe("command line", () => {
     [["runn"], /unknown verb "runn"; did you mean run\?\nTry "pannier --help"/],
     [["constructor"], /unknown verb "constructor"/],
     [["help", "sidcar"], /did you mean sidecar\?/],
+    [["help", "sidecar", "run"], /^pannier: help: got sidecar and run, want one verb\n/],
+    [["help", "--app-idd"], /unknown flag --app-idd/],
+    [["version"], /unknown verb "version"; did you mean --version\?/],
     [["--app-idd=x", "run"], /unknown flag --app-idd; did you mean --app-id\?/],
     [["--app-id=x"], /got no verb, want one of run, sidecar, check/],
     [

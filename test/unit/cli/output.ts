@@ -1,6 +1,7 @@
 // A host for tests of verbs: streams that keep what is written to them.
 import { Writable } from "node:stream";
 import type { Host } from "#cli/host.ts";
+import type { Signals } from "#cli/signals.ts";
 
 export class Kept extends Writable {
   text = "";
@@ -16,6 +17,8 @@ export interface TestHost extends Host {
   readonly stderr: Kept;
 }
 
+const NO_SIGNALS: Signals = { take: () => undefined, release: () => Promise.resolve() };
+
 export function testHost(over: Partial<Pick<Host, "env" | "cwd">> = {}): TestHost {
-  return { env: {}, cwd: process.cwd(), stdout: new Kept(), stderr: new Kept(), ...over };
+  return { env: {}, cwd: process.cwd(), stdout: new Kept(), stderr: new Kept(), signals: NO_SIGNALS, ...over };
 }

@@ -6,7 +6,7 @@ describe("ports", () => {
   let busy: Server;
   let taken: number;
   const wish = { flag: "dapr-http-port", asked: false, addresses: ["127.0.0.1"] };
-  const none: ReadonlySet<number> = new Set();
+  const none: ReadonlyMap<number, string> = new Map();
 
   before(async () => {
     busy = createServer();
@@ -33,8 +33,16 @@ describe("ports", () => {
 
   it("does not hand out a port twice", async () => {
     const chosen = await choosePort({ ...wish, port: taken }, none);
-    assert.notEqual(await choosePort({ ...wish, port: chosen }, new Set([chosen])), chosen);
-    await assert.rejects(choosePort({ ...wish, port: chosen, asked: true }, new Set([chosen])), /cannot have port/);
+    const others = new Map([[chosen, "metrics-port"]]);
+    assert.notEqual(await choosePort({ ...wish, port: chosen }, others), chosen);
+  });
+
+  it("names the flag that an asked-for port clashes with", async () => {
+    const free = await choosePort({ ...wish, port: taken }, none);
+    await assert.rejects(choosePort({ ...wish, port: free, asked: true }, new Map([[free, "metrics-port"]])), {
+      name: "RunFailure",
+      message: `--dapr-http-port: got ${free}, want another port than --metrics-port`,
+    });
   });
 
   it("leaves an asked-for 0 to the system", async () => {

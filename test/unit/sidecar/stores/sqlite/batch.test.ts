@@ -41,6 +41,46 @@ describe("a batch", () => {
     assert.ok(isFreed(lost));
   });
 
+  describe("that one of its jobs undoes", () => {
+    const small = (key: string): Job => apply(put(key, "1"));
+    const tooLarge = (): Job => apply(put("too large", "x".repeat(200_000)));
+    const stored = (): unknown[] => fixture.rows("SELECT key FROM state ORDER BY key").map(({ key }) => key);
+
+    beforeEach(() => limitPages(30));
+
+    function limitPages(pages: number): void {
+      runner.close();
+      const settings = threadSettings(fixture.path);
+      const location = { ...settings.location, pragmas: [`max_page_count=${pages}`] };
+      runner = new BatchRunner({ ...settings, location });
+      assert.equal(runner.open().kind, "opened");
+    }
+
+    it("fails only the write that does not fit", () => {
+      const answers = run(small("a"), tooLarge(), small("b"), apply(put("a", "2", { ifEtag: "e" })));
+      assert.deepEqual(codesOf(answers), ["done", "unavailable", "done", "done"]);
+      assert.match(JSON.stringify(answers[1]), /no space left/);
+      assert.deepEqual(stored(), ["a", "b"]);
+    });
+
+    it("frees the values all the same", () => {
+      const values = [put("a", "1"), put("b", "x".repeat(200_000))];
+      assert.deepEqual(codesOf(run(...values.map((value) => apply(value)))), ["done", "unavailable"]);
+      assert.deepEqual(values.map(isFreed), [true, true]);
+    });
+
+    it("gives up with the first that finds the database locked", () => {
+      const other = fixture.plain();
+      // The batch ends before it comes to these two: they are looked at when it is their turn alone.
+      const locking = whenLookedAt(small("b"), () => other.exec("BEGIN IMMEDIATE"));
+      const last = whenLookedAt(small("c"), () => other.exec("COMMIT"));
+      const answers = run(small("a"), tooLarge(), locking, last);
+      assert.deepEqual(codesOf(answers), ["done", "unavailable", "unavailable", "unavailable"]);
+      for (const answer of answers.slice(2)) assert.match(JSON.stringify(answer), /stayed locked/);
+      assert.deepEqual(stored(), ["a"]);
+    });
+  });
+
   it("answers a bulk read up to so many bytes, and one row at least", () => {
     const large = "x".repeat(READ_BYTES_MAX);
     run(apply(put("large", large)), apply(put("small", "1")));
@@ -73,6 +113,19 @@ function apply(...changes: RowChange[]): Job {
 function put(key: string, json: string, changes: Partial<RowChange> = {}): RowChange {
   const value = new Uint8Array(Buffer.from(json));
   return { key, value, isJson: true, ifEtag: null, ifAbsent: false, newEtag: "e", ttlSec: null, ...changes };
+}
+
+/** The job, with something that happens when its kind is read for the first time. */
+function whenLookedAt(job: Job, happens: () => void): Job {
+  let looked = false;
+  const { kind } = job;
+  return Object.defineProperty({ ...job }, "kind", {
+    get: () => {
+      if (!looked) happens();
+      looked = true;
+      return kind;
+    },
+  });
 }
 
 function isFreed(change: RowChange): boolean {

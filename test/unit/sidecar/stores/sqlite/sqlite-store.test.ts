@@ -125,6 +125,21 @@ for (const connectionString of [undefined, ":memory:"]) {
       assert.equal(await textOf(store, "k"), "5");
     });
 
+    it("says which change of a transaction is a conflict, and nothing of the kind of a single write", async () => {
+      await store.set(write("k", "1"), CALL);
+      const conflicts: [Change, string][] = [
+        [upsert("k", "2", { etag: "other" }), "the value has another etag than the one passed"],
+        [upsert("new", "2", { etag: "other" }), "there is no value under the key, or it has expired"],
+        [upsert("k", "2", { firstWrite: true }), "item already exists and no etag was passed"],
+      ];
+      for (const [change, message] of conflicts) {
+        const transaction = store.transact([upsert("a", "1"), change, remove("b")], CALL);
+        await assert.rejects(transaction, { ...MISMATCH, message: `change 2 of 3: ${message}` });
+      }
+      const alone = store.set(write("k", "2", { firstWrite: true }), CALL);
+      await assert.rejects(alone, { ...MISMATCH, message: "item already exists and no etag was passed" });
+    });
+
     it("applies nothing of a transaction when one condition does not hold", async () => {
       await store.set(write("k", "1"), CALL);
       const changes = [upsert("k", "2"), remove("k"), upsert("new", "3"), upsert("k", "4", { etag: "other" })];
