@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 // The process: hands its command line, signals and streams to the verb and ends with the code that the verb gives.
-// It imports nothing at its head and has no word that an old Node cannot read: so that one can say that it is too old.
+// Built, it is a file that an old Node can read, so that one says that it is too old: nothing is imported at its head.
+// From the source, the npm scripts bring their own Node.
 
 /** As in package.json, "engines". */
 const NODE_MAJOR_MIN = 24;

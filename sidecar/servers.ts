@@ -13,6 +13,7 @@ import { createTokenCheck } from "./http/token.ts";
 import { drain, type Listening, listen } from "./listen.ts";
 import type { Metrics } from "./metrics.ts";
 import type { SidecarSettings } from "./settings.ts";
+import { noPolicies } from "./state/policies.ts";
 import { StateService } from "./state/service.ts";
 
 export interface ServersOptions {
@@ -79,7 +80,8 @@ export class Servers {
       settings,
       stores: components,
       statuses: () => components.statuses(),
-      service: new StateService(components, clock, metrics),
+      fileProblems: () => components.fileProblems(),
+      service: new StateService({ stores: components, clock, metrics, policies: noPolicies }),
       onShutdown,
       attributes: new Map(),
     };

@@ -5,6 +5,7 @@ import type { Fault } from "#kit/fault.ts";
 export interface CoreSettings {
   readonly keyPrefix: string;
   readonly actorStateStore: boolean;
+  readonly allowUnscopedDelete: boolean;
   readonly primaryEncryptionKey: string | null;
   readonly secondaryEncryptionKey: string | null;
   readonly outboxPublishPubsub: string | null;
@@ -26,6 +27,10 @@ export const coreFields: FieldTable<CoreSettings> = {
     doc: "What stands before each key in the store; taken in lower case. Any other word is itself the prefix.",
   }),
   actorStateStore: flag({ fallback: false, doc: "Accepted as Dapr's; actors use this store." }),
+  allowUnscopedDelete: flag({
+    fallback: false,
+    doc: "Allow delete by prefix although `keyPrefix` is none, where it can reach keys that other applications wrote.",
+  }),
   primaryEncryptionKey: text({
     fallback: null,
     secret: true,

@@ -3,6 +3,7 @@ import type { Clock } from "#kit/clock.ts";
 import { formatMs } from "#kit/duration.ts";
 import type { Log } from "#kit/log.ts";
 import type { Random } from "#kit/random.ts";
+import type { EntryCore } from "../state/table.ts";
 import { type PreparedStore, type Store, StoreError } from "../stores/store.ts";
 import { DeadlineExceeded, within } from "./deadline.ts";
 import { withoutSecrets } from "./redaction.ts";
@@ -14,6 +15,7 @@ export interface WantedStore {
   readonly type: string;
   readonly version: string;
   readonly keyPrefix: string;
+  readonly core: EntryCore;
   readonly ignoreErrors: boolean;
   readonly initTimeoutMs: number;
   readonly prepared: PreparedStore;

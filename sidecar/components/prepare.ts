@@ -47,10 +47,11 @@ export async function prepareStore(
     type,
     version: chosen.version,
     keyPrefix,
+    core: { actorStateStore: core.actorStateStore, allowUnscopedDelete: core.allowUnscopedDelete, cipher: null },
     ignoreErrors,
     initTimeoutMs,
     prepared,
-    fingerprint: JSON.stringify([type, chosen.version, keyPrefix, fingerprint]),
+    fingerprint: JSON.stringify([type, chosen.version, core, keyPrefix, fingerprint]),
     secrets,
     warnings: told("warning", [...faults, ...quotingFaults(located.document, mayShow)]),
   };

@@ -15,7 +15,7 @@ const EMPTY = Buffer.alloc(0);
  */
 export function readBody(request: IncomingMessage, bytesMax: number, errorPrefix: string): Promise<Buffer> {
   const announced = announcedBytes(request);
-  if (bytesMax > 0 && announced > bytesMax) return Promise.reject(tooLarge(bytesMax, errorPrefix));
+  if (isTooLarge(request, bytesMax)) return Promise.reject(tooLarge(bytesMax, errorPrefix));
   const preallocate = announced > ONE_CHUNK_BYTES && announced <= PREALLOCATED_BYTES_MAX;
   return preallocate ? readInto(request, announced) : readChunks(request, bytesMax, errorPrefix);
 }
@@ -70,6 +70,7 @@ export function announcedBytes(request: IncomingMessage): number {
   return Number(request.headers["content-length"] ?? 0);
 }
 
+/** Whether more is announced than `bytesMax`, where 0 is no limit. */
 export function isTooLarge(request: IncomingMessage, bytesMax: number): boolean {
   return bytesMax > 0 && announcedBytes(request) > bytesMax;
 }

@@ -1,6 +1,7 @@
 // What is no HTTP request never reaches a handler: it is answered here, over the bare socket, and the connection ends.
 import { STATUS_CODES } from "node:http";
 import type { Socket } from "node:net";
+import { systemClock } from "#kit/clock.ts";
 import { shortAnswer } from "./errors.ts";
 
 interface Reason {
@@ -20,13 +21,26 @@ const REASONS: Readonly<Record<string, Reason>> = {
 };
 const NOT_HTTP: Reason = { status: 400, message: "this is not an HTTP/1.1 request" };
 
-/** For the server's "clientError" event. */
-export function answerClientError(error: Error, socket: Socket): void {
+/** A connection that has its last answer stays open for so long, in milliseconds, so that the client can read it. */
+const LINGER_MS = 2_000;
+
+/**
+ * For the server's "clientError" event, when every earlier answer is out: ends the connection, with a last answer when
+ * the client is owed one.
+ */
+export function endConnection(error: Error, socket: Socket, isOwed: boolean): void {
   const code = "code" in error ? String(error.code) : "";
   // A connection that was opened ahead and not used: its owner would take a 408 for the answer to its first request.
   if (code === "ECONNRESET" || socket.bytesRead === 0) socket.destroy();
   // After an answer with "Connection: close" the socket is ending by itself, with that answer still on its way.
   if (!socket.writable) return;
+  if (isOwed) socket.write(answerTo(code));
+  socket.end();
+  const timer = systemClock.after(LINGER_MS, () => socket.destroy());
+  socket.once("close", () => timer.cancel());
+}
+
+function answerTo(code: string): string {
   const { status, message } = REASONS[code] ?? NOT_HTTP;
   const { body } = shortAnswer(status, "ERR_MALFORMED_REQUEST", message);
   const head = [
@@ -35,5 +49,5 @@ export function answerClientError(error: Error, socket: Socket): void {
     `Content-Length: ${Buffer.byteLength(body)}`,
     "Connection: close",
   ];
-  socket.end(`${head.join("\r\n")}\r\n\r\n${body}`);
+  return `${head.join("\r\n")}\r\n\r\n${body}`;
 }

@@ -48,6 +48,15 @@ const ROWS: Readonly<Record<StateErrorCode, Row>> = {
   "save-failed": { tag: "ERR_STATE_SAVE", status: BY_FAULT },
   "delete-failed": { tag: "ERR_STATE_DELETE", status: BY_FAULT },
   "bulk-get-failed": { tag: "ERR_STATE_BULK_GET", status: BY_FAULT },
+  "bulk-delete-failed": { tag: "ERR_STATE_BULK_DELETE", status: BY_FAULT },
+  "list-failed": { tag: "ERR_STATE_LIST", status: BY_FAULT },
+  "list-not-supported": {
+    tag: "ERR_STATE_STORE_NOT_SUPPORTED",
+    status: 500,
+    details: (error) => [resourceInfo(error.subject.store ?? ""), errorInfo("PANNIER_STATE_LIST_NOT_SUPPORTED", null)],
+  },
+  "count-failed": { tag: "ERR_STATE_COUNT", status: BY_FAULT },
+  "delete-by-prefix-failed": { tag: "ERR_STATE_DELETE_BY_PREFIX", status: BY_FAULT },
   "transaction-failed": { tag: "ERR_STATE_TRANSACTION", status: BY_FAULT },
   "transactions-not-supported": {
     tag: "ERR_STATE_STORE_NOT_SUPPORTED",
@@ -58,11 +67,21 @@ const ROWS: Readonly<Record<StateErrorCode, Row>> = {
       errorInfo("DAPR_STATE_TRANSACTIONS_NOT_SUPPORTED", null),
     ],
   },
+  "query-failed": {
+    tag: "ERR_STATE_QUERY",
+    // Dapr's is 500 for a query that cannot be read, too (dapr-state-api.md 1.15).
+    status: 500,
+    details: (error) => [resourceInfo(error.subject.store ?? ""), errorInfo("DAPR_STATE_QUERY_FAILED", null)],
+  },
   "query-not-supported": {
     tag: "ERR_STATE_STORE_NOT_SUPPORTED",
     status: 500,
     details: (error) => [resourceInfo(error.subject.store ?? ""), errorInfo("DAPR_STATE_QUERYING_NOT_SUPPORTED", null)],
   },
+  "actor-get-failed": { tag: "ERR_ACTOR_STATE_GET", status: 500 },
+  "actor-transaction-failed": { tag: "ERR_ACTOR_STATE_TRANSACTION_SAVE", status: 500 },
+  "actor-store-missing": { tag: "ERR_ACTOR_RUNTIME_NOT_FOUND", status: 500 },
+  "actor-type-reserved": { tag: "ERR_ACTOR_TYPE_RESERVED", status: 403 },
   "operation-not-supported": { tag: "ERR_NOT_SUPPORTED_STATE_OPERATION", status: 400 },
   "too-many-operations": {
     tag: "ERR_STATE_STORE_TOO_MANY_TRANSACTIONS",

@@ -2,14 +2,18 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { systemClock } from "#kit/clock.ts";
 import type { Call } from "../stores/store.ts";
-import { readBody } from "./body.ts";
+import { isTooLarge, readBody } from "./body.ts";
 import { parseQuery } from "./url.ts";
 
 const JSON_TYPE = "application/json";
 
+/** What the request's Expect header asks for; only in HTTP/1.1 does it mean anything. */
+export type Expectation = "nothing" | "continue" | "unknown";
+
 export class Exchange implements Call {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
+  readonly expects: Expectation;
   /** Unescaped path parameters, in the pattern's order. */
   parameters: readonly string[] = [];
   /** The status that was sent; 0 before that. */
@@ -22,11 +26,15 @@ export class Exchange implements Call {
   readonly #sharedHeaders: string[] = [];
   #query: ReadonlyMap<string, string> | null = null;
   #abort: AbortController | null = null;
+  /** The client holds its body back until it is asked for it. */
+  #isHeldBack: boolean;
 
-  constructor(request: IncomingMessage, response: ServerResponse, queryText: string) {
+  constructor(request: IncomingMessage, response: ServerResponse, queryText: string, expects: Expectation) {
     this.request = request;
     this.response = response;
+    this.expects = expects;
     this.#queryText = queryText;
+    this.#isHeldBack = expects === "continue";
   }
 
   get query(): ReadonlyMap<string, string> {
@@ -53,8 +61,12 @@ export class Exchange implements Call {
     return this.#abort.signal;
   }
 
-  /** The request's body; see `readBody`. */
+  /** The request's body; see `readBody`. A client that waits to be asked for it is asked now, unless it is too large. */
   async body(bytesMax: number, errorPrefix: string): Promise<Buffer> {
+    if (this.#isHeldBack && !isTooLarge(this.request, bytesMax)) {
+      this.#isHeldBack = false;
+      this.response.writeContinue();
+    }
     const body = await readBody(this.request, bytesMax, errorPrefix);
     this.receivedBytes = body.length;
     return body;
@@ -87,7 +99,9 @@ export class Exchange implements Call {
       headers.push("Content-Length", String(this.sentBytes));
     }
     this.response.writeHead(status, headers);
-    if (!isHalfRead(this.request)) this.response.end(body ?? undefined);
+    // Who is still sending reads its answer later.
+    const isHalfRead = !this.request.complete && !this.#isHeldBack;
+    if (!isHalfRead) this.response.end(body ?? undefined);
     else {
       if (body === null || body.length === 0) this.response.flushHeaders();
       else this.response.write(body);
@@ -135,11 +149,6 @@ function drained(response: ServerResponse): Promise<void> {
 
 /** A refused body is passed over for this long, in milliseconds, so that the client can read why. */
 const LINGER_MS = 2_000;
-
-/** The client is still sending, and nobody has told it to wait (RFC 9110, 10.1.1). */
-function isHalfRead(request: IncomingMessage): boolean {
-  return !request.complete && request.headers.expect === undefined;
-}
 
 /** Calls `done` when the rest of the request has come, the client is gone, or the time is over. */
 function discardRest(request: IncomingMessage, done: () => void): void {

@@ -6,8 +6,19 @@ export interface Route<Handler> {
   readonly name: string;
   /** "/v1.0/state/{storeName}/{key}" */
   readonly pattern: string;
+  /** What a Configuration calls it in `api.allowed` and `api.denied`; null for what no list can take away. */
+  readonly api: ApiGroup | null;
   readonly handler: Handler;
 }
+
+/** Dapr's endpoint groups of this API, and Pannier's own (dapr-state-api.md 3.3). */
+export type ApiGroup =
+  | "state/v1.0"
+  | "state/v1.0-alpha1"
+  | "actors/v1.0"
+  | "metadata/v1.0"
+  | "shutdown/v1.0"
+  | "pannier/v1";
 
 export interface Match<Handler> {
   readonly route: Route<Handler>;

@@ -6,11 +6,11 @@ import type { Clock } from "#kit/clock.ts";
 import type { Log } from "#kit/log.ts";
 import type { Metrics } from "../metrics.ts";
 import { StateError } from "../state/errors.ts";
-import { ClientGone, isTooLarge } from "./body.ts";
-import { answerClientError } from "./client-error.ts";
+import { ClientGone } from "./body.ts";
+import { endConnection } from "./client-error.ts";
 import { answerCors } from "./cors.ts";
-import { answerOf, shortAnswer } from "./errors.ts";
-import { Exchange } from "./exchange.ts";
+import { answerOf, type ErrorAnswer, shortAnswer } from "./errors.ts";
+import { Exchange, type Expectation } from "./exchange.ts";
 import type { Match, Router } from "./router.ts";
 import type { TokenCheck } from "./token.ts";
 import { shareTraceContext } from "./trace-context.ts";
@@ -49,6 +49,8 @@ const REQUEST_TIMEOUT_MS = 300_000;
 const HEAD_SLOP_BYTES = 4096;
 /** A connection without a request is kept this long: longer than clients keep theirs, so that they close first. */
 const IDLE_TIMEOUT_MS = 600_000;
+/** A client that takes nothing of its answer for so long is given up. */
+const STALLED_TIMEOUT_MS = 60_000;
 /** Sockets without a request are looked for this often. */
 const CHECK_EVERY_MS = 5_000;
 
@@ -63,29 +65,37 @@ export function createHttpServer(options: HttpServerOptions): Server {
     keepAliveTimeout: IDLE_TIMEOUT_MS,
     connectionsCheckingInterval: CHECK_EVERY_MS,
     noDelay: true,
+    // Refused by ourselves, with a body that says so.
+    requireHostHeader: false,
   });
   // A client may end its side with its last request, as Go's server and RFC 9112 (9.6) allow.
   Object.assign(server, { httpAllowHalfOpen: true });
   const turns = new Turns();
-  const onRequest = (request: IncomingMessage, response: ServerResponse): void =>
-    turns.take(request.socket, response, () => void serve(options, request, response));
-  server.on("request", onRequest);
-  server.on("checkContinue", (request: IncomingMessage, response: ServerResponse) => {
-    // A body that would be refused is not asked for.
-    if (!isTooLarge(request, options.bodyBytesMax)) response.writeContinue();
-    onRequest(request, response);
-  });
+  const serveAs = (expects: Expectation) => (request: IncomingMessage, response: ServerResponse) =>
+    turns.take(request, response, () => void serve(options, request, response, expects));
+  server.on("request", serveAs("nothing"));
+  server.on("checkContinue", serveAs("continue"));
+  server.on("checkExpectation", serveAs("unknown"));
   // What follows a request may be nonsense; the request itself still gets its answer.
   server.on("clientError", (error: Error, socket: Socket) => {
-    turns.afterLast(socket, () => answerClientError(error, socket));
+    turns.finish(socket, (isOwed) => endConnection(error, socket, isOwed));
+  });
+  // Nothing has moved for a while: that is the client's doing unless its answer is still being made.
+  server.setTimeout(STALLED_TIMEOUT_MS, (socket) => {
+    if (socket.writableLength > 0 || !turns.isBusy(socket)) socket.destroy();
   });
   return server;
 }
 
-async function serve(options: HttpServerOptions, request: IncomingMessage, response: ServerResponse): Promise<void> {
+async function serve(
+  options: HttpServerOptions,
+  request: IncomingMessage,
+  response: ServerResponse,
+  expects: Expectation,
+): Promise<void> {
   const startMs = options.clock.monotonicMs();
   const target = parseTarget(request.url ?? "/");
-  const exchange = new Exchange(request, response, target.query);
+  const exchange = new Exchange(request, response, target.query, expects);
   const match = options.router.match(request.method ?? "", target.parts);
   try {
     await answer(options, exchange, match);
@@ -96,7 +106,9 @@ async function serve(options: HttpServerOptions, request: IncomingMessage, respo
 }
 
 function answer(options: HttpServerOptions, exchange: Exchange, match: Match<Handler> | null): void | Promise<void> {
-  if (options.isDraining()) exchange.share("Connection", "close");
+  const fault = faultOf(exchange);
+  if (options.isDraining() || fault !== null) exchange.share("Connection", "close");
+  if (fault !== null) return exchange.sendJson(fault.status, fault.body);
   if (hasUnknownEncoding(exchange.request)) return exchange.sendText(501, "Unsupported transfer encoding\n");
   shareTraceContext(exchange);
   if (answerCors(exchange, options.allowedOrigins)) return;
@@ -112,6 +124,16 @@ function answer(options: HttpServerOptions, exchange: Exchange, match: Match<Han
     );
   }
   return match.route.handler(exchange);
+}
+
+/** What HTTP/1.1 itself asks of a head and Node's parser lets pass; null when there is nothing to say. */
+function faultOf({ request, expects }: Exchange): ErrorAnswer | null {
+  const { host, expect } = request.headers;
+  if (host === undefined && request.httpVersion === "1.1") {
+    return shortAnswer(400, "ERR_MALFORMED_REQUEST", "missing required Host header");
+  }
+  if (expects !== "unknown") return null;
+  return shortAnswer(417, "ERR_MALFORMED_REQUEST", `header Expect: got "${expect}", want "100-continue" or none`);
 }
 
 /** The parser undoes chunks and nothing else; a body that is packed besides must not be stored as it is. */

@@ -3,7 +3,7 @@
 import { RUNTIME_VERSION } from "#kit/version.ts";
 import type { SidecarSettings } from "../settings.ts";
 import type { StateService } from "../state/service.ts";
-import type { ComponentStatus, StoreEntry, StoreTable } from "../state/table.ts";
+import type { ComponentStatus, FileProblem, StoreEntry, StoreTable } from "../state/table.ts";
 import { goJson, shortAnswer } from "./errors.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Router } from "./router.ts";
@@ -14,6 +14,8 @@ export interface SidecarRoutesOptions {
   readonly stores: StoreTable;
   /** All Components, those that failed too. */
   readonly statuses: () => readonly ComponentStatus[];
+  /** Manifests that cannot be used, whether a Component belongs to them or not. */
+  readonly fileProblems: () => readonly FileProblem[];
   readonly service: StateService;
   /** Called once the answer to a shutdown request is out. */
   readonly onShutdown: (force: boolean) => void;
@@ -29,15 +31,22 @@ const ATTRIBUTES_BYTES_MAX = 1024 * 1024;
 
 /** Health and metadata: all that the public port serves. */
 export function addPublicRoutes(router: Router<Handler>, options: SidecarRoutesOptions): void {
-  router.add(["GET"], { name: "Healthz", pattern: "/v1.0/healthz", handler: (exchange) => healthz(exchange, options) });
+  router.add(["GET"], {
+    name: "Healthz",
+    pattern: "/v1.0/healthz",
+    api: null,
+    handler: (exchange) => healthz(exchange, options),
+  });
   router.add(["GET"], {
     name: "HealthzOutbound",
     pattern: "/v1.0/healthz/outbound",
+    api: null,
     handler: (exchange) => exchange.sendNothing(),
   });
   router.add(["GET"], {
     name: "GetMetadata",
     pattern: "/v1.0/metadata",
+    api: "metadata/v1.0",
     handler: (exchange) => getMetadata(exchange, options),
   });
 }
@@ -48,21 +57,25 @@ export function addSidecarRoutes(router: Router<Handler>, options: SidecarRoutes
   router.add(["PUT"], {
     name: "SetMetadata",
     pattern: "/v1.0/metadata/{key}",
+    api: "metadata/v1.0",
     handler: (exchange) => setMetadata(exchange, options),
   });
   router.add(["POST"], {
     name: "Shutdown",
     pattern: "/v1.0/shutdown",
+    api: "shutdown/v1.0",
     handler: (exchange) => shutdown(exchange, options),
   });
   router.add(["GET"], {
     name: "PannierHealth",
     pattern: "/pannier/v1/health",
+    api: "pannier/v1",
     handler: (exchange) => health(exchange, options),
   });
   router.add(["GET"], {
     name: "PannierStore",
     pattern: "/pannier/v1/state/{storeName}",
+    api: "pannier/v1",
     handler: (exchange) => describeStore(exchange, options),
   });
 }
@@ -71,12 +84,13 @@ const ACTOR_STATE = "/v1.0/actors/{actorType}/{actorId}/state";
 
 /** This release has no actors: it answers as a sidecar of Dapr without placement does (dapr-state-api.md 4.3). */
 function addActorRoutes(router: Router<Handler>): void {
+  const api = "actors/v1.0";
   const handler = (exchange: Exchange): void => {
     const { status, body } = shortAnswer(400, "ERR_ACTOR_NO_PLACEMENT", "placement service is not configured");
     exchange.sendJson(status, body);
   };
-  router.add(["GET"], { name: "GetActorState", pattern: `${ACTOR_STATE}/{key}`, handler });
-  router.add(["POST", "PUT"], { name: "ExecuteActorStateTransaction", pattern: ACTOR_STATE, handler });
+  router.add(["GET"], { name: "GetActorState", pattern: `${ACTOR_STATE}/{key}`, api, handler });
+  router.add(["POST", "PUT"], { name: "ExecuteActorStateTransaction", pattern: ACTOR_STATE, api, handler });
 }
 
 /** The servers listen only when everything is up, so ready is all there is; `?appid=` asks whose health this is. */
@@ -98,6 +112,7 @@ function getMetadata(exchange: Exchange, options: SidecarRoutesOptions): void {
     ...attributes,
     ["daprRuntimeVersion", RUNTIME_VERSION],
     ...troubles.map((status) => [`pannier.component.${status.name}`, `${status.state}: ${status.message}`]),
+    ...options.fileProblems().map(({ file, problem }) => [`pannier.file.${file}`, problem]),
   ]);
   const loaded = options.statuses().filter((status) => status.state !== "failed");
   exchange.sendJson(
@@ -168,14 +183,17 @@ function isForced(exchange: Exchange): boolean {
   return typeof header === "string" && header.toLowerCase() === "true";
 }
 
-/** 200 when every Component works as its manifest says and every store answers, else 503. */
-function health(exchange: Exchange, { stores, statuses }: SidecarRoutesOptions): void {
+/** 200 when every manifest can be used, every Component works as its own says and every store answers, else 503. */
+function health(exchange: Exchange, { stores, statuses, fileProblems }: SidecarRoutesOptions): void {
   const all = statuses();
+  const problems = fileProblems();
   const opened = [...stores.all()];
-  const healthy = all.every((status) => status.state === "ready") && opened.every((entry) => entry.health.up);
+  const allReady = problems.length === 0 && all.every((status) => status.state === "ready");
+  const healthy = allReady && opened.every((entry) => entry.health.up);
   const body = {
     healthy,
     components: all,
+    files: problems.map(({ file, problem, sinceMs }) => ({ file, problem, since: new Date(sinceMs).toISOString() })),
     stores: opened.map(describeHealth),
   };
   exchange.sendJson(healthy ? 200 : 503, goJson(body));

@@ -29,22 +29,31 @@ export interface StateRoutesOptions {
 export function addStateRoutes(router: Router<Handler>, options: StateRoutesOptions): void {
   const one = "/v1.0/state/{storeName}/{key}";
   const store = "/v1.0/state/{storeName}";
-  router.add(["GET"], { name: "GetState", pattern: one, handler: (exchange) => getState(exchange, options) });
-  router.add(["DELETE"], { name: "DeleteState", pattern: one, handler: (exchange) => deleteState(exchange, options) });
-  router.add(WRITES, { name: "SaveState", pattern: store, handler: (exchange) => saveState(exchange, options) });
+  const api = "state/v1.0";
+  router.add(["GET"], { name: "GetState", pattern: one, api, handler: (exchange) => getState(exchange, options) });
+  router.add(["DELETE"], {
+    name: "DeleteState",
+    pattern: one,
+    api,
+    handler: (exchange) => deleteState(exchange, options),
+  });
+  router.add(WRITES, { name: "SaveState", pattern: store, api, handler: (exchange) => saveState(exchange, options) });
   router.add(WRITES, {
     name: "GetBulkState",
     pattern: `${store}/bulk`,
+    api,
     handler: (exchange) => getBulkState(exchange, options),
   });
   router.add(WRITES, {
     name: "QueryStateAlpha1",
     pattern: "/v1.0-alpha1/state/{storeName}/query",
+    api: "state/v1.0-alpha1",
     handler: (exchange) => queryState(exchange, options),
   });
   router.add(WRITES, {
     name: "ExecuteStateTransaction",
     pattern: `${store}/transaction`,
+    api,
     handler: (exchange) => executeStateTransaction(exchange, options),
   });
 }

@@ -1,4 +1,4 @@
-// What a surface (HTTP now, gRPC later) hands to the state service, and its translation into what a driver gets:
+// What a surface (HTTP, gRPC) hands to the state service, and its translation into what a driver gets:
 // option words, ETags, TTL and features are judged here, once for all stores.
 import type { Metadata, Removal, Write } from "../stores/store.ts";
 import { invalid, type StateErrorCode } from "./errors.ts";
@@ -45,14 +45,16 @@ export function toWrite(entry: StoreEntry, request: SaveRequest, code: StateErro
   const key = toKey(entry, request.key, code);
   const { firstWrite, strong } = readOptions(entry, request.options, code);
   const { valueBytesMax } = entry.store.limits;
-  if (valueBytesMax !== null && request.bytes.length > valueBytesMax) {
-    const text = `the value has ${request.bytes.length} bytes, state store ${entry.name} (${entry.type}) keeps at most ${valueBytesMax}`;
+  const { cipher } = entry.core;
+  const bytes = cipher === null ? request.bytes : cipher.seal(request.bytes, request.isJson);
+  if (valueBytesMax !== null && bytes.length > valueBytesMax) {
+    const text = `the value has ${bytes.length} bytes, state store ${entry.name} (${entry.type}) keeps at most ${valueBytesMax}`;
     throw invalid(code, text, entry.name);
   }
   return {
     key,
-    bytes: request.bytes,
-    isJson: request.isJson,
+    bytes,
+    isJson: request.isJson && cipher === null,
     etag: toEtag(entry, request.etag, code),
     firstWrite,
     strong,

@@ -6,8 +6,9 @@ import { type Call, type Found, type Metadata, StoreError } from "../stores/stor
 import { faultOf, invalid, StateError, storeErrorText, storeNotConfigured, storeNotFound } from "./errors.ts";
 import { getMany } from "./get-many.ts";
 import { inParallel } from "./parallel.ts";
+import type { AttemptRules, Policies } from "./policies.ts";
 import { type DeleteRequest, readConsistency, type SaveRequest, toKey, toRemoval, toWrite } from "./requests.ts";
-import { withRetries } from "./retry.ts";
+import { type RetryPolicy, withRetries } from "./retry.ts";
 import type { StoreEntry, StoreTable } from "./table.ts";
 
 /** Most writes that one bulk save has under way in a store. */
@@ -36,15 +37,39 @@ export interface BulkGetRequest {
 /** One key's answer: a value, nothing, or the text of what went wrong with it. */
 export type BulkItem = { readonly key: string; readonly found: Found | null; readonly error: string | null };
 
-export class StateService {
-  readonly #stores: StoreTable;
-  readonly #clock: Clock;
-  readonly #metrics: Metrics;
+/** The surface's side of one request. */
+export interface Caller extends Call {
+  /** Told how long the store took, in milliseconds, retries included; once per call of a store. */
+  readonly onStore?: ((ms: number) => void) | undefined;
+}
 
-  constructor(stores: StoreTable, clock: Clock, metrics: Metrics) {
+export interface StateServiceParts {
+  readonly stores: StoreTable;
+  readonly clock: Clock;
+  readonly metrics: Metrics;
+  readonly policies: Policies;
+}
+
+/** How one step of a request may be tried again. */
+export interface StepRules {
+  /** The request's own retries; null when it brings none. */
+  readonly retry: RetryPolicy | null;
+  readonly conditional: boolean;
+}
+
+const PLAIN: AttemptRules = { retry: true, conditional: false };
+
+export class StateService {
+  readonly clock: Clock;
+  readonly #stores: StoreTable;
+  readonly #metrics: Metrics;
+  readonly #policies: Policies;
+
+  constructor({ stores, clock, metrics, policies }: StateServiceParts) {
+    this.clock = clock;
     this.#stores = stores;
-    this.#clock = clock;
     this.#metrics = metrics;
+    this.#policies = policies;
   }
 
   /** The opened store. Throws store-not-configured when there is none at all, store-not-found for an unknown name. */
@@ -55,43 +80,41 @@ export class StateService {
   }
 
   /** The value under a key, or null. Throws get-failed. */
-  async get(storeName: string, request: GetRequest, call: Call): Promise<Found | null> {
+  async get(storeName: string, request: GetRequest, call: Caller): Promise<Found | null> {
     const entry = this.find(storeName);
     const key = toKey(entry, request.key, "get-failed");
     const read = { strong: readConsistency(entry, request.consistency, "get-failed"), metadata: request.metadata };
     try {
-      return await this.run(entry, "get", () => entry.store.get(key, read, call));
+      const found = await this.run(entry, "get", call, (each) => entry.store.get(key, read, each));
+      return found === null ? null : opened(entry, found);
     } catch (error) {
       throw failure("get-failed", `fail to get ${request.key} from state store ${entry.name}`, error, entry);
     }
   }
 
   /** Writes one or more values. Several are not atomic: those that fail are told, the others stay. Throws save-failed. */
-  async save(storeName: string, requests: readonly SaveRequest[], call: Call): Promise<void> {
+  async save(storeName: string, requests: readonly SaveRequest[], call: Caller): Promise<void> {
     const entry = this.find(storeName);
     const writes = requests.map((request) => wrapChecks(() => toWrite(entry, request, "save-failed"), savingIn(entry)));
-    await this.#bulk(entry, requests, "save-failed", async (index) => {
-      const request = requests[index];
+    await this.#bulk(entry, requests, call, async (index) => {
       const write = writes[index];
-      if (request === undefined || write === undefined) return;
-      const run = {
-        policy: request.retry,
-        conditional: write.etag !== null || write.firstWrite,
-        clock: this.#clock,
-        call,
-      };
-      await withRetries(run, () => entry.store.set(write, call));
+      if (write === undefined) return;
+      const retry = requests[index]?.retry ?? null;
+      const conditional = write.etag !== null || write.firstWrite;
+      await this.attempt(entry, call, { retry, conditional }, (each) => entry.store.set(write, each));
     });
   }
 
   /** Deletes a key; deleting what is not there succeeds. Throws delete-failed. */
-  async delete(storeName: string, request: DeleteRequest, call: Call): Promise<void> {
+  async delete(storeName: string, request: DeleteRequest, call: Caller): Promise<void> {
     const entry = this.find(storeName);
     const text = `failed deleting state with key ${request.key}`;
     const removal = wrapChecks(() => toRemoval(entry, request, "delete-failed"), text);
-    const run = { policy: request.retry, conditional: removal.etag !== null, clock: this.#clock, call };
+    const rules = { retry: request.retry, conditional: removal.etag !== null };
     try {
-      await this.run(entry, "delete", () => withRetries(run, () => entry.store.remove(removal, call)));
+      await this.count(entry, "delete", call, () =>
+        this.attempt(entry, call, rules, (each) => entry.store.remove(removal, each)),
+      );
     } catch (error) {
       throw failure("delete-failed", text, error, entry);
     }
@@ -101,7 +124,7 @@ export class StateService {
    * Reads many keys; the answer has one item per key, in the order asked. A key that is asked for twice is read once.
    * Throws bulk-get-failed.
    */
-  async bulkGet(storeName: string, request: BulkGetRequest, call: Call): Promise<readonly BulkItem[]> {
+  async bulkGet(storeName: string, request: BulkGetRequest, call: Caller): Promise<readonly BulkItem[]> {
     const entry = this.find(storeName);
     if (request.keys.length > BULK_KEYS_MAX) {
       const text = `a bulk get of ${request.keys.length} keys, want at most ${BULK_KEYS_MAX}`;
@@ -110,16 +133,26 @@ export class StateService {
     const keys = new Map(request.keys.map((key) => [key, toKey(entry, key, "bulk-get-failed")]));
     if (keys.size === 0) return [];
     try {
-      const results = await this.run(entry, "bulk_get", () => getMany(entry, [...keys.values()], request, call));
-      return request.keys.map((key) => toBulkItem(key, results.get(keys.get(key) ?? "") ?? null));
+      const results = await this.run(entry, "bulk_get", call, (each) =>
+        getMany(entry, [...keys.values()], request, each),
+      );
+      return request.keys.map((key) => toBulkItem(entry, key, results.get(keys.get(key) ?? "") ?? null));
     } catch (error) {
       throw failure("bulk-get-failed", null, error, entry);
     }
   }
 
+  /** One call of a store: counted, and under the policies that the Component has. */
+  run<T>(entry: StoreEntry, operation: StateOperation, call: Caller, task: (call: Call) => Promise<T>): Promise<T> {
+    return this.count(entry, operation, call, () => {
+      const policy = this.#policies.of(entry.name);
+      return policy === null ? task(call) : policy.run(call, PLAIN, task);
+    });
+  }
+
   /** Counts the call in and out of the store and into the metrics. */
-  async run<T>(entry: StoreEntry, operation: StateOperation, task: () => Promise<T>): Promise<T> {
-    const startMs = this.#clock.monotonicMs();
+  async count<T>(entry: StoreEntry, operation: StateOperation, call: Caller, task: () => Promise<T>): Promise<T> {
+    const startMs = this.clock.monotonicMs();
     let success = false;
     entry.enter();
     try {
@@ -128,29 +161,40 @@ export class StateService {
       return result;
     } finally {
       entry.leave();
-      this.#metrics.state(entry.name, operation, success, this.#clock.monotonicMs() - startMs);
+      const elapsedMs = this.clock.monotonicMs() - startMs;
+      this.#metrics.state(entry.name, operation, success, elapsedMs);
+      call.onStore?.(elapsedMs);
     }
+  }
+
+  /** Within a counted call: one step that is tried as the request's own retries say, or else as the policies do. */
+  attempt<T>(entry: StoreEntry, call: Call, step: StepRules, task: (call: Call) => Promise<T>): Promise<T> {
+    const { retry, conditional } = step;
+    const policy = this.#policies.of(entry.name);
+    const once = (): Promise<T> =>
+      policy === null ? task(call) : policy.run(call, { retry: retry === null, conditional }, task);
+    return retry === null ? once() : withRetries({ policy: retry, conditional, clock: this.clock, call }, once);
   }
 
   /** Runs one step per request, those of one key in their order, and joins what failed. */
   async #bulk(
     entry: StoreEntry,
     requests: readonly SaveRequest[],
-    code: "save-failed",
+    call: Caller,
     step: (index: number) => Promise<void>,
   ): Promise<void> {
     if (requests.length === 0) return;
     const errors: unknown[] = new Array(requests.length).fill(null);
     const lanes = [...byKey(requests).values()];
     try {
-      await this.run(entry, "set", async () => {
+      await this.count(entry, "set", call, async () => {
         await inParallel(lanes.length, BULK_WIDTH_MAX, async (lane) => {
           for (const index of lanes[lane] ?? []) errors[index] = await outcome(() => step(index));
         });
         if (errors.some((error) => error !== null)) throw joined(requests, errors);
       });
     } catch (error) {
-      throw failure(code, savingIn(entry), error, entry);
+      throw failure("save-failed", savingIn(entry), error, entry);
     }
   }
 }
@@ -205,9 +249,21 @@ function mayHaveHappened(error: unknown): boolean {
   return error instanceof StoreError && (error.code === "timeout" || error.code === "unknown-outcome");
 }
 
-function toBulkItem(key: string, result: Found | null | StoreError): BulkItem {
+function toBulkItem(entry: StoreEntry, key: string, result: Found | null | StoreError): BulkItem {
   if (result instanceof StoreError) return { key, found: null, error: storeErrorText(result) };
-  return { key, found: result, error: null };
+  if (result === null || entry.core.cipher === null) return { key, found: result, error: null };
+  try {
+    return { key, found: opened(entry, result), error: null };
+  } catch (error) {
+    if (!(error instanceof StoreError)) throw error;
+    return { key, found: null, error: storeErrorText(error) };
+  }
+}
+
+/** What was found, decrypted where the store is encrypted. Throws a StoreError of code `corrupt` when no key opens it. */
+export function opened(entry: StoreEntry, found: Found): Found {
+  const { cipher } = entry.core;
+  return cipher === null ? found : { ...found, bytes: cipher.open(found.bytes) };
 }
 
 /** Puts the operation's words before the text of a refused request. An illegal key has words of its own. */

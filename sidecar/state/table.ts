@@ -15,8 +15,28 @@ export interface StoreEntryOptions {
   readonly version: string;
   /** What stands before every key, separator included: "orders-app||"; "" for none. */
   readonly keyPrefix: string;
+  /** What the Component's other core fields say. */
+  readonly core: EntryCore;
   readonly store: Store;
   readonly openedAtMs: number;
+}
+
+/** The Component's fields that the rules of the API look at. */
+export interface EntryCore {
+  /** `actorStateStore`: this store keeps the state of actors. */
+  readonly actorStateStore: boolean;
+  /** `allowUnscopedDelete`: delete by prefix is allowed although `keyPrefix` is none. */
+  readonly allowUnscopedDelete: boolean;
+  /** Null when the Component has no encryption key. */
+  readonly cipher: ValueCipher | null;
+}
+
+/** Automatic encryption: what is written in place of a value, and back (dapr-state-api.md 6). */
+export interface ValueCipher {
+  /** The stored form of a value; `isJson` as in `Write`. */
+  seal(bytes: Uint8Array, isJson: boolean): Uint8Array;
+  /** Rejects nothing and throws a StoreError of code `corrupt` for what no key of this Component can open. */
+  open(bytes: Uint8Array): Uint8Array;
 }
 
 /** One opened store and the count of calls that use it. */
@@ -25,6 +45,7 @@ export class StoreEntry {
   readonly type: string;
   readonly version: string;
   readonly keyPrefix: string;
+  readonly core: EntryCore;
   readonly store: Store;
   /** Kept by the component host from its probes. */
   health: StoreHealth;
@@ -36,6 +57,7 @@ export class StoreEntry {
     this.type = options.type;
     this.version = options.version;
     this.keyPrefix = options.keyPrefix;
+    this.core = options.core;
     this.store = options.store;
     this.health = { up: true, sinceMs: options.openedAtMs };
   }
@@ -80,4 +102,14 @@ export interface ComponentStatus {
   readonly state: "ready" | "kept" | "failed";
   /** Why, without any secret; null when ready. */
   readonly message: string | null;
+}
+
+/** A manifest, or a folder of them, that cannot be used as it is. */
+export interface FileProblem {
+  /** Its path. */
+  readonly file: string;
+  /** Why, without any secret. */
+  readonly problem: string;
+  /** Since when there is one; another one after it does not begin anew. */
+  readonly sinceMs: number;
 }

@@ -1,9 +1,9 @@
 // Transactions. Every check of a transaction is in `transact` below, in the order in which Dapr makes them
 // (dapr-state-api.md 1.9); whatever fails, nothing was written.
-import { type Call, type Change, StoreError } from "../stores/store.ts";
+import { type Change, StoreError } from "../stores/store.ts";
 import { invalid, malformed, StateError } from "./errors.ts";
 import { type TransactionOperation, toRemoval, toWrite } from "./requests.ts";
-import { failure, type StateService, wrapChecks } from "./service.ts";
+import { type Caller, failure, type StateService, wrapChecks } from "./service.ts";
 import type { StoreEntry } from "./table.ts";
 
 const FAILED = "error while executing state transaction";
@@ -20,7 +20,7 @@ export async function transact(
   service: StateService,
   storeName: string,
   operations: readonly TransactionOperation[],
-  call: Call,
+  call: Caller,
 ): Promise<void> {
   const entry = service.find(storeName);
   requireTransactions(entry);
@@ -30,13 +30,21 @@ export async function transact(
   if (operationsMax !== null && operations.length > operationsMax)
     throw tooMany(entry, operations.length, operationsMax);
   try {
-    await service.run(entry, "transaction", async () => {
-      if (entry.store.transact === undefined) throw new StoreError("failed", "the driver has no transactions");
-      await entry.store.transact(changes, call);
-    });
+    const conditional = changes.some(isConditional);
+    await service.count(entry, "transaction", call, () =>
+      service.attempt(entry, call, { retry: null, conditional }, async (each) => {
+        if (entry.store.transact === undefined) throw new StoreError("failed", "the driver has no transactions");
+        await entry.store.transact(changes, each);
+      }),
+    );
   } catch (error) {
     throw failure("transaction-failed", FAILED, error, entry);
   }
+}
+
+function isConditional(change: Change): boolean {
+  const { etag, firstWrite } = change.kind === "upsert" ? change.write : change.removal;
+  return etag !== null || firstWrite;
 }
 
 interface Place {

@@ -15,6 +15,8 @@ export interface Features {
   readonly transactions: boolean;
   /** Values can expire, and reads tell when. */
   readonly ttl: boolean;
+  /** Keys can be walked by their beginning; `list` is present exactly then. */
+  readonly list: boolean;
 }
 
 export interface Limits {
@@ -42,6 +44,8 @@ export interface Traits {
   readonly ttlStepMs: number;
   /** The data are still there after close and open with the same settings. */
   readonly durable: boolean;
+  /** A walk goes by the bytes of the key in UTF-8, or in an order of the store's own, which may tell a key twice. */
+  readonly listOrder: "key" | "none";
   /** What `consistency: strong` means on a read and on a write here, one sentence each. */
   readonly strongRead: string;
   readonly strongWrite: string;
@@ -94,6 +98,39 @@ export type Change =
   | { readonly kind: "upsert"; readonly write: Write }
   | { readonly kind: "delete"; readonly removal: Removal };
 
+/**
+ * Which keys a walk is about: those that begin with `start` and have no further "||" after `scope`. `scope` is the
+ * caller's key prefix with its separator ("" for bare keys), and `start` begins with it. Keys with a further "||" are
+ * actor state and other applications' rows: they are never part of a range.
+ */
+export interface KeyRange {
+  readonly scope: string;
+  readonly start: string;
+}
+
+export interface ListRequest {
+  readonly range: KeyRange;
+  /** Where the page before ended (`ListPage.next`); null for the first page. Any text may come in, also one of no page. */
+  readonly after: string | null;
+  /** Most rows of the page, at least 1. */
+  readonly limit: number;
+  /** Give each row's value, ETag and expiry. */
+  readonly values: boolean;
+}
+
+export interface ListedRow {
+  readonly key: string;
+  /** Null unless values were asked for. */
+  readonly found: Found | null;
+}
+
+export interface ListPage {
+  /** Live rows in this driver's layout, and no others; may be fewer than asked for, or none, before the last page. */
+  readonly rows: readonly ListedRow[];
+  /** Where the next page begins: a position in the walk, never the walk's bounds. Null after the last row. */
+  readonly next: string | null;
+}
+
 export interface Store {
   readonly features: Features;
   readonly limits: Limits;
@@ -112,6 +149,15 @@ export interface Store {
   getMany?(keys: readonly string[], read: Read, call: Call): Promise<readonly (Found | null | StoreError)[]>;
   /** In order, later changes see earlier ones; all ETags are compared with the state before the first change. */
   transact?(changes: readonly Change[], call: Call): Promise<void>;
+  /**
+   * A page of the keys of a range. A key that is there during the whole walk is told, whatever others write meanwhile.
+   * Rejects with `refused` when `after` is a text that no page of this store has ended with.
+   */
+  list?(request: ListRequest, call: Call): Promise<ListPage>;
+  /** How many live rows a range has; only where the server counts by itself, else the core walks. */
+  count?(range: KeyRange, call: Call): Promise<number>;
+  /** Deletes at most `limit` rows of a range and gives their number; fewer than `limit`: none are left. Else the core walks. */
+  removeRange?(range: KeyRange, limit: number, call: Call): Promise<number>;
   /** Resolves when the server answers. */
   ping(call: Call): Promise<void>;
   /**

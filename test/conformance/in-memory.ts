@@ -6,7 +6,7 @@ export const inMemory: Subject = {
   name: "state.in-memory",
   driver,
   declares: {
-    features: { etag: true, transactions: true, ttl: true },
+    features: { etag: true, transactions: true, ttl: true, list: false },
     limits: { valueBytesMax: null, keyBytesMax: null, operationsMax: null, ttlSecMin: 1 },
     traits: {
       values: "exact-bytes",
@@ -15,6 +15,7 @@ export const inMemory: Subject = {
       firstWriteDelete: "conflict",
       ttlStepMs: 1,
       durable: false,
+      listOrder: "key",
     },
   },
   server: "none",

@@ -11,7 +11,7 @@ const oneServer: Subject = {
   name: "state.redis, one server",
   driver,
   declares: {
-    features: { etag: true, transactions: true, ttl: true },
+    features: { etag: true, transactions: true, ttl: true, list: false },
     limits: { valueBytesMax: STRING_BYTES_MAX, keyBytesMax: STRING_BYTES_MAX, operationsMax: 10_000, ttlSecMin: 1 },
     traits: {
       values: "exact-bytes",
@@ -20,6 +20,7 @@ const oneServer: Subject = {
       firstWriteDelete: "ignored",
       ttlStepMs: 1,
       durable: true,
+      listOrder: "key",
     },
   },
   server: "pause",

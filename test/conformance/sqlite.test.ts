@@ -7,7 +7,7 @@ import { type Declaration, properties, type Subject } from "./subject.ts";
 import { conformance } from "./suite.ts";
 
 const declares: Declaration = {
-  features: { etag: true, transactions: true, ttl: true },
+  features: { etag: true, transactions: true, ttl: true, list: false },
   limits: { valueBytesMax: null, keyBytesMax: null, operationsMax: null, ttlSecMin: 1 },
   traits: {
     values: "exact-bytes",
@@ -16,6 +16,7 @@ const declares: Declaration = {
     firstWriteDelete: "ignored",
     ttlStepMs: 1000,
     durable: true,
+    listOrder: "key",
   },
 };
 

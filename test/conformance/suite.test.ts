@@ -73,7 +73,7 @@ describe("the conformance suite", function () {
   }
 
   it("holds a store to what it does not declare", async () => {
-    const plain = { etag: false, transactions: false, ttl: false };
+    const plain = { etag: false, transactions: false, ttl: false, list: false };
     const less: Subject = { ...inMemory, declares: { ...inMemory.declares, features: plain } };
     const refusing = ["has no transact", "answers no ETag", "answers no expiry"];
     for (const name of refusing) {

@@ -61,6 +61,19 @@ describe("HTTP at the edges", () => {
     assert.deepEqual(statuses(answer), ["400"]);
   });
 
+  it("does not ask for a body that no route or store would take", async () => {
+    for (const [path, status, tag] of [
+      ["/v1.0/nowhere", "404", "ERR_DIRECT_INVOKE"],
+      ["/v1.0/state/nothere", "400", "ERR_STATE_STORE_NOT_FOUND"],
+      ["/v1.0/state/nothere/bulk", "400", "ERR_STATE_STORE_NOT_FOUND"],
+      ["/v1.0/state/nothere/transaction", "400", "ERR_STATE_STORE_NOT_FOUND"],
+    ] as const) {
+      const answer = await wire.raw(head("POST", path, "Content-Length: 2", "Expect: 100-continue"));
+      assert.deepEqual(statuses(answer), [status], path);
+      assert.ok(answer.includes(`"errorCode":"${tag}"`), answer);
+    }
+  });
+
   it("takes a body of exactly the limit and refuses one byte more, announced or chunked", async () => {
     const filler = (length: number): string =>
       `[{"key":"limit","value":"${"x".repeat(length - '[{"key":"limit","value":""}]'.length)}"}]`;

@@ -42,7 +42,7 @@ interface Row {
 const SWEEP_EVERY_MS = 1000;
 
 class InMemoryStore implements Store {
-  readonly features: Features = { etag: true, transactions: true, ttl: true };
+  readonly features: Features = { etag: true, transactions: true, ttl: true, list: false };
   readonly limits: Limits = { valueBytesMax: null, keyBytesMax: null, operationsMax: null, ttlSecMin: 1 };
   readonly capabilities: readonly string[] = ["ETAG", "TRANSACTIONAL", "TTL", "DELETE_WITH_PREFIX", "KEYS_LIKE"];
   readonly defaultTtlSec = null;
@@ -53,6 +53,7 @@ class InMemoryStore implements Store {
     firstWriteDelete: "conflict",
     ttlStepMs: 1,
     durable: false,
+    listOrder: "key",
     strongRead: "every read sees the last write: there is one copy",
     strongWrite: "the write is in the process's memory; a restart loses it",
   };

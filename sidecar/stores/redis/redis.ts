@@ -59,7 +59,7 @@ const OPERATIONS_MAX = 10_000;
 const BULK_CHUNK = 512;
 
 class RedisStore implements Store {
-  readonly features: Features = { etag: true, transactions: true, ttl: true };
+  readonly features: Features = { etag: true, transactions: true, ttl: true, list: false };
   readonly limits: Limits = {
     valueBytesMax: VALUE_BYTES_MAX,
     keyBytesMax: VALUE_BYTES_MAX,
@@ -73,6 +73,7 @@ class RedisStore implements Store {
     firstWriteDelete: "ignored",
     ttlStepMs: 1,
     durable: true,
+    listOrder: "key",
     strongRead: "the same as any read: the server that redisHost names is asked",
     strongWrite: "as many replicas as strongAcks says have acknowledged the write within a second",
   };

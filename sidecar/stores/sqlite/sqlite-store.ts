@@ -39,7 +39,7 @@ export const BULK_KEYS_MAX = 256;
 const NOBODY: AbortSignal = new AbortController().signal;
 
 export class SqliteStore implements Store {
-  readonly features: Features = { etag: true, transactions: true, ttl: true };
+  readonly features: Features = { etag: true, transactions: true, ttl: true, list: false };
   readonly limits: Limits = { valueBytesMax: null, keyBytesMax: null, operationsMax: null, ttlSecMin: 1 };
   readonly capabilities: readonly string[] = ["ETAG", "TRANSACTIONAL", "TTL", "KEYS_LIKE"];
   readonly defaultTtlSec = null;
@@ -168,6 +168,7 @@ function traitsOf(durable: boolean): Traits {
     firstWriteDelete: "ignored",
     ttlStepMs: 1000,
     durable,
+    listOrder: "key",
     strongRead: "every read sees every write acknowledged before it: there is one copy",
     strongWrite: durable
       ? "the write is flushed to the disk before its answer, unless the connection string lowers _pragma=synchronous"

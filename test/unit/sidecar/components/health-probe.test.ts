@@ -7,6 +7,7 @@ import { noMetrics } from "#sidecar/metrics.ts";
 import { StoreEntry } from "#sidecar/state/table.ts";
 import { driver } from "#sidecar/stores/in-memory/in-memory.ts";
 import { StoreError } from "#sidecar/stores/store.ts";
+import { PLAIN_CORE } from "#test/unit/sidecar/core.ts";
 import { Bench } from "./bench.ts";
 
 const bench = new Bench();
@@ -19,7 +20,15 @@ async function entryWith(ping: () => Promise<void>): Promise<StoreEntry> {
     .decode([], [])
     .open({ component, appId, clock: systemClock, random: systemRandom, log, signal });
   const store = Object.assign(inner, { ping });
-  return new StoreEntry({ name: "one", type: "state.test", version: "v1", keyPrefix: "", store, openedAtMs: 1 });
+  return new StoreEntry({
+    name: "one",
+    type: "state.test",
+    version: "v1",
+    keyPrefix: "",
+    core: PLAIN_CORE,
+    store,
+    openedAtMs: 1,
+  });
 }
 
 describe("a health probe", () => {

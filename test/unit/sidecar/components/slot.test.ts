@@ -9,6 +9,7 @@ import { StoreSlot } from "#sidecar/components/slot.ts";
 import { noMetrics } from "#sidecar/metrics.ts";
 import type { StoreEntry } from "#sidecar/state/table.ts";
 import { driver } from "#sidecar/stores/in-memory/in-memory.ts";
+import { PLAIN_CORE } from "#test/unit/sidecar/core.ts";
 import { Bench } from "./bench.ts";
 
 describe("a slot", () => {
@@ -41,6 +42,7 @@ describe("a slot", () => {
       type: "state.in-memory",
       version: "v1",
       keyPrefix: "",
+      core: PLAIN_CORE,
       ignoreErrors: false,
       initTimeoutMs: 5000,
       prepared: {

@@ -4,9 +4,10 @@ import type { Match } from "#sidecar/http/router.ts";
 import type { Handler } from "#sidecar/http/server.ts";
 import { StoreEntry } from "#sidecar/state/table.ts";
 import { driver } from "#sidecar/stores/in-memory/in-memory.ts";
+import { PLAIN_CORE } from "#test/unit/sidecar/core.ts";
 
 function matched(pattern: string): Match<Handler> {
-  return { route: { name: "x", pattern, handler: () => undefined }, parameters: [] };
+  return { route: { name: "x", pattern, api: null, handler: () => undefined }, parameters: [] };
 }
 
 describe("the metrics label of a path", () => {
@@ -16,6 +17,7 @@ describe("the metrics label of a path", () => {
     type: driver.type,
     version: "v1",
     keyPrefix: "",
+    core: PLAIN_CORE,
     store: Object.create(null),
     openedAtMs: 0,
   });

@@ -3,9 +3,9 @@ import { Router } from "#sidecar/http/router.ts";
 
 function stateRouter(): Router<string> {
   const router = new Router<string>();
-  router.add(["GET", "DELETE"], { name: "one", pattern: "/v1.0/state/{store}/{key}", handler: "one" });
-  router.add(["POST"], { name: "bulk", pattern: "/v1.0/state/{store}/bulk", handler: "bulk" });
-  router.add(["POST"], { name: "save", pattern: "/v1.0/state/{store}", handler: "save" });
+  router.add(["GET", "DELETE"], { name: "one", pattern: "/v1.0/state/{store}/{key}", api: null, handler: "one" });
+  router.add(["POST"], { name: "bulk", pattern: "/v1.0/state/{store}/bulk", api: null, handler: "bulk" });
+  router.add(["POST"], { name: "save", pattern: "/v1.0/state/{store}", api: null, handler: "save" });
   return router;
 }
 

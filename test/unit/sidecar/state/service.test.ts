@@ -2,15 +2,17 @@ import assert from "node:assert/strict";
 import { systemClock } from "#kit/clock.ts";
 import type { StateOperation } from "#sidecar/metrics.ts";
 import { noMetrics } from "#sidecar/metrics.ts";
+import { noPolicies } from "#sidecar/state/policies.ts";
 import type { SaveRequest } from "#sidecar/state/requests.ts";
 import { withRetries } from "#sidecar/state/retry.ts";
 import { StateService } from "#sidecar/state/service.ts";
 import { StoreEntry, type StoreTable } from "#sidecar/state/table.ts";
 import { transact } from "#sidecar/state/transact.ts";
 import { type Features, type Found, type Store, StoreError, type Write } from "#sidecar/stores/store.ts";
+import { PLAIN_CORE } from "#test/unit/sidecar/core.ts";
 
 const call = { signal: new AbortController().signal };
-const all: Features = { etag: true, transactions: true, ttl: true };
+const all: Features = { etag: true, transactions: true, ttl: true, list: false };
 
 /** A store that answers as a test says; it stands for no server, only for the driver contract. */
 function scripted(parts: Partial<Store> = {}): Store {
@@ -24,6 +26,7 @@ function scripted(parts: Partial<Store> = {}): Store {
       firstWriteDelete: "ignored",
       ttlStepMs: 1,
       durable: false,
+      listOrder: "key",
       strongRead: "",
       strongWrite: "",
     },
@@ -44,6 +47,7 @@ function serviceOver(store: Store, counted: string[] = []): StateService {
     type: "state.test",
     version: "v1",
     keyPrefix: "app||",
+    core: PLAIN_CORE,
     store,
     openedAtMs: 0,
   });
@@ -51,7 +55,12 @@ function serviceOver(store: Store, counted: string[] = []): StateService {
   const state = (_name: string, operation: StateOperation, success: boolean): void => {
     counted.push(`${operation} ${success}`);
   };
-  return new StateService(table, systemClock, { ...noMetrics, state });
+  return new StateService({
+    stores: table,
+    clock: systemClock,
+    metrics: { ...noMetrics, state },
+    policies: noPolicies,
+  });
 }
 
 function item(parts: Partial<SaveRequest> = {}): SaveRequest {
@@ -61,7 +70,12 @@ function item(parts: Partial<SaveRequest> = {}): SaveRequest {
 
 describe("state service", () => {
   it("tells a table without stores from an unknown name", async () => {
-    const empty = new StateService({ size: 0, find: () => undefined, all: () => [] }, systemClock, noMetrics);
+    const empty = new StateService({
+      stores: { size: 0, find: () => undefined, all: () => [] },
+      clock: systemClock,
+      metrics: noMetrics,
+      policies: noPolicies,
+    });
     assert.throws(() => empty.find("x"), { code: "store-not-configured", message: "state store x is not configured" });
     assert.throws(() => serviceOver(scripted()).find("x"), {
       code: "store-not-found",
@@ -230,7 +244,7 @@ describe("state service", () => {
   });
 
   it("refuses what the store has not: ETags, first-write, a positive TTL (T6); never strong or a TTL of 0", async () => {
-    const service = serviceOver(scripted({ features: { etag: false, transactions: false, ttl: false } }));
+    const service = serviceOver(scripted({ features: { etag: false, transactions: false, ttl: false, list: false } }));
     const words = { concurrency: "", consistency: "" };
     const refused = [
       item({ etag: "1" }),

@@ -1,0 +1,30 @@
+// What stands between the rules of the API and a store's answer when a Resiliency resource says so: timeouts, retries,
+// circuit breakers. Only the shape: the resources and what they mean are in resiliency/.
+import type { Call } from "../stores/store.ts";
+
+/** How one call may be tried again. */
+export interface AttemptRules {
+  /** False for a request that brings retries of its own: those then hold, and the resource's do not. */
+  readonly retry: boolean;
+  /**
+   * The call carries a condition (an ETag, or first-write). After a failure that may have written, another attempt could
+   * then only misreport a conflict, so it is not made.
+   */
+  readonly conditional: boolean;
+}
+
+export interface Policy {
+  /**
+   * Runs `attempt`, once or more; each gets a call of its own that ends with the client's or with the attempt's timeout.
+   * Rejects with the last attempt's error, or with a StoreError of its own: `timeout`, or `unavailable` when the circuit
+   * is open. Conflicts are never tried again.
+   */
+  run<T>(call: Call, rules: AttemptRules, attempt: (call: Call) => Promise<T>): Promise<T>;
+}
+
+export interface Policies {
+  /** For one call of a state store, by the Component's name; null when nothing applies to it. */
+  of(component: string): Policy | null;
+}
+
+export const noPolicies: Policies = { of: () => null };
