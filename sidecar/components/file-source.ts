@@ -2,31 +2,34 @@
 // that is half written, empty or gone for a moment changes nothing. Opens no store and knows no app.
 import { dirname, join } from "node:path";
 import type { Clock, Timer } from "#kit/clock.ts";
-import { describeFault } from "#kit/fault.ts";
 import type { Log } from "#kit/log.ts";
-import { decisiveFaults, describePlaced, isMistake, type LocatedComponent, locateComponents } from "./documents.ts";
-import { listManifests, type ManifestFile, readManifestFile } from "./manifest-files.ts";
+import type { FileProblem } from "../state/table.ts";
+import { describePlaced, isMistake, type LocatedComponent, locateComponents } from "./documents.ts";
+import { findMistakes, namesIn, type SourceProblem } from "./file-problem.ts";
+import { listManifests, type ManifestFile, NotRegularFile, readManifestFile } from "./manifest-files.ts";
 import { isFile, Settling, signatureOf, signatureOfGone } from "./settling.ts";
 
 /** How often the files' sizes and times are looked at. */
 const LOOK_EVERY_MS = 500;
 /** From one look to the next while something settles. */
 const LOOK_AGAIN_MS = 130;
-/** Most mistakes of one file that its problem tells. */
-const MISTAKES_TOLD_MAX = 5;
 
 export interface SourceFile {
   readonly path: string;
   /** Of the last content that could be used, and behind them the mistakes of what the file holds now. */
   readonly components: readonly LocatedComponent[];
-  /** Why what the file holds now is not used; null when it is. */
-  readonly problem: string | null;
+  /** Why what the file holds now is not used, or not all of it; null when it is. */
+  readonly problem: SourceProblem | null;
+  /** What the file holds now cannot be used at all: the last good content counts instead. */
+  readonly refused: boolean;
 }
 
 export interface FileSourceOptions {
   readonly folders: readonly string[];
   /** How often everything is read again whatever the files' times say. */
   readonly reconcileMs: number;
+  /** Asked before each look that nobody asked for: false while changes are to wait for {@link FileSource.readNow}. */
+  readonly isFollowing: () => boolean;
   readonly clock: Clock;
   readonly log: Log;
   /** Whether a document with a mistake could be meant for this sidecar. */
@@ -35,15 +38,29 @@ export interface FileSourceOptions {
   readonly onChange: (files: readonly SourceFile[]) => void;
 }
 
-interface Known {
-  readonly signature: string;
-  /** Of the last content that could be used, as are `components`. */
+/** What a file held when it could be used last. */
+interface Content {
   readonly digest: string;
   readonly components: readonly LocatedComponent[];
-  readonly problem: string | null;
+  /** Why it was not used as a whole. Only of what the sidecar started with: later such content is refused. */
+  readonly problem: SourceProblem | null;
+}
+
+/** What a file holds now and what cannot be used. */
+interface Refusal {
+  readonly digest: string;
   /** The documents that are the problem, as far as they could be read. */
   readonly mistakes: readonly LocatedComponent[];
+  readonly problem: SourceProblem;
 }
+
+interface Known {
+  readonly signature: string;
+  readonly good: Content;
+  readonly refused: Refusal | null;
+}
+
+const NOTHING_YET: Known = { signature: "", good: { digest: "", components: [], problem: null }, refused: null };
 
 /** What a look came to, for one file. */
 type Outcome = "changed" | "same" | "waiting";
@@ -58,7 +75,8 @@ export class FileSource {
   /** Of the followed files, apart from the manifests': one file may be both. */
   readonly #followedSettling: Settling;
   #order: readonly string[] = [];
-  readonly #complaints = new Map<string, string>();
+  /** By folder. */
+  #folderProblems: ReadonlyMap<string, SourceProblem> = new Map();
   #timer: Timer | null = null;
   #looking: Promise<unknown> = Promise.resolve();
   #reconciledAtMs: number;
@@ -108,13 +126,19 @@ export class FileSource {
 
   /** In the order of the folders, by name in each. */
   files(): readonly SourceFile[] {
-    return this.#order.flatMap((path) => {
+    return this.#order.flatMap((path): SourceFile[] => {
       const known = this.#known.get(path);
       if (known === undefined) return [];
-      const { components, problem, mistakes } = known;
-      const usable = problem === null ? components : components.filter((each) => !isMistake(each));
-      return [{ path, components: [...usable, ...mistakes], problem }];
+      const { good, refused } = known;
+      if (refused === null) return [{ path, components: good.components, problem: good.problem, refused: false }];
+      const usable = good.components.filter((each) => !isMistake(each));
+      return [{ path, components: [...usable, ...refused.mistakes], problem: refused.problem, refused: true }];
     });
+  }
+
+  /** Of all folders and files, as they are now. */
+  problems(): readonly FileProblem[] {
+    return [...this.#folderProblems.values(), ...this.files().flatMap(({ problem }) => problem ?? [])];
   }
 
   async close(): Promise<void> {
@@ -135,7 +159,8 @@ export class FileSource {
   }
 
   async #lookAround(): Promise<void> {
-    const { clock, reconcileMs, onChange } = this.#options;
+    const { clock, reconcileMs, isFollowing, onChange } = this.#options;
+    if (!isFollowing()) return this.#lookIn(LOOK_EVERY_MS);
     const everything = clock.monotonicMs() - this.#reconciledAtMs >= reconcileMs;
     if (everything) this.#reconciledAtMs = clock.monotonicMs();
     const { changed, waiting } = await this.#look({ everything, settle: true });
@@ -144,8 +169,8 @@ export class FileSource {
   }
 
   async #look(how: { everything: boolean; settle: boolean }): Promise<{ changed: boolean; waiting: boolean }> {
-    const seen = await this.#signatures();
-    const outcomes = new Set<Outcome>();
+    const { seen, complaints } = await this.#signatures();
+    const outcomes = new Set<Outcome>([this.#noteFolders(complaints)]);
     for (const [path, signature] of seen) outcomes.add(await this.#takeIfNew(path, signature, how));
     // Last, and not while another file settles: one that was only renamed must be known by its new name first.
     for (const path of new Set([...this.#known.keys(), ...this.#settling.paths()]).difference(seen))
@@ -160,8 +185,10 @@ export class FileSource {
     if (same) this.#settling.forget(path);
     if (same && !how.everything) return "same";
     if (!same && how.settle && !this.#settling.settled(path, signature)) return "waiting";
-    this.#settling.forget(path);
-    return this.#take(path, signature);
+    const outcome = await this.#take(path, signature);
+    // One that could not be read is tried at every look, and is no news for that.
+    if (this.#known.get(path)?.signature === signature) this.#settling.forget(path);
+    return outcome;
   }
 
   /** `othersWait`: only a file that has been gone for long is dropped then. */
@@ -192,44 +219,67 @@ export class FileSource {
     return outcome;
   }
 
-  /** All manifests there are, in order. A folder that cannot be read keeps the files it had. */
-  async #signatures(): Promise<Map<string, string>> {
+  /** All manifests there are, in order. A folder that cannot be read keeps the files it had, and is complained of. */
+  async #signatures(): Promise<{ seen: Map<string, string>; complaints: Map<string, string> }> {
     const seen = new Map<string, string>();
+    const complaints = new Map<string, string>();
     for (const folder of this.#options.folders) {
       const listed = await listManifests(folder).catch((error: unknown) => codeOf(error));
       if (typeof listed === "string") {
-        this.#complain(folder, `folder ${folder} cannot be read (${listed}): its Components stay as they are`);
+        complaints.set(folder, `folder ${folder} cannot be read (${listed}): its Components stay as they are`);
         for (const path of this.#order) {
           const known = dirname(path) === dirname(join(folder, "_")) ? this.#known.get(path) : undefined;
           if (known !== undefined) seen.set(path, known.signature);
         }
         continue;
       }
-      this.#complain(folder, listed.left > 0 ? `folder ${folder}: ${listed.left} files too many, not read` : null);
+      if (listed.left > 0) complaints.set(folder, `folder ${folder}: ${listed.left} files too many, not read`);
       for (const path of listed.files) {
         const signature = await signatureOf(path);
         if (isFile(signature)) seen.set(path, signature);
       }
     }
-    return seen;
+    return { seen, complaints };
+  }
+
+  /** Says each complaint once, until there is another one. */
+  #noteFolders(complaints: ReadonlyMap<string, string>): Outcome {
+    const before = this.#folderProblems;
+    const same = ([folder, problem]: [string, string]): boolean => before.get(folder)?.problem === problem;
+    if (before.size === complaints.size && [...complaints].every(same)) return "same";
+    for (const entry of complaints) if (!same(entry)) this.#options.log.error(entry[1]);
+    this.#folderProblems = new Map(
+      [...complaints].map(([file, problem]) => [
+        file,
+        // What a folder held stays as it is anyway; Components of other folders do not wait for it.
+        { file, problem, sinceMs: this.#since(before.get(file)), mayHold: () => false },
+      ]),
+    );
+    return "changed";
   }
 
   async #take(path: string, signature: string): Promise<Outcome> {
-    const file = await readManifestFile(path).catch((error: unknown) => codeOf(error));
-    if (typeof file === "string") return this.#unreadable(path, file);
+    const file = await readManifestFile(path).catch((error: unknown) => ({ error }));
+    if ("error" in file) return this.#unreadable(path, file.error);
     // Changed while it was read: what was read is no state that the file had.
     if ((await signatureOf(path)) !== signature) return "waiting";
-    this.#complain(path, null);
-    const before = this.#known.get(path);
-    if (before?.digest === file.digest) {
-      this.#known.set(path, { ...before, signature, problem: null, mistakes: [] });
-      return before.problem === null ? "same" : "changed";
+    const known = this.#known.get(path) ?? NOTHING_YET;
+    if (known.good.digest === file.digest) {
+      this.#known.set(path, { ...known, signature, refused: null });
+      return known.refused === null ? "same" : "changed";
     }
-    const components = locateComponents(path, file.manifest);
-    const mistakes = this.#mistakes(components, before?.components ?? []);
-    const problem = this.#started ? problemOf(file, mistakes, before?.components ?? []) : null;
-    if (problem !== null) return this.#refuse({ path, signature, mistakes }, problem);
-    this.#known.set(path, { signature, digest: file.digest, components, problem: null, mistakes: [] });
+    const { digest } = file;
+    const before = known.good.components;
+    const components = await locateComponents(path, file.manifest);
+    const mistakes = this.#mistakes(components, before);
+    const reason = findMistakes({ file, components, mistakes, before }, !this.#started);
+    const problemThat = (what: string): SourceProblem => this.#problem(path, `${path} ${what}: ${reason}`, file.text);
+    if (reason !== null && this.#started) {
+      const problem = problemThat("cannot be used as it is, the last good content stays");
+      return this.#refuse(path, { signature, refused: { digest, mistakes, problem } });
+    }
+    const problem = reason === null ? null : problemThat("is used only as far as it can be read");
+    this.#known.set(path, { signature, good: { digest, components, problem }, refused: null });
     this.#report(path, file, components);
     return "changed";
   }
@@ -240,22 +290,35 @@ export class FileSource {
     return now.filter((each) => isMistake(each) && (this.#options.concerns(each) || names.has(each.identity.name)));
   }
 
-  /** Keeps what the file held before. */
-  #refuse(now: Pick<Known, "signature" | "mistakes"> & { readonly path: string }, reason: string): Outcome {
-    const { path, signature, mistakes } = now;
-    const before = this.#known.get(path) ?? { digest: "", components: [], problem: null };
-    const problem = `${path} cannot be used as it is, the last good content stays: ${reason}`;
-    this.#known.set(path, { ...before, signature, problem, mistakes });
-    if (before.problem === problem) return "same";
-    this.#options.log.error(problem);
-    return "changed";
+  #problem(file: string, problem: string, text: string | null): SourceProblem {
+    const known = this.#known.get(file);
+    const before = known?.refused?.problem ?? known?.good.problem;
+    return { file, problem, sinceMs: this.#since(before), mayHold: namesIn(text) };
   }
 
-  #unreadable(path: string, code: string): Outcome {
+  /** One problem after another is one time without a good state. */
+  #since(before: FileProblem | null | undefined): number {
+    return before?.sinceMs ?? this.#options.clock.nowMs();
+  }
+
+  /** Keeps what the file held before. */
+  #refuse(path: string, now: { readonly signature: string; readonly refused: Refusal }): Outcome {
+    const known = this.#known.get(path) ?? NOTHING_YET;
+    const { digest, problem } = now.refused;
+    this.#known.set(path, { ...known, ...now });
+    const sameProblem = known.refused?.problem.problem === problem.problem;
+    if (!sameProblem) this.#options.log.error(problem.problem);
+    return sameProblem && known.refused?.digest === digest ? "same" : "changed";
+  }
+
+  #unreadable(path: string, error: unknown): Outcome {
+    const code = codeOf(error);
     // Gone between the look and the reading: the next look finds it so.
     if (code === "ENOENT") return "waiting";
-    this.#complain(path, `${path} cannot be read (${code}): what it held before stays`);
-    return "same";
+    const text = error instanceof NotRegularFile ? "" : null;
+    const problem = this.#problem(path, `${path} cannot be read (${code}): what it held before stays`, text);
+    // No signature, so that it is tried again: what keeps a file from being read need not show in its size and times.
+    return this.#refuse(path, { signature: "", refused: { digest: "", mistakes: [], problem } });
   }
 
   #report(path: string, { manifest }: ManifestFile, components: readonly LocatedComponent[]): void {
@@ -270,31 +333,6 @@ export class FileSource {
       }
     }
   }
-
-  /** Says a thing about a path once, until there is something else to say. */
-  #complain(path: string, message: string | null): void {
-    if (message !== null && this.#complaints.get(path) !== message) this.#options.log.error(message);
-    if (message === null) this.#complaints.delete(path);
-    else this.#complaints.set(path, message);
-  }
-}
-
-/**
- * Why this content must not replace what is known; null when all of it is clean. One mistake is enough: nobody can tell
- * which of the known Components a document that cannot be read was meant to be.
- */
-function problemOf(
-  file: ManifestFile,
-  mistakes: readonly LocatedComponent[],
-  before: readonly LocatedComponent[],
-): string | null {
-  if (file.blank) return "it is empty";
-  if (file.foreign && before.length > 0) return "it has no apiVersion any more";
-  const placed = [...file.manifest.faults, ...mistakes.flatMap(decisiveFaults)];
-  if (placed.length === 0) return null;
-  const told = placed.slice(0, MISTAKES_TOLD_MAX).map(({ fault, line }) => `line ${line}: ${describeFault(fault)}`);
-  const more = placed.length - told.length;
-  return more === 0 ? told.join("; ") : `${told.join("; ")}; and ${more} more`;
 }
 
 function codeOf(error: unknown): string {

@@ -1,12 +1,14 @@
 // The Components of this sidecar, from files to open stores, and every change of them at run time (docs/hot-reload.md).
 // Puts the parts together: source, plan, secret stores, one slot per state store, probes. Knows no HTTP and no signal.
+import type { ComponentDenial } from "#crds/configuration.ts";
+import type { Resiliency } from "#crds/resiliency.ts";
 import type { Clock } from "#kit/clock.ts";
 import type { Log } from "#kit/log.ts";
 import type { Random } from "#kit/random.ts";
 import type { Metrics } from "../metrics.ts";
 import type { Templates } from "../secrets/templates.ts";
 import type { Environment } from "../secrets/variables.ts";
-import type { ComponentStatus, StoreEntry, StoreTable } from "../state/table.ts";
+import type { ComponentStatus, FileProblem, StoreEntry, StoreTable } from "../state/table.ts";
 import { loadDriver as loadRegistered } from "../stores/registry.ts";
 import type { LoadDriver } from "./component-type.ts";
 import { FileSource, type SourceFile } from "./file-source.ts";
@@ -39,6 +41,12 @@ export interface ComponentsOptions {
   readonly metrics: Metrics;
   /** The registry's by default. */
   readonly loadDriver?: LoadDriver;
+  /** Types that are not to be loaded, asked anew each time; none by default. */
+  readonly denied?: () => readonly ComponentDenial[];
+  /** False while the files are not followed; they always are by default. */
+  readonly isFollowing?: () => boolean;
+  /** Takes the Resiliencies of the files whenever those are read, before the stores of the same files open. */
+  readonly onResiliencies?: (resiliencies: readonly Resiliency[]) => Promise<void>;
 }
 
 /** The start failed. The message has one line per cause, with the phrases that Dapr's log has. */
@@ -76,6 +84,7 @@ export class ComponentHost implements StoreTable {
   readonly #uuids = new Map<string, Map<string, string>>();
   /** By Component: why its file as it is now cannot be used. */
   #problems: ReadonlyMap<string, string> = new Map();
+  #resiliencies: readonly Resiliency[] = [];
   #newest: readonly SourceFile[] | null = null;
   #applying: Promise<void> | null = null;
   #attempts: readonly Promise<unknown>[] = [];
@@ -96,6 +105,7 @@ export class ComponentHost implements StoreTable {
     this.#source = new FileSource({
       folders: options.resourcesPaths,
       reconcileMs: options.reconcileMs,
+      isFollowing: options.isFollowing ?? (() => true),
       clock,
       log: options.log.scoped("dapr.runtime.loader.disk"),
       concerns: ({ identity }) => isFor(identity, options),
@@ -126,6 +136,11 @@ export class ComponentHost implements StoreTable {
     });
   }
 
+  /** Of the resource folders and their files, whether a Component belongs to them or not. */
+  fileProblems(): readonly FileProblem[] {
+    return this.#source.problems();
+  }
+
   /** Reads all files again now and resolves when every change was tried once. For SIGHUP. */
   async reload(): Promise<void> {
     if (this.#closed) return;
@@ -134,6 +149,11 @@ export class ComponentHost implements StoreTable {
     await this.#applying;
     await Promise.all(this.#attempts);
     this.#log.info("manifests read again", { components: this.statuses().length, changed });
+  }
+
+  /** Decides anew about the manifests as they were read last: what is denied may have changed. */
+  reconsider(): void {
+    if (!this.#closed) this.#change(this.#source.files());
   }
 
   /** Stops following, takes all stores out, and closes each when its calls have ended or `drainMs` are over. */
@@ -190,24 +210,38 @@ export class ComponentHost implements StoreTable {
   #plan(files: readonly SourceFile[]): Plan {
     const { appId, namespace } = this.#options;
     const held = new Set([...this.#secretStores.names(), ...this.#slots.keys()]);
+    const denied = this.#options.denied?.() ?? [];
     const plan = planComponents(
       files.flatMap((file) => file.components),
-      { appId, namespace, held },
+      {
+        appId,
+        namespace,
+        held,
+        problems: files.flatMap(({ problem }) => problem ?? []),
+        denied,
+        inEffect: this.#resiliencies,
+      },
     );
+    this.#resiliencies = plan.resiliencies;
     const refused = new Set(plan.refused.map(({ name }) => name));
     this.#noteProblems(files, held.difference(refused));
+    this.#options.metrics.fileProblems(this.#source.problems().length);
     for (const note of plan.notes) if (!this.#notes.has(note)) this.#log.info(note);
-    this.#notes = new Set(plan.notes);
+    for (const note of plan.keptNotes) if (!this.#notes.has(note)) this.#log.warn(note);
+    this.#notes = new Set([...plan.notes, ...plan.keptNotes]);
     return plan;
   }
 
   /** A file that cannot be used counts as a failed reload of each Component that stays although the file names it. */
   #noteProblems(files: readonly SourceFile[], staying: ReadonlySet<string>): void {
     const problems = new Map<string, string>();
-    for (const { components, problem } of files) {
+    for (const { components, problem: found, refused } of files) {
+      if (found === null || !refused) continue;
+      const { problem } = found;
       for (const { identity } of components) {
-        const name = identity.name ?? "";
-        if (problem === null || !staying.has(name) || problems.has(name)) continue;
+        // One of a Resiliency is no Component's, and may be the same.
+        const name = identity.kind === "Resiliency" ? "" : (identity.name ?? "");
+        if (!staying.has(name) || problems.has(name)) continue;
         problems.set(name, problem);
         if (this.#problems.get(name) !== problem) this.#options.metrics.componentReload(name, false);
       }
@@ -217,6 +251,7 @@ export class ComponentHost implements StoreTable {
 
   /** Gives one promise per state store: what ends a start because of it, or null. */
   async #apply(plan: Plan): Promise<readonly Promise<string | null>[]> {
+    await this.#options.onResiliencies?.(plan.resiliencies);
     const ofSecrets = new Set(this.#secretStores.names());
     const refused = plan.refused.filter(({ name }) => !ofSecrets.has(name));
     await this.#secretStores.replace(

@@ -31,7 +31,7 @@ function isManifestName(name: string): boolean {
 }
 
 /** A folder, FIFO, socket or device under a manifest's name. Opening one may wait for ever, so none is opened. */
-class NotRegularFile extends Error {
+export class NotRegularFile extends Error {
   override readonly name = "NotRegularFile";
   /** Where Node's own errors have theirs. */
   readonly code = "it is no regular file";
@@ -45,6 +45,8 @@ export interface ManifestFile {
   readonly blank: boolean;
   /** Equal for equal bytes. */
   readonly digest: string;
+  /** Null when it is too long or no text. */
+  readonly text: string | null;
 }
 
 /**
@@ -70,6 +72,7 @@ export async function readManifestFile(path: string): Promise<ManifestFile> {
     foreign: !isManifest,
     blank: text.trim() === "",
     digest,
+    text,
   };
 }
 
@@ -85,5 +88,11 @@ function decodeUtf8(bytes: Uint8Array): string | null {
 function unreadable(want: string, digest: string): ManifestFile {
   const hint = "nothing of this file is used";
   const fault = { severity: "error", field: "", got: null, want, hint } as const;
-  return { manifest: { documents: [], faults: [{ fault, line: 1 }] }, foreign: false, blank: false, digest };
+  return {
+    manifest: { documents: [], faults: [{ fault, line: 1 }] },
+    foreign: false,
+    blank: false,
+    digest,
+    text: null,
+  };
 }

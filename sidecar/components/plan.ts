@@ -1,9 +1,12 @@
 // Which of the Components in the files this sidecar is to have: namespace, scopes, building block, names given twice
 // (dapr-state-api.md 5). Pure: opens nothing and looks nothing up.
 import type { Component } from "#crds/component.ts";
+import type { ComponentDenial } from "#crds/configuration.ts";
+import type { Resiliency } from "#crds/resiliency.ts";
 import { describeFault } from "#kit/fault.ts";
 import { blockOf } from "./component-type.ts";
 import { decisiveFaults, describePlaced, isMistake, type LocatedComponent } from "./documents.ts";
+import type { SourceProblem } from "./file-problem.ts";
 import { initFailure, title, versionOf } from "./naming.ts";
 
 export interface PlanScope {
@@ -12,6 +15,12 @@ export interface PlanScope {
   readonly namespace: string;
   /** Names that have a store now, or are to have one: one of these is not given up for a document with a mistake. */
   readonly held: ReadonlySet<string>;
+  /** Of the files that were found. */
+  readonly problems: readonly SourceProblem[];
+  /** Types that the Configuration does not allow. */
+  readonly denied: readonly ComponentDenial[];
+  /** The Resiliencies that count now. */
+  readonly inEffect: readonly Resiliency[];
 }
 
 /** A Component that this sidecar is to have, with its place for messages. */
@@ -31,6 +40,10 @@ export interface Plan {
   readonly duplicates: readonly string[];
   /** What is passed over, one sentence each. */
   readonly notes: readonly string[];
+  /** Who stays only because a file cannot be read, and who is denied, one sentence each. */
+  readonly keptNotes: readonly string[];
+  /** Those for this sidecar, in the order of the files. */
+  readonly resiliencies: readonly Resiliency[];
 }
 
 export interface RefusedComponent {
@@ -46,10 +59,13 @@ export interface RefusedComponent {
 }
 
 export function planComponents(found: readonly LocatedComponent[], scope: PlanScope): Plan {
-  const chosen = found.flatMap((located) => {
+  const own = found.flatMap((located) => {
     const { component } = located;
     return component !== null && isFor(component, scope) ? [{ component, located }] : [];
   });
+  const isDenied = (component: Component): boolean => scope.denied.some((denial) => fits(denial, component));
+  const denied = own.flatMap(({ component }) => (isDenied(component) ? [component] : []));
+  const chosen = own.filter(({ component }) => !denied.includes(component));
   const duplicates: string[] = [];
   const repeated = new Set<string>();
   const first = new Map<string, Component>();
@@ -67,13 +83,58 @@ export function planComponents(found: readonly LocatedComponent[], scope: PlanSc
     if (!repeated.has(component.name)) assign(component, located, plan, refused);
     else if (first.get(component.name) === component) refused.push(refuseRepeated(component));
   }
-  return { ...plan, refused, duplicates };
+  const left = scope.held.difference(new Set(denied.map(({ name }) => name)));
+  const lost = lostNames(left, [...plan.stores, ...plan.secretStores], refused);
+  const kept = lost.flatMap((name) => keepUnread(name, scope.problems));
+  refused.push(...kept.map((each) => each.refused));
+  const keptNotes = [...kept.map(({ note }) => note), ...denied.map(deniedNote)];
+  return { ...plan, refused, duplicates, keptNotes, resiliencies: planResiliencies(found, scope) };
+}
+
+/** As with Components, one that no file holds any more stays while a file that cannot be read may hold it. */
+function planResiliencies(found: readonly LocatedComponent[], scope: PlanScope): readonly Resiliency[] {
+  const now = found.flatMap(({ resiliency }) => (resiliency !== null && isFor(resiliency, scope) ? [resiliency] : []));
+  const names = new Set(found.map(({ resiliency }) => resiliency?.name));
+  const mayBeHeld = (name: string): boolean => scope.problems.some(({ mayHold }) => mayHold(name));
+  return [...now, ...scope.inEffect.filter(({ name }) => !names.has(name) && mayBeHeld(name))];
+}
+
+function fits({ type, version }: ComponentDenial, component: Component): boolean {
+  return component.type.toLowerCase() === type && (version === null || version === versionOf(component));
+}
+
+function deniedNote(component: Component): string {
+  return `Component ${title(component)} is not loaded: components.deny of the Configuration has its type`;
+}
+
+function lostNames(
+  held: ReadonlySet<string>,
+  planned: readonly PlannedComponent[],
+  refused: readonly RefusedComponent[],
+): string[] {
+  const found = new Set([...planned.map(({ component }) => component.name), ...refused.map(({ name }) => name)]);
+  return [...held.difference(found)];
+}
+
+/**
+ * One that no file holds any more stays while a file that cannot be read may hold it: it was moved there, perhaps.
+ * Only a file that names it counts, so that one that is broken for good does not keep every Component for ever.
+ */
+function keepUnread(
+  name: string,
+  problems: readonly SourceProblem[],
+): { readonly refused: RefusedComponent; readonly note: string }[] {
+  const found = problems.find(({ mayHold }) => mayHold(name));
+  if (found === undefined) return [];
+  const reason = `no other file holds it, so it stays until this is mended: ${found.problem}`;
+  const note = `Component ${name} is kept until ${found.file} can be used, which may hold it; no other file does`;
+  return [{ refused: { name, type: "", version: "v1", reason, failure: null, endsStart: false }, note }];
 }
 
 /** Empty scopes are for every app. A namespace counts only when both sides have one. */
 export function isFor(
   component: Pick<Component, "namespace" | "scopes">,
-  { appId, namespace }: Omit<PlanScope, "held">,
+  { appId, namespace }: Pick<PlanScope, "appId" | "namespace">,
 ): boolean {
   if (namespace !== "" && component.namespace !== null && component.namespace !== namespace) return false;
   return component.scopes.length === 0 || component.scopes.includes(appId);
@@ -118,7 +179,7 @@ function refusedBySchema(
   const refused = new Map<string, RefusedComponent>();
   for (const located of found) {
     const { name, type, kind } = located.identity;
-    if (!isMistake(located) || !name || planned.has(name) || refused.has(name)) continue;
+    if (!isMistake(located) || kind === "Resiliency" || !name || planned.has(name) || refused.has(name)) continue;
     if (!isFor(located.identity, scope)) continue;
     const meansStore = kind === "Component" && type?.startsWith("state.") === true;
     if (meansStore || scope.held.has(name)) refused.set(name, refuseMistake(name, located));

@@ -119,6 +119,8 @@ export class Bench {
   readonly opened: Opened[] = [];
   /** What was told of reloads: the Component and whether it was taken over. */
   readonly reloads: [string, boolean][] = [];
+  /** How many files had a problem, each time when that was told. */
+  readonly fileProblems: number[] = [];
   /** Labels whose store does not open, with the reason. */
   readonly failing: Map<string, string> = new Map();
   /** Labels whose store opens and does not answer. */
@@ -177,7 +179,11 @@ export class Bench {
   }
 
   #metrics(): Metrics {
-    return { ...noMetrics, componentReload: (name, success) => void this.reloads.push([name, success]) };
+    return {
+      ...noMetrics,
+      componentReload: (name, success) => void this.reloads.push([name, success]),
+      fileProblems: (count) => void this.fileProblems.push(count),
+    };
   }
 
   #driver(): StoreDriver {

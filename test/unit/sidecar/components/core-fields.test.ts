@@ -5,8 +5,6 @@ import { refusedFields } from "#sidecar/components/core-fields.ts";
 
 describe("a field of the core", () => {
   const REFUSED = {
-    primaryEncryptionKey: /stored as plain text/,
-    secondaryEncryptionKey: /stored as plain text/,
     outboxPublishPubsub: /messages would be lost/,
     outboxPublishTopic: /messages would be lost/,
     outboxPubsub: /messages would be lost/,
@@ -29,7 +27,7 @@ describe("a field of the core", () => {
   }
 
   it("is not refused when data are safe with it", () => {
-    const names = ["keyPrefix", "actorStateStore", "redisHost"];
+    const names = ["keyPrefix", "actorStateStore", "primaryEncryptionKey", "redisHost"];
     assert.deepEqual(refusedFields(names.map((name) => ({ name, value: "x", secret: false }))), []);
   });
 });

@@ -178,7 +178,8 @@ describe("reloading Components", () => {
     await bench.write("c.yaml", manifest("two", "2"));
     await host.reload();
     await host.reload();
-    assert.deepEqual(states(host), ["one ready", "two ready"]);
+    assert.deepEqual(states(host), ["one kept", "two ready"]);
+    assert.match(host.statuses()[0]?.message ?? "", /a\.yaml cannot be read \(it is no regular file\)/);
     assert.equal(bench.lines.filter((line) => /b\.yaml cannot be read \(it is no regular file\)/.test(line)).length, 1);
   });
 

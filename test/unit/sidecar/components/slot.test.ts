@@ -54,6 +54,7 @@ describe("a slot", () => {
         },
       },
       fingerprint: "1",
+      coreFingerprint: "1",
       secrets: [],
       warnings: [],
     };

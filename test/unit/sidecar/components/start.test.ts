@@ -139,9 +139,17 @@ describe("starting Components", () => {
       /a\.yaml:11: keyPrefix: got "a\|\|b"/,
     ],
     [
-      "an encryption key",
-      manifest("x", "1", { metadata: "  - {name: primaryEncryptionKey, value: ''}\n" }),
-      /primaryEncryptionKey: want no encryption key; this release has no automatic encryption/,
+      "an encryption key without a secret",
+      manifest("x", "1", { metadata: "  - {name: primaryEncryptionKey, value: 00112233445566778899aabbccddeeff}\n" }),
+      /a\.yaml:11: primaryEncryptionKey: want a secretKeyRef/,
+    ],
+    [
+      "an encryption key without a secret store, which is not told to be missing as well",
+      manifest("x", "1", {
+        metadata:
+          "  - {name: primaryEncryptionKey, secretKeyRef: {name: s}}\n  - {name: secondaryEncryptionKey, value: ''}\n",
+      }),
+      /a\.yaml:11: primaryEncryptionKey: want auth\.secretStore beside secretKeyRef; (?!.*want a key beside)/,
     ],
     [
       "an outbox",
@@ -182,12 +190,12 @@ describe("starting Components", () => {
 
   it("passes over other kinds and building blocks with a note, and documents with faults with an error", async () => {
     await bench.write("a.yaml", inMemoryManifest("ps").replace("state.in-memory", "pubsub.redis"));
-    await bench.write("b.yaml", "apiVersion: dapr.io/v1alpha1\nkind: Resiliency\nmetadata: {name: r}\n");
+    await bench.write("b.yaml", "apiVersion: dapr.io/v1alpha1\nkind: Configuration\nmetadata: {name: r}\n");
     await bench.write("c.yaml", `a: [\n---\n${inMemoryManifest("a/b")}---\n${inMemoryManifest("good")}`);
     const host = await bench.start();
     assert.deepEqual(names(host), ["good"]);
     assert.ok(bench.logged(/Component ps \(pubsub\.redis\/v1\) is passed over/));
-    assert.ok(bench.logged(/Resiliency .* is passed over/));
+    assert.ok(bench.logged(/Configuration is passed over here: --config/));
     assert.ok(bench.logged(/c\.yaml:1: want YAML that can be read/));
     assert.ok(bench.logged(/c\.yaml:5: metadata\.name: got \\"a\/b\\"/));
   });

@@ -1,0 +1,97 @@
+// What the component host does about manifests besides those of Components, and about Components that are denied.
+import assert from "node:assert/strict";
+import type { ComponentDenial } from "#crds/configuration.ts";
+import type { ComponentHost } from "#sidecar/components/host.ts";
+import { Bench, inMemoryManifest, manifest, states } from "./bench.ts";
+
+function resiliency(name: string, timeout = "5s"): string {
+  return `apiVersion: dapr.io/v1alpha1\nkind: Resiliency\nmetadata: {name: ${name}}\nspec: {policies: {timeouts: {t: ${timeout}}}}\n`;
+}
+
+describe("the component host and other resources", () => {
+  let bench: Bench;
+  let denied: readonly ComponentDenial[];
+  /** Each set of Resiliencies that was told: name and timeout. */
+  let told: string[][];
+
+  beforeEach(async () => {
+    bench = new Bench();
+    denied = [];
+    told = [];
+    await bench.setUp();
+  });
+  afterEach(() => bench.tearDown());
+
+  function start(): Promise<ComponentHost> {
+    return bench.start({
+      denied: () => denied,
+      onResiliencies: async (all) => void told.push(all.map(({ name, timeouts }) => `${name} ${timeouts.get("t")}`)),
+    });
+  }
+
+  it("hands on the Resiliencies of all files, in their order", async () => {
+    await bench.write("b.yaml", resiliency("two", "2s"));
+    await bench.write("a.yaml", `${resiliency("one")}---\n${inMemoryManifest("store")}`);
+    const host = await start();
+    assert.deepEqual([told, states(host)], [[["one 5000", "two 2000"]], ["store ready"]]);
+  });
+
+  it("keeps the last good Resiliency of a file that has become faulty", async () => {
+    await bench.write("a.yaml", resiliency("one"));
+    const host = await start();
+    await bench.write("a.yaml", resiliency("one", "soon"));
+    await host.reload();
+    assert.deepEqual(told.at(-1), ["one 5000"]);
+    assert.match(host.fileProblems()[0]?.problem ?? "", /spec\.policies\.timeouts\.t: got "soon"/);
+    await bench.write("a.yaml", resiliency("one", "7s"));
+    await host.reload();
+    assert.deepEqual(told.at(-1), ["one 7000"]);
+  });
+
+  it("keeps a Resiliency that was moved into a file with a mistake, until that is mended", async () => {
+    await bench.write("a.yaml", resiliency("one"));
+    await bench.write("b.yaml", inMemoryManifest("store"));
+    const host = await start();
+    await bench.write("a.yaml", "# moved\n");
+    await bench.write("b.yaml", `${inMemoryManifest("store")}---\n${resiliency("one", "soon")}`);
+    await host.reload();
+    assert.deepEqual(told.at(-1), ["one 5000"]);
+    await bench.write("b.yaml", inMemoryManifest("store"));
+    await host.reload();
+    assert.deepEqual(told.at(-1), []);
+  });
+
+  it("does not take a faulty Resiliency for the Component of its name", async () => {
+    await bench.write("a.yaml", inMemoryManifest("same"));
+    await bench.write("b.yaml", resiliency("same"));
+    const host = await start();
+    await bench.write("b.yaml", resiliency("same", "soon"));
+    await host.reload();
+    assert.deepEqual(states(host), ["same ready"]);
+  });
+
+  it("leaves out what is denied, by type or version, when it decides anew", async () => {
+    await bench.write("a.yaml", `${inMemoryManifest("memory")}---\n${manifest("test", "x")}`);
+    const host = await start();
+    denied = [
+      { type: "state.in-memory", version: null },
+      { type: "state.test", version: "v2" },
+    ];
+    host.reconsider();
+    await host.reload();
+    assert.deepEqual(states(host), ["test ready"]);
+    assert.ok(bench.logged(/Component memory \(state\.in-memory\/v1\) is not loaded: components\.deny/));
+    denied = [];
+    await host.reload();
+    assert.deepEqual(states(host).sort(), ["memory ready", "test ready"]);
+  });
+
+  it("leaves out what is denied although a file that cannot be read may hold it", async () => {
+    await bench.write("a.yaml", inMemoryManifest("memory"));
+    const host = await start();
+    await bench.write("b.yaml", "kind: Component\nmetadata:\n  name: memory\nspec: [\n");
+    denied = [{ type: "state.in-memory", version: "v1" }];
+    await host.reload();
+    assert.deepEqual(states(host), []);
+  });
+});
