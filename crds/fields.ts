@@ -83,6 +83,11 @@ export function whole<T extends number | null>(common: Common<T> & { min: number
 const TRUE_WORDS = new Set(["y", "yes", "true", "t", "on", "1"]);
 const FALSE_WORDS = new Set(["n", "no", "false", "f", "off", "0", ""]);
 
+/** Whether Dapr takes a word for true; any other is false. */
+export function isTruthy(word: string): boolean {
+  return TRUE_WORDS.has(word.toLowerCase());
+}
+
 /** A boolean as Go's strconv.ParseBool or YAML write it, in any case; empty text is false. */
 export function flag(common: Common<boolean>): Field<boolean> {
   return field("boolean", common, (value) => {
@@ -109,12 +114,22 @@ export function duration<T extends number | null>(
   });
 }
 
+/** Where in a secret store a value stands; a manifest says so in plain text. */
+export interface SecretReference {
+  /** Of the secret. */
+  readonly name: string;
+  /** Within the secret. */
+  readonly key: string;
+}
+
 /** One metadata entry of a Component after its secrets were resolved. */
 export interface Property {
   readonly name: string;
   readonly value: string;
   /** The value came out of a secret store or the environment: it is never shown, whatever the table says. */
   readonly secret: boolean;
+  /** Present exactly when the value came out of a secret store. */
+  readonly secretRef?: SecretReference;
 }
 
 export interface Decoded<S> {

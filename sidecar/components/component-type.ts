@@ -61,11 +61,15 @@ export async function chooseDriver(type: string, written: string, loadDriver: Lo
     const hint = near === null ? known : `did you mean ${near}? ${known}`;
     return { fault: { severity: "error", field: "spec.type", got: type, want: `a known type: ${missing}`, hint } };
   }
-  if (version === "") return { driver, version: driver.defaultVersion };
-  if (driver.versions.includes(version)) return { driver, version };
+  if (version === "") return { driver: ofVersion(driver, driver.defaultVersion), version: driver.defaultVersion };
+  if (driver.versions.includes(version)) return { driver: ofVersion(driver, version), version };
   const only = driver.versions.length === 1 ? driver.versions[0] : undefined;
   if (only !== undefined && INITIAL_VERSIONS.includes(only) && INITIAL_VERSIONS.includes(version))
     return { driver, version: only };
   const want = `${driver.versions.join(" or ")}: ${missing}`;
   return { fault: { severity: "error", field: "spec.version", got: written, want, hint: null } };
+}
+
+function ofVersion(driver: StoreDriver, version: string): StoreDriver {
+  return driver.byVersion?.[version] ?? driver;
 }

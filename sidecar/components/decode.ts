@@ -2,16 +2,23 @@
 // configurations apart. The same for the sidecar and for `pannier check`. Opens nothing.
 import { decodeFields, type Property } from "#crds/fields.ts";
 import { type Fault, hasErrors } from "#kit/fault.ts";
+import type { Encryption } from "../state/encryption.ts";
 import type { PreparedStore, StoreDriver } from "../stores/store.ts";
 import { CORE_FIELD_NAMES, type CoreSettings, coreFields, refusedFields } from "./core-fields.ts";
+import { encryptionFaults, encryptionOf, mistypedKeys } from "./encryption-keys.ts";
+
+export interface ReadyStore {
+  readonly core: CoreSettings;
+  /** Null without keys. */
+  readonly encryption: Encryption | null;
+  readonly prepared: PreparedStore;
+  /** The driver's. */
+  readonly fingerprint: string;
+}
 
 export interface DecodedStore {
   /** Null when a fault is an error. */
-  readonly ready: {
-    readonly core: CoreSettings;
-    readonly prepared: PreparedStore;
-    readonly fingerprint: string;
-  } | null;
+  readonly ready: ReadyStore | null;
   /** Of the core's fields first, then of the driver's; never with a secret. */
   readonly faults: readonly Fault[];
 }
@@ -22,8 +29,13 @@ export function decodeStore(driver: StoreDriver, properties: readonly Property[]
   const ofCore = properties.filter((property) => CORE_NAMES.has(property.name.toLowerCase()));
   const decoded = decodeFields(coreFields, ofCore, { others: [], page: "docs/components.md" });
   const prepared = driver.decode(properties, CORE_FIELD_NAMES);
-  const faults = [...decoded.faults, ...refusedFields(ofCore), ...prepared.faults];
+  const ofKeys = [...encryptionFaults(ofCore), ...mistypedKeys(properties, driver.fields)];
+  const told = new Set(ofKeys.map(({ field }) => field));
+  // A name that is mistyped here is unknown to the driver too, which only warns.
+  const ofDriver = prepared.faults.filter(({ field }) => !told.has(field));
+  const faults = [...decoded.faults, ...refusedFields(ofCore), ...ofKeys, ...ofDriver];
   if (decoded.settings === null || prepared.fingerprint === null || hasErrors(faults)) return { ready: null, faults };
   const core = { ...decoded.settings, keyPrefix: decoded.settings.keyPrefix.toLowerCase() };
-  return { ready: { core, prepared, fingerprint: prepared.fingerprint }, faults };
+  const encryption = encryptionOf(core, ofCore);
+  return { ready: { core, encryption, prepared, fingerprint: prepared.fingerprint }, faults };
 }

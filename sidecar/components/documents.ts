@@ -1,5 +1,5 @@
-// A manifest's documents as Components with their place: what the sidecar loads and `pannier check` reports on.
-// Knows neither app nor scope.
+// A manifest's documents as Components and Resiliencies with their place: what the sidecar loads and `pannier check`
+// reports on. Knows neither app nor scope.
 import {
   type Component,
   type DocumentIdentity,
@@ -8,7 +8,9 @@ import {
   parseComponent,
 } from "#crds/component.ts";
 import type { Manifest, ManifestDocument, PlacedFault } from "#crds/manifest.ts";
+import type { Resiliency } from "#crds/resiliency.ts";
 import { describeFault, type Fault, hasErrors } from "#kit/fault.ts";
+import { decodeResiliency } from "../resiliency/resource.ts";
 
 export interface LocatedComponent {
   readonly file: string;
@@ -18,32 +20,44 @@ export interface LocatedComponent {
   readonly component: Component | null;
   /** What can be read of a document that means to be a Component, whatever is wrong with it; for finding more faults. */
   readonly draft: Component | null;
+  /** Null when the document is no Resiliency, or has an error fault. */
+  readonly resiliency: Resiliency | null;
   /** Of the document, before any driver has seen it. */
   readonly faults: readonly PlacedFault[];
   /** Why the document is passed over without being a mistake; null when it is not. */
   readonly note: string | null;
 }
 
-export function locateComponents(file: string, manifest: Manifest): LocatedComponent[] {
-  return manifest.documents.map((document) => locate(file, document));
+export function locateComponents(file: string, manifest: Manifest): Promise<LocatedComponent[]> {
+  return Promise.all(manifest.documents.map((document) => locate(file, document)));
 }
 
-function locate(file: string, document: ManifestDocument): LocatedComponent {
+async function locate(file: string, document: ManifestDocument): Promise<LocatedComponent> {
   const identity = documentIdentity(document.value);
   const what = documentKind(document.value);
-  const base = { file, document, identity, component: null, draft: null, note: null };
+  const base = { file, document, identity, component: null, draft: null, resiliency: null, note: null };
   if (what.kind === "other") return { ...base, faults: [], note: what.note };
   const mistakes = what.kind === "mistake" ? [place(what.fault, document)] : [];
-  if (what.kind === "mistake" && identity.kind !== "Component") return { ...base, faults: mistakes };
+  const all = (own: readonly Fault[]): PlacedFault[] => [
+    ...mistakes,
+    ...document.faults,
+    ...own.map((fault) => place(fault, document)),
+  ];
+  const isBroken = (faults: readonly PlacedFault[]): boolean => hasErrors(faults.map((each) => each.fault));
+  if (identity.kind === "Resiliency") {
+    const parsed = await decodeResiliency(document.value);
+    const faults = all(parsed.faults);
+    return { ...base, resiliency: isBroken(faults) ? null : parsed.resiliency, faults };
+  }
+  if (identity.kind !== "Component") return { ...base, faults: mistakes };
   const parsed = parseComponent(document.value);
-  const faults = [...mistakes, ...document.faults, ...parsed.faults.map((fault) => place(fault, document))];
-  const broken = hasErrors(faults.map((each) => each.fault));
-  return { ...base, component: broken ? null : parsed.component, draft: parsed.draft, faults };
+  const faults = all(parsed.faults);
+  return { ...base, component: isBroken(faults) ? null : parsed.component, draft: parsed.draft, faults };
 }
 
-/** It is neither a Component nor passed over on purpose: somebody made a mistake. */
-export function isMistake({ component, note }: LocatedComponent): boolean {
-  return component === null && note === null;
+/** It is nothing that can be used, and not passed over on purpose: somebody made a mistake. */
+export function isMistake({ component, resiliency, note }: LocatedComponent): boolean {
+  return component === null && resiliency === null && note === null;
 }
 
 /** What makes it one: its errors; a document that is no manifest at all has only a warning. */

@@ -3,6 +3,7 @@
 import type { Component, MetadataEntry } from "#crds/component.ts";
 import { type Field, type FieldTable, fieldFinder, type Property } from "#crds/fields.ts";
 import { describeFault, type Fault } from "#kit/fault.ts";
+import { propertyOf } from "../secrets/resolve.ts";
 import { fillTemplates } from "../secrets/templates.ts";
 import { CORE_FIELD_NAMES } from "./core-fields.ts";
 
@@ -45,9 +46,10 @@ export function judgeOffline(
     (kept, other) => kept.filter((fault) => other.some((each) => isSame(each, fault))),
     first,
   );
-  // Without a value shown a warning is about a name, which is known; a core field is refused for being there at all.
+  // Without a value shown a warning is about a name, which is known, and so is an error about a name of no table; a core
+  // field is refused for being there at all, or for where its value comes from.
   const certain = ({ severity, field, got }: Fault): boolean =>
-    (severity === "warning" && got === null) || CORE_FIELD_NAMES.includes(field);
+    (severity === "warning" && got === null) || CORE_FIELD_NAMES.includes(field) || find(field) === undefined;
   return lasting.filter((fault) => certain(fault) || !unknown.has(fault.field.toLowerCase()));
 }
 
@@ -57,8 +59,13 @@ function offlineProperty(entry: MetadataEntry, field: Field<unknown> | undefined
   const known = source.kind === "value" ? fillTemplates(source.text, entry, TEMPLATES) : null;
   if (typeof known === "string") return { name, value: known, secret: false };
   const fitting = STAND_INS.filter((each) => field !== undefined && "value" in field.read(each));
-  return { name, value: fitting[nth % fitting.length] ?? STAND_INS[0] ?? "", secret: true };
+  const value = fitting[nth % fitting.length] ?? STAND_INS[0] ?? "";
+  // A source that could not be read (crds/component.ts, `draft`) has its fault already, and may have been any.
+  const unreadable = source.kind === "env" && source.variable === "";
+  return unreadable ? { name, value, secret: true, secretRef: UNKNOWN_REFERENCE } : propertyOf(entry, value);
 }
+
+const UNKNOWN_REFERENCE = { name: "unknown", key: "unknown" };
 
 function isSame(left: Fault, right: Fault): boolean {
   return describeFault(left) === describeFault(right) && left.severity === right.severity;

@@ -21,6 +21,8 @@ export interface WantedStore {
   readonly prepared: PreparedStore;
   /** Equal exactly when an open store needs no reopening. Holds secrets. */
   readonly fingerprint: string;
+  /** Equal exactly when `keyPrefix` and `core` mean the same: rules over a store, which may change while it is open. */
+  readonly coreFingerprint: string;
   /** The texts that no message may hold. */
   readonly secrets: readonly string[];
   /** What to say when it is opened, with file and line. */

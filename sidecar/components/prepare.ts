@@ -5,12 +5,14 @@ import type { PlacedFault } from "#crds/manifest.ts";
 import { quotingFaults } from "#crds/quoting.ts";
 import { describeFault } from "#kit/fault.ts";
 import { type ResolveContext, resolveProperties } from "../secrets/resolve.ts";
+import { createCipher } from "../state/encryption.ts";
 import { resolveKeyPrefix } from "../state/keys.ts";
 import type { StoreDriver } from "../stores/store.ts";
 import { chooseDriver, type DriverChoice, type LoadDriver } from "./component-type.ts";
 import { coreFields } from "./core-fields.ts";
-import { decodeStore } from "./decode.ts";
+import { decodeStore, type ReadyStore } from "./decode.ts";
 import { describePlaced, placeByName } from "./documents.ts";
+import { encryptionNotices } from "./encryption-keys.ts";
 import { initFailure, title, versionOf } from "./naming.ts";
 import type { WantedStore } from "./opening.ts";
 import type { PlannedComponent, RefusedComponent } from "./plan.ts";
@@ -31,30 +33,45 @@ export async function prepareStore(
   const decoded = decodeStore(chosen.driver, resolved.properties);
   const { isSecret, mayShow } = fieldRules([coreFields, chosen.driver.fields]);
   const secrets = resolved.properties.filter((each) => each.secret || isSecret(each.name)).map(({ value }) => value);
-  const faults = [...resolved.faults, ...decoded.faults].map((fault) =>
+  // What could not be looked up is missing, and not because the manifest forgets it.
+  const unresolved = new Set(resolved.faults.map(({ field }) => field.toLowerCase()));
+  const others = decoded.faults.filter(({ field }) => !unresolved.has(field.toLowerCase()));
+  const faults = [...resolved.faults, ...others].map((fault) =>
     placeByName(faultWithoutSecrets(fault, secrets), component, located.document),
   );
   const told = (severity: "error" | "warning", placed: readonly PlacedFault[]): string[] =>
     placed.filter(({ fault }) => fault.severity === severity).map((each) => describePlaced(located.file, each));
   const errors = told("error", faults);
   if (decoded.ready === null || errors.length > 0) return refuse(planned, "init", errors.join("; "));
-  const { core, prepared, fingerprint } = decoded.ready;
-  const { appId, namespace } = context.templates;
+  const { core, encryption, prepared, fingerprint } = decoded.ready;
   const { name, ignoreErrors, initTimeoutMs } = component;
-  const keyPrefix = resolveKeyPrefix({ strategy: core.keyPrefix, storeName: name, appId, namespace });
+  const notices = encryption === null ? [] : encryptionNotices(name, encryption, core.actorStateStore);
   return {
     name,
     type,
     version: chosen.version,
-    keyPrefix,
-    core: { actorStateStore: core.actorStateStore, allowUnscopedDelete: core.allowUnscopedDelete, cipher: null },
+    ...rulesOf(name, decoded.ready, context),
     ignoreErrors,
     initTimeoutMs,
     prepared,
-    fingerprint: JSON.stringify([type, chosen.version, core, keyPrefix, fingerprint]),
+    fingerprint: JSON.stringify([type, chosen.version, fingerprint]),
     secrets,
-    warnings: told("warning", [...faults, ...quotingFaults(located.document, mayShow)]),
+    warnings: [...told("warning", [...faults, ...quotingFaults(located.document, mayShow)]), ...notices],
   };
+}
+
+function rulesOf(
+  storeName: string,
+  { core, encryption }: Pick<ReadyStore, "core" | "encryption">,
+  { templates: { appId, namespace } }: PrepareContext,
+): Pick<WantedStore, "keyPrefix" | "core" | "coreFingerprint"> {
+  const { actorStateStore, allowUnscopedDelete } = core;
+  const keyPrefix = resolveKeyPrefix({ strategy: core.keyPrefix, storeName, appId, namespace });
+  const cipher = encryption === null ? null : createCipher(storeName, encryption);
+  // The keys are among the core's fields; the names of their secrets are not.
+  const keyNames = [encryption?.primary.name, encryption?.secondary?.name];
+  const coreFingerprint = JSON.stringify([keyPrefix, core, keyNames]);
+  return { keyPrefix, core: { actorStateStore, allowUnscopedDelete, cipher }, coreFingerprint };
 }
 
 async function choose(

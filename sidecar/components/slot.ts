@@ -31,8 +31,13 @@ interface SlotLabel {
   readonly version: string;
 }
 
+interface Served {
+  readonly entry: StoreEntry;
+  readonly wanted: WantedStore;
+}
+
 interface Attempt {
-  readonly fingerprint: string;
+  readonly wanted: WantedStore;
   readonly controller: AbortController;
   /** Why it failed, or null. Does not reject. */
   readonly done: Promise<string | null>;
@@ -43,7 +48,7 @@ export class StoreSlot {
   readonly #context: SlotContext;
   readonly #log: Log;
   #label: SlotLabel = { type: "", version: "" };
-  #served: { readonly entry: StoreEntry; readonly fingerprint: string } | null = null;
+  #served: Served | null = null;
   #problem: string | null = null;
   #attempt: Attempt | null = null;
   #retry: Timer | null = null;
@@ -74,13 +79,12 @@ export class StoreSlot {
   want(wanted: WantedStore): Promise<string | null> {
     this.#label = wanted;
     this.#retry?.cancel();
-    if (this.#served?.fingerprint === wanted.fingerprint) {
+    if (this.#served?.wanted.fingerprint === wanted.fingerprint) {
       this.#abandon();
-      if (this.#problem !== null) this.#log.info(`Component ${this.#title()} is as it was again`);
-      this.#problem = null;
+      this.#keep(this.#served, wanted);
       return Promise.resolve(null);
     }
-    if (this.#attempt?.fingerprint === wanted.fingerprint) return this.#attempt.done;
+    if (this.#attempt !== null && isSame(this.#attempt.wanted, wanted)) return this.#attempt.done;
     this.#abandon();
     this.#failures = 0;
     for (const warning of wanted.warnings) this.#log.warn(warning);
@@ -112,10 +116,24 @@ export class StoreSlot {
     if (served !== null) this.#context.retirement.retire(served.entry);
   }
 
+  /** The open store stays, under new rules where those have changed; calls under way end by the old ones. */
+  #keep({ entry, wanted: before }: Served, now: WantedStore): void {
+    if (isSame(before, now)) {
+      if (this.#problem !== null) this.#log.info(`Component ${this.#title()} is as it was again`);
+    } else {
+      for (const warning of now.warnings) this.#log.warn(warning);
+      this.#served = { entry: entry.withRules(now), wanted: now };
+      this.#context.table.set(this.#name, this.#served.entry);
+      if (this.#reloading) this.#context.metrics.componentReload(this.#name, true);
+      this.#log.info(`Component updated: ${this.#title()}; its store stays open`);
+    }
+    this.#problem = null;
+  }
+
   #try(wanted: WantedStore): Promise<string | null> {
     const controller = new AbortController();
     const done = this.#context.gate.run(() => this.#open(wanted, controller.signal));
-    this.#attempt = { fingerprint: wanted.fingerprint, controller, done };
+    this.#attempt = { wanted, controller, done };
     return done;
   }
 
@@ -123,8 +141,7 @@ export class StoreSlot {
     try {
       const store = await openStore(wanted, this.#context, signal);
       if (signal.aborted) await store.close();
-      else
-        this.#take(new StoreEntry({ ...wanted, store, openedAtMs: this.#context.clock.nowMs() }), wanted.fingerprint);
+      else this.#take(new StoreEntry({ ...wanted, store, openedAtMs: this.#context.clock.nowMs() }), wanted);
       return null;
     } catch (error) {
       // Superseded by a newer manifest or by the end of the process: that is no failure of the store.
@@ -138,10 +155,10 @@ export class StoreSlot {
     }
   }
 
-  #take(entry: StoreEntry, fingerprint: string): void {
+  #take(entry: StoreEntry, wanted: WantedStore): void {
     const { table, metrics, retirement } = this.#context;
     const old = this.#served?.entry;
-    this.#served = { entry, fingerprint };
+    this.#served = { entry, wanted };
     this.#attempt = null;
     this.#problem = null;
     table.set(this.#name, entry);
@@ -181,4 +198,9 @@ export class StoreSlot {
   #title(): string {
     return title({ name: this.#name, type: this.#label.type, version: this.#label.version });
   }
+}
+
+/** Nothing about it has to change. */
+function isSame(one: WantedStore, other: WantedStore): boolean {
+  return one.fingerprint === other.fingerprint && one.coreFingerprint === other.coreFingerprint;
 }

@@ -1,7 +1,7 @@
 // The metadata entries of a Component as properties: secrets and variables looked up, templates filled in.
 // A reference that leads nowhere is an error of that Component alone; no value of a secret comes into a fault.
 import type { Component, MetadataEntry } from "#crds/component.ts";
-import type { Property } from "#crds/fields.ts";
+import type { Property, SecretReference } from "#crds/fields.ts";
 import type { Fault } from "#kit/fault.ts";
 import { nearest } from "#kit/nearest.ts";
 import type { SecretStore } from "./store.ts";
@@ -30,9 +30,15 @@ export async function resolveProperties(component: Component, context: ResolveCo
     const value = await lookUp(entry, component, context);
     const filled = typeof value === "string" ? fillTemplates(value, entry, context.templates) : value;
     if (typeof filled !== "string") faults.push(filled);
-    else properties.push({ name: entry.name, value: filled, secret: entry.source.kind !== "value" });
+    else properties.push(propertyOf(entry, filled));
   }
   return { properties, faults };
+}
+
+/** The property that an entry becomes with its value. */
+export function propertyOf({ name, source }: MetadataEntry, value: string): Property {
+  if (source.kind !== "secret") return { name, value, secret: source.kind !== "value" };
+  return { name, value, secret: true, secretRef: { name: source.name, key: source.key } };
 }
 
 function lookUp(entry: MetadataEntry, component: Component, context: ResolveContext): Promise<string | Fault> {
@@ -53,7 +59,7 @@ function readVariable(field: string, variable: string, env: Environment): string
 
 async function readSecret(
   field: string,
-  reference: { readonly name: string; readonly key: string },
+  reference: SecretReference,
   storeName: string | null,
   lookup: SecretLookup,
 ): Promise<string | Fault> {

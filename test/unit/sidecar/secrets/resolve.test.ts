@@ -53,8 +53,8 @@ describe("resolving metadata", () => {
     assert.deepEqual(await resolveProperties(component(entries), context()), {
       properties: [
         { name: "a", value: "v", secret: false },
-        { name: "b", value: "hunter2", secret: true },
-        { name: "c", value: "s3cret", secret: true },
+        { name: "b", value: "hunter2", secret: true, secretRef: { name: "db", key: "password" } },
+        { name: "c", value: "s3cret", secret: true, secretRef: { name: "plain", key: "plain" } },
         { name: "d", value: "from env", secret: true },
         { name: "e", value: "", secret: true },
       ],
