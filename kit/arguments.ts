@@ -81,9 +81,9 @@ const TRUE_WORDS = new Set(["1", "t", "T", "true", "TRUE", "True"]);
 const FALSE_WORDS = new Set(["0", "f", "F", "false", "FALSE", "False"]);
 
 /** A boolean as Go's strconv.ParseBool reads it; without a value it is true. */
-export function booleanFlag(declared: Declared & { fallback: boolean }): Flag<boolean> {
-  const shownDefault = declared.fallback ? "true" : "";
-  return flag<boolean>({ shownDefault, ...declared, takesValue: false }, declared.fallback, (text) => {
+export function booleanFlag<T extends boolean | null>(declared: Declared & { fallback: T }): Flag<T | boolean> {
+  const shownDefault = declared.fallback === true ? "true" : "";
+  return flag<T | boolean>({ shownDefault, ...declared, takesValue: false }, declared.fallback, (text) => {
     if (TRUE_WORDS.has(text)) return { value: true };
     return FALSE_WORDS.has(text) ? { value: false } : { want: "true or false" };
   });

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { DEPTH_MAX, isJsonText, JsonFault, JsonScanner } from "#sidecar/http/json-scanner.ts";
+import { DEPTH_MAX, isJsonText, JsonFault, JsonScanner } from "#kit/json-scanner.ts";
 
 function spanOf(text: string): string {
   return new JsonScanner(Buffer.from(text)).span().toString();
