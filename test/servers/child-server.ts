@@ -9,6 +9,8 @@ export interface ChildServerOptions {
   readonly cwd: string;
   /** The server is ready once its output holds this. */
   readonly readyText: string;
+  /** What tells it to end soon and in its own way; SIGTERM when not given. */
+  readonly stopSignal?: NodeJS.Signals;
 }
 
 const READY_WITHIN_MS = 15_000;
@@ -32,6 +34,11 @@ export class ChildServer {
   /** The last lines that the server wrote. */
   get output(): string {
     return this.#output;
+  }
+
+  /** Of the process; null while there is none. */
+  get pid(): number | null {
+    return this.#child?.pid ?? null;
   }
 
   /** Resolves when the server is ready; rejects with its output when it ends first or takes too long. */
@@ -83,7 +90,7 @@ export class ChildServer {
   async stop(): Promise<void> {
     this.resume();
     const timer = setTimeout(() => this.#child?.kill("SIGKILL"), STOP_WITHIN_MS);
-    await this.#end("SIGTERM");
+    await this.#end(this.#options.stopSignal ?? "SIGTERM");
     clearTimeout(timer);
   }
 

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import type { Certificates } from "./certificates.ts";
 import { ChildServer } from "./child-server.ts";
 import { freePort } from "./free-port.ts";
+import { isRequired } from "./required.ts";
 
 export interface RedisOptions {
   /** More arguments for redis-server; they win over the ones set here. */
@@ -44,7 +45,7 @@ function program(): string {
  * missing one is no reason: null, and `startRedis` fails, so that CI cannot skip in silence.
  */
 export function redisMissing(): string | null {
-  return process.env.PANNIER_TEST_REQUIRE === "redis" ? null : whyMissing();
+  return isRequired("redis") ? null : whyMissing();
 }
 
 function whyMissing(): string | null {

@@ -1,0 +1,173 @@
+// What the server or the connection said, as a StoreError with what to do about it. PostgreSQL quotes values in messages
+// and details, so none of its own words are passed on: the SQLSTATE decides
+// (https://www.postgresql.org/docs/current/errcodes-appendix.html).
+import { StoreError, type StoreErrorCode } from "../store.ts";
+
+/** How a connection came to its end, or a call to the end of its waiting. */
+export type Ending =
+  /** The store closes it. */
+  | "closed"
+  /** No answer in time. */
+  | "silent"
+  /** The caller of the call under way has left. */
+  | "left"
+  /** The server or the network broke it. */
+  | "broken";
+
+/** Why another attempt of the whole call may fare better. Nothing was written. */
+export type Again =
+  /** Two transactions met. */
+  | "conflict"
+  /** The connection was of no use; another one may be. */
+  | "connection";
+
+/** A StoreError that knows more for the driver's own use. */
+export class PostgresError extends StoreError {
+  readonly again: Again | null;
+  /** What the server answered, as "28P01"; null when it did not answer. */
+  readonly sqlState: string | null;
+
+  constructor(code: StoreErrorCode, message: string, more: { again?: Again | null; sqlState?: string } = {}) {
+    super(code, message);
+    this.again = more.again ?? null;
+    this.sqlState = more.sqlState ?? null;
+  }
+}
+
+interface Meaning {
+  readonly code: StoreErrorCode;
+  readonly text: string;
+  readonly again: Again | null;
+}
+
+const CHECK_SIGN_IN = "check user and password";
+
+function unavailable(text: string, again: Again | null = null): Meaning {
+  return { code: "unavailable", text, again };
+}
+
+function refused(text: string): Meaning {
+  return { code: "refused", text, again: null };
+}
+
+const LAYOUT = "see the layout in docs/stores/postgresql.md";
+const GOING_DOWN = unavailable("is shutting down or was told to end this connection", "connection");
+const FORGOTTEN: Meaning = {
+  code: "failed",
+  text: "lost a prepared statement; behind a pooler in transaction mode set queryExecMode to exec",
+  again: "connection",
+};
+
+const MEANINGS: Readonly<Record<string, Meaning>> = {
+  "28P01": unavailable(`refused the user or the password; ${CHECK_SIGN_IN}`),
+  "28000": unavailable(`does not let this user in from here; ${CHECK_SIGN_IN}, sslmode, and the server's pg_hba.conf`),
+  "3D000": unavailable("has no database of that name; check database"),
+  "3F000": unavailable("has no schema of that name; create it, or change the table's name"),
+  "42704": unavailable("does not know a session setting of connectionString; check the names of its parameters"),
+  "53100": unavailable("has no space left on its disk; free some, reads still work"),
+  "53200": unavailable("is out of memory"),
+  "53300": unavailable("has no free connection; lower maxConns, or raise max_connections there"),
+  "55P03": unavailable("keeps a row locked for longer than its lock_timeout"),
+  "57P01": GOING_DOWN,
+  "57P02": GOING_DOWN,
+  "57P03": unavailable("is starting up or shutting down"),
+  "57P05": GOING_DOWN,
+  "25006": unavailable(
+    "takes no writes: it is a standby or read-only; name the primary, or several hosts with target_session_attrs=read-write",
+  ),
+  "42501": unavailable("does not let this user use the tables; see the rights in docs/stores/postgresql.md"),
+  "42P01": unavailable(
+    "has no such table: it was dropped, or search_path changed; open the Component again to make it",
+  ),
+  "42703": { code: "corrupt", text: `has a table with other columns; ${LAYOUT}`, again: null },
+  "57014": { code: "timeout", text: "cancelled the statement; nothing was written", again: null },
+  "40001": { ...unavailable("undid the change because another one met it; try again"), again: "conflict" },
+  "40P01": { ...unavailable("undid the change to end a deadlock; try again"), again: "conflict" },
+  "0A000": FORGOTTEN,
+  "26000": FORGOTTEN,
+  "42P05": FORGOTTEN,
+  "22P02": refused(`cannot hold this text as JSON; ${LAYOUT}`),
+  "22P05": refused(`cannot hold a character of this text; ${LAYOUT}`),
+  "22021": refused(`cannot hold a character of this text; ${LAYOUT}`),
+  "22003": refused("cannot hold a number of this size"),
+  "54000": refused("cannot hold a value or a key of this size"),
+  "54001": refused("cannot hold JSON of this depth; raise max_stack_depth there"),
+};
+
+/** By the first two characters, for what is not in the table. */
+const CLASSES: Readonly<Record<string, Meaning>> = {
+  "08": unavailable("has trouble with the connection"),
+  "28": unavailable(`refused to let the user in; ${CHECK_SIGN_IN}`),
+  "53": unavailable("has run out of a resource"),
+  "57": unavailable("was interrupted by its operator"),
+  "58": unavailable("has trouble with its disk or its system; see its log"),
+  XX: unavailable("has damaged data or a bug; see its log"),
+};
+
+/** An error that the server answered. `server`: "127.0.0.1:5432". */
+export function replyError(sqlState: string, server: string): PostgresError {
+  const meaning = MEANINGS[sqlState] ?? CLASSES[sqlState.slice(0, 2)];
+  const { code, text, again } = meaning ?? { code: "failed", text: "refused the statement", again: null };
+  return new PostgresError(code, `postgresql at ${server} ${text} (SQLSTATE ${sqlState})`, { again, sqlState });
+}
+
+/** True for an answer after which the connection is gone, so that nobody saw whether a change was made. */
+export function endsSession(sqlState: string): boolean {
+  return sqlState.startsWith("57P") || sqlState.startsWith("08");
+}
+
+export interface Loss {
+  readonly ending: Ending;
+  /** The statement under way takes effect by itself: its outcome is not known. */
+  readonly lasting: boolean;
+  readonly server: string;
+}
+
+/** A statement that was sent and will not be answered any more. */
+export function lossError({ ending, lasting, server }: Loss): PostgresError {
+  const written = lasting ? "; the write may have happened" : "";
+  switch (ending) {
+    case "closed":
+      return new PostgresError(lasting ? "unknown-outcome" : "closed", `the store was closed${written}`);
+    case "silent":
+      return new PostgresError("timeout", `no answer from postgresql at ${server} within timeout${written}`);
+    case "left":
+      return new PostgresError(
+        lasting ? "unknown-outcome" : "timeout",
+        `the caller left before postgresql at ${server} answered${written}`,
+      );
+    case "broken":
+      return new PostgresError(
+        lasting ? "unknown-outcome" : "unavailable",
+        `lost the connection to postgresql at ${server}${written}`,
+        { again: lasting ? null : "connection" },
+      );
+  }
+}
+
+/** No connection could be made. The words of the system and of TLS hold no secret. */
+export function connectError(server: string, cause: unknown): PostgresError {
+  if (cause instanceof PostgresError) return cause;
+  const sqlState = sqlStateOf(cause);
+  if (sqlState !== null) return replyError(sqlState, server);
+  const error = cause instanceof Error ? cause : null;
+  const code = error !== null && "code" in error ? String(error.code) : "";
+  const hint = /CERT|SSL|TLS|SIGNATURE/.test(code) ? "; check sslmode, sslrootcert and the server's certificate" : "";
+  const because = error === null || error.message === "" ? "" : `: ${error.message}`;
+  return new PostgresError("unavailable", `cannot connect to postgresql at ${server}${because}${hint}`);
+}
+
+/** The SQLSTATE of what pg rejects with, or null when it is none of the server's answers. */
+export function sqlStateOf(error: unknown): string | null {
+  if (!(error instanceof Error) || !("code" in error) || !("severity" in error)) return null;
+  return typeof error.code === "string" && /^[0-9A-Z]{5}$/.test(error.code) ? error.code : null;
+}
+
+export function closedError(): PostgresError {
+  return new PostgresError("closed", "the store was closed");
+}
+
+/** Before anything was sent. */
+export function leftError(): PostgresError {
+  return new PostgresError("timeout", "the caller left before the work began");
+}

@@ -1,0 +1,190 @@
+// The metadata fields of state.postgresql, version by version (dapr-state-stores.md 3a and 4a). Knows no client library.
+import { duration, type Field, type FieldTable, flag, pattern, text, whole, word } from "#crds/fields.ts";
+import { TABLE_NAME, TABLE_NAME_WANT, TABLE_PREFIX, TABLE_PREFIX_WANT } from "./names.ts";
+
+/** How pgx words the ways to send a statement; "" is its default, cache_statement. */
+export type QueryExecMode = "" | "cache_statement" | "cache_describe" | "describe_exec" | "exec" | "simple_protocol";
+export const QUERY_EXEC_MODES: readonly QueryExecMode[] = [
+  "",
+  "cache_statement",
+  "cache_describe",
+  "describe_exec",
+  "exec",
+  "simple_protocol",
+];
+
+/** What both versions have. */
+export interface ServerSettings {
+  readonly connectionString: string;
+  readonly host: string;
+  readonly hostaddr: string;
+  readonly port: string;
+  readonly database: string;
+  readonly user: string;
+  readonly password: string;
+  readonly sslRootCert: string;
+  /** Milliseconds; null when not given. */
+  readonly connectionMaxIdleTime: number | null;
+  readonly maxConns: number | null;
+  readonly queryExecMode: QueryExecMode;
+  /** Milliseconds. */
+  readonly timeout: number;
+  /** Milliseconds; zero and below: off. */
+  readonly cleanupInterval: number;
+  readonly metadataTableName: string;
+  readonly useAzureAD: boolean;
+  readonly useAWSIAM: boolean;
+}
+
+type IdleName =
+  | "awsRegion"
+  | "awsAccessKey"
+  | "awsSecretKey"
+  | "awsSessionToken"
+  | "assumeRoleArn"
+  | "assumeRoleSessionName"
+  | "trustAnchorArn"
+  | "trustProfileArn"
+  | "azureTenantId"
+  | "azureClientId"
+  | "azureClientSecret"
+  | "azureCertificate"
+  | "azureCertificateFile"
+  | "azureCertificatePassword"
+  | "azureEnvironment"
+  | "azureAuthMethods";
+
+type IdleSettings = { readonly [K in IdleName]: string | null };
+
+export interface V1Settings extends ServerSettings, IdleSettings {
+  readonly tableName: string;
+  readonly lossyValues: boolean;
+  readonly tablePrefix: string | null;
+}
+
+export interface V2Settings extends ServerSettings, IdleSettings {
+  readonly tablePrefix: string;
+  readonly tableName: string | null;
+}
+
+const HOUR_MS = 3_600_000;
+const YEAR_MS = 365 * 24 * HOUR_MS;
+const TIMEOUT_MS = 20_000;
+const TIMEOUT_MS_MIN = 1000;
+export const CONNECTIONS_MAX = 1000;
+
+const AWS = "it is for useAWSIAM, which is off";
+const AZURE = "it is for useAzureAD, which is off";
+
+const server: FieldTable<ServerSettings> = {
+  connectionString: text({
+    fallback: "",
+    secret: true,
+    aliases: ["url"],
+    doc: "`postgres://user:password@host:5432/database?sslmode=require`, or `host=… user=… password=… dbname=…`.",
+  }),
+  host: text({ fallback: "", doc: "Host, in place of the one in connectionString; several with commas." }),
+  hostaddr: text({ fallback: "", doc: "Address of the host, when its name is not to be looked up." }),
+  port: text({ fallback: "", doc: "Port, in place of the one in connectionString; 5432." }),
+  database: text({ fallback: "", doc: "Database, in place of the one in connectionString." }),
+  user: text({ fallback: "", doc: "User, in place of the one in connectionString." }),
+  password: text({ fallback: "", secret: true, doc: "Password, in place of the one in connectionString." }),
+  sslRootCert: text({
+    fallback: "",
+    doc: "Path of the file with the authorities that may sign the server's certificate.",
+  }),
+  connectionMaxIdleTime: duration<number | null>({
+    fallback: null,
+    bare: "seconds",
+    min: 0,
+    max: YEAR_MS,
+    doc: "A connection that was idle for so long is closed; 30 min.",
+  }),
+  maxConns: whole<number | null>({
+    fallback: null,
+    min: -CONNECTIONS_MAX,
+    max: CONNECTIONS_MAX,
+    doc: "Most connections; 0, 1 and below for the default: one per core, 4 at least.",
+  }),
+  queryExecMode: word<QueryExecMode>({
+    fallback: "",
+    words: QUERY_EXEC_MODES,
+    doc: "How statements are sent: cache_statement prepares them once per connection; all others never do.",
+  }),
+  timeout: duration<number>({
+    fallback: TIMEOUT_MS,
+    bare: "seconds",
+    min: TIMEOUT_MS_MIN,
+    max: HOUR_MS,
+    aliases: ["timeoutInSeconds"],
+    doc: "Longest that a request waits for its answer, for a connection included; at least one second.",
+  }),
+  cleanupInterval: duration<number>({
+    fallback: HOUR_MS,
+    bare: "seconds",
+    min: -YEAR_MS,
+    max: YEAR_MS,
+    aliases: ["cleanupIntervalInSeconds"],
+    doc: "How often expired rows are removed; zero or less: never. Expired rows are not served either way.",
+  }),
+  metadataTableName: pattern<string>({
+    fallback: "dapr_metadata",
+    shape: TABLE_NAME,
+    want: TABLE_NAME_WANT,
+    doc: "Table of the layout's version and of the last cleanup; may be shared by several stores.",
+  }),
+  useAzureAD: flag({ fallback: false, doc: "Microsoft Entra ID in place of a password; refused in this release." }),
+  useAWSIAM: flag({ fallback: false, doc: "AWS IAM in place of a password; refused in this release." }),
+};
+
+const idle: FieldTable<IdleSettings> = {
+  awsRegion: without(AWS, ["region"]),
+  awsAccessKey: without(AWS, ["accessKey"], true),
+  awsSecretKey: without(AWS, ["secretKey"], true),
+  awsSessionToken: without(AWS, ["sessionToken"], true),
+  assumeRoleArn: without(AWS),
+  assumeRoleSessionName: without(AWS, ["sessionName"]),
+  trustAnchorArn: without(AWS),
+  trustProfileArn: without(AWS),
+  azureTenantId: without(AZURE, ["spnTenantId", "tenantId"]),
+  azureClientId: without(AZURE, ["spnClientId", "clientId"]),
+  azureClientSecret: without(AZURE, ["spnClientSecret", "clientSecret"], true),
+  azureCertificate: without(AZURE, ["spnCertificate"], true),
+  azureCertificateFile: without(AZURE, ["spnCertificateFile"]),
+  azureCertificatePassword: without(AZURE, ["spnCertificatePassword"], true),
+  azureEnvironment: without(AZURE, ["azureCloud"]),
+  azureAuthMethods: without(AZURE, ["azureADAuthMethods", "entraIDAuthMethods", "microsoftEntraIDAuthMethods"]),
+};
+
+export const v1Fields: FieldTable<V1Settings> = {
+  ...server,
+  tableName: pattern<string>({
+    fallback: "state",
+    shape: TABLE_NAME,
+    want: TABLE_NAME_WANT,
+    doc: "Table of the values, with its schema when it is not in the search path.",
+  }),
+  lossyValues: flag({
+    fallback: false,
+    doc: "Take values that jsonb changes: -0 becomes 0, a lone surrogate the replacement character. Pannier's own.",
+  }),
+  tablePrefix: text<null>({ fallback: null, doc: "Of version v2.", ignored: "version v1 has tableName" }),
+  ...idle,
+};
+
+export const v2Fields: FieldTable<V2Settings> = {
+  ...server,
+  tablePrefix: pattern<string>({
+    fallback: "",
+    shape: TABLE_PREFIX,
+    want: TABLE_PREFIX_WANT,
+    doc: 'What stands before "state" in the name of the table of the values, a schema with its dot included.',
+  }),
+  tableName: text<null>({ fallback: null, doc: "Of version v1.", ignored: "version v2 has tablePrefix" }),
+  ...idle,
+};
+
+/** A field that counts only beside another one, which this release refuses. */
+function without(ignored: string, aliases: readonly string[] = [], secret = false): Field<string | null> {
+  return text<null>({ fallback: null, doc: "Without effect in this release.", ignored, aliases, secret });
+}

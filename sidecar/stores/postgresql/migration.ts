@@ -1,0 +1,170 @@
+// Brings the tables to the layout that this build knows, as Dapr does it, so that both may start on the same tables at the
+// same moment (dapr-state-stores.md 0.8, 3b, 4b). Works on one connection.
+import { type Clock, sleep } from "#kit/clock.ts";
+import { StoreError } from "../store.ts";
+import { PostgresError } from "./failures.ts";
+import type { Layout } from "./layout.ts";
+import { quoteName, quoteTable } from "./names.ts";
+import type { Answer, Parameter, Session } from "./session.ts";
+import type { Tables } from "./statements.ts";
+
+export interface Migration {
+  readonly layout: Layout;
+  readonly tables: Tables;
+  /** Under which the metadata table keeps how far the layout is. */
+  readonly levelKey: string;
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+}
+
+/** What the tables look like now. */
+interface State {
+  readonly level: number;
+  readonly columns: ReadonlySet<string>;
+}
+
+/** Makes what is missing. Looks without a lock first: a server that takes no writes can still serve reads. */
+export async function migrate(session: Session, migration: Migration): Promise<void> {
+  const { layout } = migration;
+  const state = await look(session, migration);
+  if (state.level < levels(layout) || state.columns.size === 0) await underLock(session, migration);
+  const { columns } = await look(session, migration);
+  const missing = columnsOf(layout).filter((name) => !columns.has(name));
+  if (missing.length === 0) return;
+  const table = quoteTable(migration.tables.state);
+  const other = layout.version === "v1" ? "v2" : "v1";
+  throw new StoreError(
+    "corrupt",
+    `the table ${table} has no column ${missing.join(", ")}: it is not in the layout of version ${layout.version}. ` +
+      `Is it one of version ${other}? Set version to ${other}, or name another table`,
+  );
+}
+
+/** How many steps the layout has come by. */
+function levels(layout: Layout): number {
+  return layout.version === "v1" ? V1_LEVELS : V2_LEVELS;
+}
+
+const V1_LEVELS = 3;
+const V2_LEVELS = 2;
+
+function columnsOf({ columns: { value, etag, expiry, created }, version }: Layout): readonly string[] {
+  const own = version === "v1" ? ["updatedate"] : ["updated_at", etag.name];
+  return ["key", ...value.map(({ name }) => name), expiry, created, ...own];
+}
+
+const COLUMNS = `SELECT attname AS name FROM pg_attribute
+  WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped`;
+
+async function look(session: Session, migration: Migration): Promise<State> {
+  const { rows } = await query(session, COLUMNS, [quoteTable(migration.tables.state)]);
+  return { level: await levelOf(session, migration), columns: new Set(rows.map(({ name }) => String(name))) };
+}
+
+/** 0 without a table or a row. */
+async function levelOf(session: Session, { tables, levelKey }: Migration): Promise<number> {
+  const metadata = quoteTable(tables.metadata);
+  const { rows: found } = await query(session, "SELECT to_regclass($1) IS NOT NULL AS found", [metadata]);
+  if (found[0]?.found !== true) return 0;
+  const { rows } = await query(session, `SELECT value FROM ${metadata} WHERE key = $1`, [levelKey]);
+  const text = rows[0]?.value;
+  if (text === undefined) return 0;
+  // A level beyond the known ones is a later build's, which older ones can read (0.8).
+  if (typeof text === "string" && /^\d{1,9}$/.test(text)) return Number(text);
+  const message = `the row '${levelKey}' of table ${metadata} holds no whole number; is it a table of something else?`;
+  throw new StoreError("corrupt", `${message} Set metadataTableName to another name`);
+}
+
+const CREATE_ATTEMPTS_MAX = 3;
+const CREATE_PAUSE_MS = 50;
+const UNIQUE_VIOLATION = "23505";
+
+async function underLock(session: Session, migration: Migration): Promise<void> {
+  const metadata = quoteTable(migration.tables.metadata);
+  await createMetadata(session, migration, metadata);
+  await query(session, `INSERT INTO ${metadata} (key, value) VALUES ('lock', 'lock') ON CONFLICT (key) DO NOTHING`);
+  await query(session, "BEGIN ISOLATION LEVEL READ COMMITTED");
+  // Dapr waits for the same row.
+  await query(session, `SELECT value FROM ${metadata} WHERE key = 'lock' FOR UPDATE`);
+  const { level, columns } = await look(session, migration);
+  if (level < levels(migration.layout) || columns.size === 0) {
+    const steps = migration.layout.version === "v1" ? v1Steps(migration) : v2Steps(migration, columns.size > 0);
+    for (const step of steps) await query(session, step);
+    await addRowId(session, migration);
+    const { levelKey } = migration;
+    const reached = String(Math.max(level, levels(migration.layout)));
+    const store = `INSERT INTO ${metadata} (key, value) VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET value = excluded.value`;
+    await query(session, store, [levelKey, reached]);
+  }
+  await query(session, "COMMIT");
+}
+
+/** Two sessions that create a table at the same moment meet in the catalog, in spite of IF NOT EXISTS. */
+async function createMetadata(session: Session, { clock, signal }: Migration, metadata: string): Promise<void> {
+  for (let made = 1; ; made++) {
+    try {
+      await query(
+        session,
+        `CREATE TABLE IF NOT EXISTS ${metadata} (key text NOT NULL PRIMARY KEY, value text NOT NULL)`,
+      );
+      return;
+    } catch (error) {
+      const isMeeting = error instanceof PostgresError && error.sqlState === UNIQUE_VIOLATION;
+      if (!isMeeting || made === CREATE_ATTEMPTS_MAX || !(await sleep(clock, CREATE_PAUSE_MS, signal))) throw error;
+    }
+  }
+}
+
+/** A table that is older than the metadata table has all but what came later. */
+function v1Steps({ tables }: Migration): readonly string[] {
+  const state = quoteTable(tables.state);
+  return [
+    `CREATE TABLE IF NOT EXISTS ${state} (
+      key text NOT NULL PRIMARY KEY,
+      value jsonb NOT NULL,
+      isbinary boolean NOT NULL,
+      insertdate timestamptz NOT NULL DEFAULT now(),
+      updatedate timestamptz NULL)`,
+    `ALTER TABLE ${state} ADD COLUMN IF NOT EXISTS expiredate timestamptz`,
+  ];
+}
+
+function v2Steps({ tables }: Migration, exists: boolean): readonly string[] {
+  if (exists) return [];
+  const state = quoteTable(tables.state);
+  return [
+    `CREATE TABLE ${state} (
+      key text NOT NULL PRIMARY KEY,
+      value bytea NOT NULL,
+      etag uuid NOT NULL DEFAULT gen_random_uuid(),
+      created_at timestamptz NOT NULL DEFAULT now(),
+      updated_at timestamptz,
+      expires_at timestamptz)`,
+    `CREATE INDEX ON ${state} (expires_at)`,
+  ];
+}
+
+/** The numbers by which Dapr lists keys, since 1.17: older rows get theirs in the order in which they were made. */
+async function addRowId(session: Session, { layout, tables }: Migration): Promise<void> {
+  const state = quoteTable(tables.state);
+  const { rows } = await query(session, `${COLUMNS} AND attname = 'row_id' AND attidentity <> ''`, [state]);
+  if (rows.length > 0) return;
+  const steps = [
+    `ALTER TABLE ${state} ADD COLUMN IF NOT EXISTS row_id bigint`,
+    `UPDATE ${state} AS held SET row_id = ranked.number FROM
+      (SELECT key, row_number() OVER (ORDER BY ${layout.columns.created}, key) AS number FROM ${state}) AS ranked
+      WHERE held.key = ranked.key`,
+    `ALTER TABLE ${state} ALTER COLUMN row_id SET NOT NULL`,
+    `ALTER TABLE ${state} ALTER COLUMN row_id ADD GENERATED BY DEFAULT AS IDENTITY`,
+  ];
+  for (const step of steps) await query(session, step);
+  const next = `SELECT setval(pg_get_serial_sequence($1, 'row_id'), (SELECT coalesce(max(row_id), 0) + 1 FROM ${state}), false)`;
+  await query(session, next, [state]);
+  const index = quoteName(`${tables.state.name}_row_id_uidx`);
+  await query(session, `CREATE UNIQUE INDEX IF NOT EXISTS ${index} ON ${state} (row_id)`);
+}
+
+/** Nothing here is called lasting: what a lost connection leaves behind is found and finished by the next opening. */
+function query(session: Session, text: string, values: readonly Parameter[] = []): Promise<Answer> {
+  return session.run({ name: "", text, lasting: false }, values);
+}

@@ -1,0 +1,190 @@
+// The Store of state.postgresql: calls become statements of its layout. What differs from Dapr on purpose is in
+// docs/stores/postgresql.md.
+import type {
+  Call,
+  Change,
+  Features,
+  Found,
+  KeyRange,
+  Limits,
+  ListPage,
+  ListRequest,
+  Read,
+  Removal,
+  Store,
+  Traits,
+  Write,
+} from "../store.ts";
+import { StoreError } from "../store.ts";
+import type { Cleanup } from "./cleanup.ts";
+import { features, KEY_BYTES_MAX, type Layout, type Row, toFound } from "./layout.ts";
+import type { Pool } from "./pool.ts";
+import type { Effect, Runner } from "./runner.ts";
+import type { Session } from "./session.ts";
+import type { Statements } from "./statements.ts";
+import { apply, toBatch } from "./transaction.ts";
+import { countRange, listPage, removeRange, type WalkStatements } from "./walk.ts";
+import type { WalkIndex } from "./walk-index.ts";
+
+export interface PostgresStoreParts {
+  readonly layout: Layout;
+  readonly sql: Statements;
+  readonly walks: WalkStatements;
+  readonly pool: Pool;
+  readonly runner: Runner;
+  readonly cleanup: Cleanup;
+  /** Null where walks need no index of their own. */
+  readonly walkIndex: WalkIndex | null;
+}
+
+/** Keys of a bulk read that one statement asks for. */
+const BULK_CHUNK = 1000;
+
+export class PostgresStore implements Store {
+  readonly features: Features = features;
+  readonly limits: Limits;
+  readonly traits: Traits;
+  readonly capabilities: readonly string[];
+  readonly defaultTtlSec = null;
+  readonly #parts: PostgresStoreParts;
+  readonly #layout: Layout;
+  readonly #sql: Statements;
+
+  constructor(parts: PostgresStoreParts) {
+    this.#parts = parts;
+    this.#layout = parts.layout;
+    this.#sql = parts.sql;
+    this.limits = parts.layout.limits;
+    this.traits = parts.layout.traits;
+    this.capabilities = parts.layout.capabilities;
+  }
+
+  async get(key: string, _read: Read, call: Call): Promise<Found | null> {
+    mustBeText(key);
+    const { rows } = await this.#run("read", call, (session) => session.run(this.#sql.get, [key]));
+    const [row] = rows;
+    return row === undefined ? null : toFound(this.#layout, row);
+  }
+
+  async set(write: Write, call: Call): Promise<void> {
+    mustFit(write.key);
+    const { key, etag, firstWrite, ttlSec } = write;
+    const row = [key, ttlSec, ...this.#layout.toColumns(write)];
+    if (etag !== null) {
+      const parameters = [...row, this.#layout.toEtag(etag, "")];
+      const { count } = await this.#run("write", call, (session) => session.run(this.#sql.replace, parameters));
+      if (count === 0) throw otherEtag();
+      return;
+    }
+    const statement = firstWrite ? this.#sql.create : this.#sql.put;
+    const { count } = await this.#run("write", call, (session) => session.run(statement, row));
+    if (count === 0) throw new StoreError("etag-mismatch", "item already exists and no etag was passed");
+  }
+
+  /** First-write has no say in a delete (dapr-state-stores.md 1). */
+  async remove({ key, etag }: Removal, call: Call): Promise<void> {
+    mustBeText(key);
+    if (etag === null) {
+      await this.#run("write", call, (session) => session.run(this.#sql.remove, [key]));
+      return;
+    }
+    const parameters = [key, this.#layout.toEtag(etag, "")];
+    const { count } = await this.#run("write", call, (session) => session.run(this.#sql.removeIf, parameters));
+    if (count === 0) throw otherEtag();
+  }
+
+  /** In chunks, which are not one snapshot: the contract asks for none. */
+  async getMany(keys: readonly string[], _read: Read, call: Call): Promise<readonly (Found | null | StoreError)[]> {
+    const distinct = [...new Set(keys)].filter(isText);
+    const answers = new Map<string, Found | StoreError>();
+    await this.#run("read", call, async (session) => {
+      answers.clear();
+      for (let at = 0; at < distinct.length; at += BULK_CHUNK) {
+        const { rows } = await session.run(this.#sql.getMany, [distinct.slice(at, at + BULK_CHUNK)]);
+        for (const row of rows) answers.set(String(row.key), this.#item(row));
+      }
+    });
+    return keys.map((key) => (isText(key) ? (answers.get(key) ?? null) : noText()));
+  }
+
+  async transact(changes: readonly Change[], call: Call): Promise<void> {
+    for (const change of changes) {
+      if (change.kind === "upsert") mustFit(change.write.key);
+      else mustBeText(change.removal.key);
+    }
+    const batch = toBatch(this.#layout, changes);
+    await this.#run("write", call, (session) => apply(session, this.#sql, batch));
+  }
+
+  list(request: ListRequest, call: Call): Promise<ListPage> {
+    return this.#walk("read", call, (session) => listPage(session, this.#parts.walks, this.#layout, request));
+  }
+
+  count(range: KeyRange, call: Call): Promise<number> {
+    return this.#walk("read", call, (session) => countRange(session, this.#parts.walks, range));
+  }
+
+  removeRange(range: KeyRange, limit: number, call: Call): Promise<number> {
+    return this.#walk("write", call, (session) => removeRange(session, this.#parts.walks, range, limit));
+  }
+
+  async ping(call: Call): Promise<void> {
+    await this.#run("read", call, (session) => session.run(this.#sql.ping));
+  }
+
+  async close(): Promise<void> {
+    this.#parts.cleanup.close();
+    this.#parts.walkIndex?.close();
+    await this.#parts.pool.close();
+  }
+
+  async #walk<T>(effect: Effect, call: Call, task: (session: Session) => Promise<T>): Promise<T> {
+    const result = await this.#run(effect, call, task);
+    this.#parts.walkIndex?.ask();
+    return result;
+  }
+
+  #run<T>(effect: Effect, { signal }: Call, task: (session: Session) => Promise<T>): Promise<T> {
+    return this.#parts.runner.run({ effect, signal, task });
+  }
+
+  /** A row that cannot be read fails alone. */
+  #item(row: Row): Found | StoreError {
+    try {
+      return toFound(this.#layout, row);
+    } catch (error) {
+      if (error instanceof StoreError) return error;
+      throw error;
+    }
+  }
+}
+
+/** What a text of PostgreSQL can hold; another key would meet with the key that it is turned into. */
+function isText(key: string): boolean {
+  return !key.includes("\0") && key.isWellFormed();
+}
+
+function mustBeText(key: string): void {
+  if (!isText(key)) throw noText();
+}
+
+/** Before the server would refuse it, or take it because it can be compressed. */
+function mustFit(key: string): void {
+  mustBeText(key);
+  if (Buffer.byteLength(key) > KEY_BYTES_MAX)
+    throw new StoreError(
+      "refused",
+      `a key of more than ${KEY_BYTES_MAX} bytes does not fit into the index of the table`,
+    );
+}
+
+function noText(): StoreError {
+  return new StoreError(
+    "refused",
+    "the key holds U+0000 or half a surrogate pair, which a text of postgresql cannot hold",
+  );
+}
+
+function otherEtag(): StoreError {
+  return new StoreError("etag-mismatch", "the value has another etag than the one passed, or there is none");
+}

@@ -1,0 +1,267 @@
+// One connection to the server, from its opening to its end; it never reconnects and does one statement at a time. pg does
+// the protocol; deadlines, the choice of server and TLS, and errors are here.
+import { Client, type ClientConfig } from "pg";
+import type { Clock } from "#kit/clock.ts";
+import { type BackendKey, requestCancel } from "./cancel.ts";
+import {
+  closedError,
+  connectError,
+  type Ending,
+  endsSession,
+  lossError,
+  type PostgresError,
+  replyError,
+  sqlStateOf,
+} from "./failures.ts";
+import type { Endpoint, ServerPlan, TlsLevel } from "./server-plan.ts";
+import type { TlsFiles } from "./tls-files.ts";
+
+export interface SessionOptions {
+  readonly plan: ServerPlan;
+  readonly files: TlsFiles;
+  /** What pg_stat_activity shows, unless the connection string says otherwise. */
+  readonly applicationName: string;
+  readonly clock: Clock;
+}
+
+export type Parameter =
+  | string
+  | number
+  | boolean
+  | null
+  | Uint8Array
+  | readonly (string | number | boolean | null | Uint8Array)[];
+
+export interface Statement {
+  /** Under which a connection keeps it prepared; "" for one that is not worth it. */
+  readonly name: string;
+  readonly text: string;
+  /** It takes effect by itself, not only with a later COMMIT. */
+  readonly lasting: boolean;
+}
+
+export interface Answer {
+  /** "SELECT", "COMMIT" and so on: what the server says that it did. */
+  readonly command: string;
+  readonly rows: readonly Readonly<Record<string, unknown>>[];
+  /** Rows found or changed. */
+  readonly count: number;
+}
+
+const KEEP_ALIVE_MS = 15_000;
+/** How long a farewell may take before the connection is cut. */
+const FAREWELL_MS = 250;
+
+/** pg's client with a start-up message of our own: the settings of the session, and a known encoding. */
+class StartingClient extends Client {
+  readonly #startup: Readonly<Record<string, string>>;
+
+  constructor(config: ClientConfig, startup: Readonly<Record<string, string>>) {
+    super(config);
+    this.#startup = startup;
+  }
+
+  /** Called by pg. */
+  getStartupConf(): Readonly<Record<string, string>> {
+    return this.#startup;
+  }
+}
+
+export class Session {
+  readonly server: string;
+  readonly openedMs: number;
+  readonly #client: Client;
+  readonly #clock: Clock;
+  readonly #endpoint: Endpoint;
+  readonly #prepares: boolean;
+  readonly #ended: PromiseWithResolvers<void> = Promise.withResolvers();
+  #key: BackendKey | null = null;
+  #ending: Ending | null = null;
+  /** A cancel request is on its way: it may hit whatever runs next. */
+  #cancelled = false;
+
+  private constructor(client: Client, endpoint: Endpoint, { plan, clock }: SessionOptions) {
+    this.#client = client;
+    this.#clock = clock;
+    this.#endpoint = endpoint;
+    this.#prepares = plan.prepares;
+    this.server = nameOf(endpoint);
+    this.openedMs = clock.monotonicMs();
+    client.connection.on("backendKeyData", (key: { processID: number; secretKey: number }) => {
+      this.#key = { processId: key.processID, secretKey: key.secretKey };
+    });
+    // Without a listener an error would end the process; the end of the connection tells all that is needed.
+    client.on("error", () => this.#end("broken"));
+    client.on("end", () => this.#end("broken"));
+    client.connection.on("end", () => this.#ended.resolve());
+  }
+
+  /** Tries the servers of the plan one after the other, or rejects with a PostgresError and leaves nothing open. */
+  static async open(options: SessionOptions, signal: AbortSignal): Promise<Session> {
+    let failure: PostgresError | null = null;
+    for (const endpoint of options.plan.endpoints) {
+      for (const level of options.plan.tls) {
+        try {
+          return await Session.#openAt(endpoint, level, options, signal);
+        } catch (error) {
+          const latest = connectError(nameOf(endpoint), error);
+          // What a server answered says more than that another one is not there.
+          if (failure === null || failure.sqlState === null || latest.sqlState !== null) failure = latest;
+          if (signal.aborted) throw closedError();
+          if (latest.sqlState === "28P01" || latest.sqlState === "3D000") throw latest;
+          if (!depends(latest)) break;
+        }
+      }
+    }
+    throw failure ?? closedError();
+  }
+
+  static async #openAt(
+    endpoint: Endpoint,
+    level: TlsLevel,
+    options: SessionOptions,
+    signal: AbortSignal,
+  ): Promise<Session> {
+    if (signal.aborted) throw closedError();
+    const client = new StartingClient(clientConfig(endpoint, level, options), startupOf(options));
+    const session = new Session(client, endpoint, options);
+    const late = new Error(`no answer within ${options.plan.connectMs} ms`);
+    let isLate = false;
+    const timer = options.clock.after(options.plan.connectMs, () => {
+      isLate = true;
+      session.destroy("silent");
+    });
+    const leave = (): void => session.destroy("closed");
+    signal.addEventListener("abort", leave, { once: true });
+    try {
+      await client.connect();
+      if (options.plan.writable) await session.#mustTakeWrites();
+      return session;
+    } catch (error) {
+      session.destroy("broken");
+      throw isLate ? connectError(session.server, late) : error;
+    } finally {
+      timer.cancel();
+      signal.removeEventListener("abort", leave);
+    }
+  }
+
+  /** False once nothing can be sent any more, and while a transaction is open. */
+  get reusable(): boolean {
+    return this.#ending === null && !this.#cancelled && this.#client.getTransactionStatus() === "I";
+  }
+
+  get alive(): boolean {
+    return this.#ending === null;
+  }
+
+  /** Resolves when the connection is gone. */
+  get ended(): Promise<void> {
+    return this.#ended.promise;
+  }
+
+  /** Runs a statement. Rejects with a PostgresError. */
+  async run(statement: Statement, values: readonly Parameter[] = []): Promise<Answer> {
+    if (this.#ending !== null) throw lossError({ ending: this.#ending, lasting: false, server: this.server });
+    const { text, name } = statement;
+    const query = this.#prepares && name !== "" ? { name, text, values: [...values] } : { text, values: [...values] };
+    try {
+      const { command, rows, rowCount } = await this.#client.query(query);
+      return { command, rows, count: rowCount ?? 0 };
+    } catch (error) {
+      throw this.#explain(error, statement.lasting);
+    }
+  }
+
+  /** Asks the server to stop what runs; the statement then fails, or has ended before. The session is not used again. */
+  cancel(): void {
+    if (this.#key === null || this.#ending !== null || this.#cancelled) return;
+    this.#cancelled = true;
+    requestCancel(this.#endpoint, this.#key, this.#clock);
+  }
+
+  /** Says farewell and ends; cut when that takes too long. Nothing may be under way. */
+  close(): void {
+    if (this.#ending !== null) return;
+    this.#ending = "closed";
+    const timer = this.#clock.after(FAREWELL_MS, () => this.#client.connection.stream.destroy());
+    void this.#ended.promise.then(() => timer.cancel());
+    this.#client.connection.end();
+  }
+
+  /** Ends the connection at once; what is under way rejects according to `ending`. */
+  destroy(ending: Ending): void {
+    this.#end(ending);
+    this.#client.connection.stream.destroy();
+  }
+
+  #end(ending: Ending): void {
+    this.#ending ??= ending;
+  }
+
+  async #mustTakeWrites(): Promise<void> {
+    const text = "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on' AS \"readOnly\"";
+    const { rows } = await this.run({ name: "", text, lasting: false });
+    if (rows[0]?.readOnly !== false) throw replyError("25006", this.server);
+  }
+
+  #explain(error: unknown, lasting: boolean): PostgresError {
+    const sqlState = sqlStateOf(error);
+    if (sqlState === null) return lossError({ ending: this.#ending ?? "broken", lasting, server: this.server });
+    if (endsSession(sqlState)) {
+      this.destroy("broken");
+      if (lasting) return lossError({ ending: "broken", lasting, server: this.server });
+    }
+    const failure = replyError(sqlState, this.server);
+    // What was prepared here is of no use any more; another connection prepares anew.
+    if (failure.again === "connection") this.destroy("broken");
+    return failure;
+  }
+}
+
+/** Whether another level of TLS may fare better: the server answered, or TLS itself failed. */
+function depends({ sqlState, message }: PostgresError): boolean {
+  return sqlState !== null || /SSL|TLS|CERT/i.test(message);
+}
+
+export function nameOf({ host, port }: Endpoint): string {
+  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+function startupOf({ plan, applicationName }: SessionOptions): Readonly<Record<string, string>> {
+  const { user, database, session } = plan;
+  return { application_name: applicationName, ...session, client_encoding: "UTF8", user, database };
+}
+
+function clientConfig(endpoint: Endpoint, level: TlsLevel, { plan, files }: SessionOptions): ClientConfig {
+  return {
+    host: endpoint.address,
+    port: endpoint.port,
+    user: plan.user,
+    database: plan.database,
+    // A function, because an empty one would send pg to the environment and to ~/.pgpass.
+    password: () => plan.password,
+    ssl: tlsConfig(endpoint, level, plan, files),
+    sslnegotiation: plan.tlsFirst && level !== "none" ? "direct" : "postgres",
+    keepAlive: true,
+    keepAliveInitialDelayMillis: KEEP_ALIVE_MS,
+  };
+}
+
+function tlsConfig(
+  { host, address }: Endpoint,
+  level: TlsLevel,
+  plan: ServerPlan,
+  files: TlsFiles,
+): NonNullable<ClientConfig["ssl"]> {
+  if (level === "none") return false;
+  return {
+    ...(files.root === null ? {} : { ca: files.root }),
+    ...(files.certificate === null ? {} : { cert: files.certificate }),
+    ...(files.key === null ? {} : { key: files.key }),
+    ...(plan.keyPassword === "" ? {} : { passphrase: plan.keyPassword }),
+    ...(host === address ? {} : { host, servername: host }),
+    rejectUnauthorized: level !== "unverified",
+    ...(level === "full" ? {} : { checkServerIdentity: () => undefined }),
+  };
+}

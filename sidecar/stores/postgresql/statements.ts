@@ -1,0 +1,134 @@
+// The statements of a store, written once for its layout and tables. Values only ever come as parameters; names of tables
+// are checked and quoted before they come here. Knows no connection.
+import type { Layout } from "./layout.ts";
+import { parseTableName, quoteName, quoteTable, type TableName } from "./names.ts";
+import type { Statement } from "./session.ts";
+
+export interface Tables {
+  readonly state: TableName;
+  readonly metadata: TableName;
+}
+
+/** Both names have been checked with the fields. */
+export function tablesOf(state: string, metadata: string): Tables | null {
+  const parsed = { state: parseTableName(state), metadata: parseTableName(metadata) };
+  return parsed.state === null || parsed.metadata === null ? null : { state: parsed.state, metadata: parsed.metadata };
+}
+
+export interface Statements {
+  /** $1 key. Columns of a row: value, encoded, etag, expiresAtMs. */
+  readonly get: Statement;
+  /** $1 keys. The same and the key. */
+  readonly getMany: Statement;
+  /** $1 key, $2 ttl in seconds or null, then the columns of a value. */
+  readonly put: Statement;
+  /** The same; changes no row where a live one is. */
+  readonly create: Statement;
+  /** The same, and the ETag last; changes no row where none has it. */
+  readonly replace: Statement;
+  /** $1 key. */
+  readonly remove: Statement;
+  /** $1 key, $2 ETag. */
+  readonly removeIf: Statement;
+  readonly ping: Statement;
+  /** $1 keys. Locks the rows in the order of their keys and gives key, etag, live. */
+  readonly lock: Statement;
+  /** Arrays, one entry per row: $1 keys, $2 ttls, then the columns of a value. Only with a later COMMIT. */
+  readonly putAll: Statement;
+  /** The same; leaves live rows as they are and gives the keys of those that it wrote. */
+  readonly createAll: Statement;
+  /** $1 keys. Only with a later COMMIT. */
+  readonly removeAll: Statement;
+  /** $1 row's key, $2 interval in milliseconds. Changes no row when another sidecar has cleaned up within it. */
+  readonly claimCleanup: Statement;
+  /** Removes some expired rows. */
+  readonly cleanup: Statement;
+}
+
+/** Expired rows that one statement removes: others that want their keys wait no longer than that. */
+export const CLEANUP_ROWS_MAX = 10_000;
+
+export function statementsFor(layout: Layout, tables: Tables): Statements {
+  const { value, etag, touch, expiry } = layout.columns;
+  const state = quoteTable(tables.state);
+  const metadata = quoteTable(tables.metadata);
+  const names = value.map(({ name }) => name).join(", ");
+  const live = liveIn(layout);
+  const condition = `${etag.name} = $`;
+  const row = rowOf(layout);
+  const set = `${value.map(({ name }) => `${name} = excluded.${name}`).join(", ")}, ${touch}, ${expiry} = excluded.${expiry}`;
+  const single = value.map(({ type }, index) => `$${index + 3}::${type}`).join(", ");
+  const insert = `INSERT INTO ${state} AS held (key, ${expiry}, ${names})
+    VALUES ($1, statement_timestamp() + $2::bigint * interval '1 second', ${single}) ON CONFLICT (key) DO UPDATE SET ${set}`;
+  const insertAll = `INSERT INTO ${state} AS held (key, ${expiry}, ${names})
+    SELECT given.key, statement_timestamp() + given.ttl * interval '1 second',
+      ${value.map(({ name, type }) => `given.${name}::${type}`).join(", ")}
+    FROM unnest($1::text[], $2::bigint[], ${value.map(({ type }, index) => `$${index + 3}::${arrayType(type)}[]`).join(", ")})
+      AS given (key, ttl, ${names})
+    ON CONFLICT (key) DO UPDATE SET ${set}`;
+  const expired = `held.${expiry} < statement_timestamp()`;
+  const replaced = value.map(({ name, type }, index) => `${name} = $${index + 3}::${type}`).join(", ");
+  const last = `$${value.length + 3}::${etag.type}`;
+  return {
+    get: lookup("get", `SELECT ${row} FROM ${state} WHERE key = $1 AND ${live}`),
+    getMany: lookup("get_many", `SELECT key, ${row} FROM ${state} WHERE key = ANY($1::text[]) AND ${live}`),
+    put: lasting("put", insert),
+    create: lasting("create", `${insert} WHERE ${expired}`),
+    replace: lasting(
+      "replace",
+      `UPDATE ${state} SET ${replaced}, ${touch}, ${expiry} = statement_timestamp() + $2::bigint * interval '1 second'
+        WHERE key = $1 AND ${live} AND ${etag.name} = ${last}`,
+    ),
+    remove: lasting("remove", `DELETE FROM ${state} WHERE key = $1`),
+    removeIf: lasting("remove_if", `DELETE FROM ${state} WHERE key = $1 AND ${live} AND ${condition}2::${etag.type}`),
+    ping: lookup("ping", `SELECT 1 FROM ${state} LIMIT 1`),
+    lock: lookup(
+      "lock",
+      `SELECT key, ${etag.name}::text AS etag, ${live} AS live FROM ${state} WHERE key = ANY($1::text[])
+        ORDER BY key COLLATE "C" FOR UPDATE`,
+    ),
+    putAll: lookup("put_all", insertAll),
+    createAll: lookup("create_all", `${insertAll} WHERE ${expired} RETURNING key`),
+    removeAll: lookup("remove_all", `DELETE FROM ${state} WHERE key = ANY($1::text[])`),
+    // 100 ms of grace, as Dapr gives, so that a timer that fires a little early still counts.
+    claimCleanup: lasting(
+      "",
+      `INSERT INTO ${metadata} AS held (key, value) VALUES ($1, statement_timestamp()::text)
+        ON CONFLICT (key) DO UPDATE SET value = excluded.value
+        WHERE statement_timestamp() - held.value::timestamptz > ($2::bigint - 100) * interval '1 millisecond'`,
+    ),
+    cleanup: lasting(
+      "",
+      `DELETE FROM ${state} WHERE key = ANY(ARRAY(SELECT key FROM ${state} WHERE ${expiry} < statement_timestamp()
+        LIMIT ${CLEANUP_ROWS_MAX} FOR UPDATE SKIP LOCKED))`,
+    ),
+  };
+}
+
+/** True for a row that is served: a row of this moment still is, as with Dapr. */
+export function liveIn({ columns: { expiry } }: Layout): string {
+  return `(${expiry} IS NULL OR ${expiry} >= statement_timestamp())`;
+}
+
+/** What to select of a row: the columns value, encoded, etag, expiresAtMs. */
+export function rowOf({ columns: { readValue, etag, expiry } }: Layout): string {
+  return `${readValue}, ${etag.name}::text AS etag, (EXTRACT(EPOCH FROM ${expiry}) * 1000)::float8 AS "expiresAtMs"`;
+}
+
+/** The index beside Dapr's own that walks by the bytes of the key need; Dapr does not look at it. */
+export function walkIndexName({ state }: Tables): string {
+  return quoteName(`pannier_${state.name}_key`);
+}
+
+/** jsonb would have to be quoted twice inside an array's text; text is not. */
+function arrayType(type: string): string {
+  return type === "jsonb" ? "text" : type;
+}
+
+function lookup(name: string, text: string): Statement {
+  return { name: name === "" ? "" : `pannier_${name}`, text, lasting: false };
+}
+
+function lasting(name: string, text: string): Statement {
+  return { ...lookup(name, text), lasting: true };
+}

@@ -1,0 +1,177 @@
+// Walks over the keys of a range by their bytes: a page, their number, deleting them; and the index that makes this a
+// walk and not a search. Knows the range; when to walk is the core's business.
+import {
+  type KeyRange,
+  LIST_BYTES_MAX,
+  type ListedRow,
+  type ListPage,
+  type ListRequest,
+  StoreError,
+} from "../store.ts";
+import { type Layout, type Row, toFound } from "./layout.ts";
+import { quoteTable } from "./names.ts";
+import type { Parameter, Session, Statement } from "./session.ts";
+import { liveIn, rowOf, type Tables, walkIndexName } from "./statements.ts";
+
+export interface WalkStatements {
+  /** $1 first key, $2 key after the last, $3 scope, $4 rows to look at, $5 rows to find. */
+  readonly keys: Statement;
+  /** The same with values; $6 bytes after which the page ends. */
+  readonly values: Statement;
+  /** $1 first key, $2 key after the last, $3 scope. */
+  readonly count: Statement;
+  /** The same, $4 rows. */
+  readonly remove: Statement;
+  /** Whether an index serves the walks: `valid` is null when there is none, false when one could not be finished. */
+  readonly findIndex: Statement;
+  readonly makeIndex: Statement;
+}
+
+/** Whether the order of the database is that of the bytes; then the primary key's own index serves. No parameters. */
+export const BYTE_ORDER: Statement = {
+  name: "",
+  // Through JSON, because PostgreSQL 14 and older have no column datlocprovider.
+  text: `SELECT coalesce(to_jsonb(pg_database) ->> 'datlocprovider', 'c') = 'c' AND datcollate IN ('C', 'POSIX') AS yes
+    FROM pg_database WHERE datname = current_database()`,
+  lasting: false,
+};
+
+/** `isByteOrder`: see {@link BYTE_ORDER}. An index is used only when the order that a statement names is its own. */
+export function walkStatements(layout: Layout, tables: Tables, isByteOrder: boolean): WalkStatements {
+  const state = quoteTable(tables.state);
+  const key = isByteOrder ? "key" : 'key COLLATE "C"';
+  const live = liveIn(layout);
+  const inRange = `${key} >= $1 AND ${key} < $2`;
+  const own = "strpos(substr(key, char_length($3) + 1), '||') = 0";
+  // Rows that are passed over count too: a page must not go through millions of others' rows to find a few.
+  const end = `(SELECT key FROM ${state} WHERE ${inRange} ORDER BY ${key} OFFSET $4::bigint - 1 LIMIT 1)`;
+  const page = (columns: string): string =>
+    `SELECT key, ${columns} FROM ${state} WHERE ${inRange} AND ${key} <= coalesce(looked.until, $2) AND ${own} AND ${live} ORDER BY ${key} LIMIT $5`;
+  // Materialized, else the server looks twice.
+  const looked = `WITH looked AS MATERIALIZED (SELECT ${end} AS until)`;
+  const from = "FROM looked LEFT JOIN LATERAL";
+  const ordered = isByteOrder ? "page.key" : 'page.key COLLATE "C"';
+  return {
+    keys: walk(
+      "list",
+      `${looked} SELECT looked.until, page.key ${from} (${page("true")}) AS page ON true ORDER BY ${ordered}`,
+    ),
+    values: walk(
+      "list_values",
+      `${looked} SELECT looked.until, page.* ${from} (
+        SELECT *, sum(size) OVER (ORDER BY ${key} ROWS UNBOUNDED PRECEDING) - size AS before, count(*) OVER () AS hits
+        FROM (${page(`${rowOf(layout)}, ${layout.columns.valueBytes} AS size`)}) AS hit
+      ) AS page ON page.before < $6::bigint ORDER BY ${ordered}`,
+    ),
+    count: walk("count", `SELECT count(*)::float8 AS count FROM ${state} WHERE ${inRange} AND ${own} AND ${live}`),
+    remove: {
+      ...walk(
+        "remove_range",
+        `DELETE FROM ${state} WHERE key = ANY(ARRAY(SELECT key FROM ${state}
+          WHERE ${inRange} AND ${own} AND ${live} ORDER BY ${key} LIMIT $4 FOR UPDATE))`,
+      ),
+      lasting: true,
+    },
+    findIndex: {
+      name: "",
+      text: `SELECT bool_or(indisvalid) AS valid FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attname = 'key'
+        WHERE indrelid = to_regclass($1) AND indkey[0] = attnum AND indpred IS NULL
+        AND indcollation[0] IN (SELECT oid FROM pg_collation WHERE collname IN ('C', 'POSIX'))`,
+      lasting: false,
+    },
+    makeIndex: {
+      name: "",
+      text: `CREATE INDEX CONCURRENTLY IF NOT EXISTS ${walkIndexName(tables)} ON ${state} (key COLLATE "C")`,
+      lasting: false,
+    },
+  };
+}
+
+function walk(name: string, text: string): Statement {
+  return { name: `pannier_${name}`, text, lasting: false };
+}
+
+/** Rows that a page looks at for each that it may give, and at least, and at most. */
+const LOOKED_PER_ROW = 10;
+const LOOKED_MIN = 1000;
+const LOOKED_MAX = 10_000;
+/** Rows of a page with values: to know their bytes the server has to read them all, and they can be large. */
+const ROWS_WITH_VALUES_MAX = 250;
+
+/** Rejects with `refused` for a position that is not in the range. */
+export async function listPage(
+  session: Session,
+  sql: WalkStatements,
+  layout: Layout,
+  request: ListRequest,
+): Promise<ListPage> {
+  const { values } = request;
+  const limit = values ? Math.min(request.limit, ROWS_WITH_VALUES_MAX) : request.limit;
+  const looked = Math.max(limit, Math.min(LOOKED_MAX, Math.max(LOOKED_MIN, limit * LOOKED_PER_ROW)));
+  const parameters: Parameter[] = [...bounds(request.range, request.after), looked, limit];
+  const { rows } = await session.run(
+    values ? sql.values : sql.keys,
+    values ? [...parameters, LIST_BYTES_MAX] : parameters,
+  );
+  // Without a hit there is one row all the same, which tells how far the page has looked.
+  const hits = rows.filter(({ key }) => typeof key === "string");
+  const last = hits.at(-1);
+  const until = rows[0]?.until;
+  const isCut = hits.length === limit || (last !== undefined && values && hits.length < Number(last.hits));
+  return {
+    rows: hits.flatMap((row): readonly ListedRow[] => {
+      const found = values ? foundOrNull(layout, row) : null;
+      return values && found === null ? [] : [{ key: String(row.key), found }];
+    }),
+    next: isCut ? String(last?.key) : typeof until === "string" ? until : null,
+  };
+}
+
+/** Null for a row that something else wrote in another form: it is in no page. */
+function foundOrNull(layout: Layout, row: Row): ReturnType<typeof toFound> | null {
+  try {
+    return toFound(layout, row);
+  } catch (error) {
+    if (error instanceof StoreError && error.code === "corrupt") return null;
+    throw error;
+  }
+}
+
+export async function countRange(session: Session, sql: WalkStatements, range: KeyRange): Promise<number> {
+  const { rows } = await session.run(sql.count, bounds(range, null));
+  return Number(rows[0]?.count);
+}
+
+export async function removeRange(
+  session: Session,
+  sql: WalkStatements,
+  range: KeyRange,
+  limit: number,
+): Promise<number> {
+  const { count } = await session.run(sql.remove, [...bounds(range, null), limit]);
+  return count;
+}
+
+/** The first key, the one after the last, and the scope. */
+export function bounds({ scope, start }: KeyRange, after: string | null): readonly [string, string, string] {
+  if (after !== null && (!after.startsWith(start) || after.includes("\0") || !after.isWellFormed())) {
+    throw new StoreError("refused", "the position is not one of this range");
+  }
+  // No key holds U+0000, so this is the first text after the position.
+  return [after === null ? start : `${after}\u0001`, endOf(start), scope];
+}
+
+const LAST_CODE_POINT = 0x10ffff;
+/** Greater than any key: none is so long. */
+const AFTER_ALL = "\u{10ffff}".repeat(1000);
+
+/** The first text that is greater than all that begin with `start`, by their bytes. */
+function endOf(start: string): string {
+  const points = Array.from(start, (character) => character.codePointAt(0) ?? 0);
+  for (let last = points.pop(); last !== undefined; last = points.pop()) {
+    if (last === LAST_CODE_POINT) continue;
+    // Surrogates are no characters of their own.
+    return String.fromCodePoint(...points, last === 0xd7ff ? 0xe000 : last + 1);
+  }
+  return AFTER_ALL;
+}

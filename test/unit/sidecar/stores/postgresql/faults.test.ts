@@ -1,0 +1,283 @@
+// What happens to requests when the server or the way to it fails, and that the store finds back by itself.
+import assert from "node:assert/strict";
+import { Client } from "pg";
+import type { Store } from "#sidecar/stores/store.ts";
+import { freePort } from "#test/servers/free-port.ts";
+import { describeWithPostgres } from "#test/servers/postgresql.ts";
+import { TcpProxy } from "#test/servers/tcp-proxy.ts";
+import {
+  call,
+  eventually,
+  listeningLog,
+  onOneServer,
+  openStore,
+  read,
+  removal,
+  textOf,
+  transact,
+  upsert,
+  VERSIONS,
+  write,
+} from "./fixture.ts";
+
+describeWithPostgres("a PostgreSQL store in trouble", () => {
+  const { server, database, open, keep } = onOneServer({ settings: { max_connections: "40" } });
+
+  async function throughProxy(
+    fields: Record<string, string> = {},
+  ): Promise<{ proxy: TcpProxy; store: Store; name: string }> {
+    const name = await database();
+    const proxy = await TcpProxy.start(server());
+    keep(proxy, () => proxy.stop());
+    const store = await open("v2", name, { connectionString: server().url(name, proxy.port), ...fields });
+    return { proxy, store, name };
+  }
+
+  /** A client of its own in the database, for locks and looks. */
+  async function clientIn(name: string): Promise<Client> {
+    const client = new Client({ connectionString: server().url(name) });
+    client.on("error", () => undefined);
+    await client.connect();
+    return keep(client, () => client.end());
+  }
+
+  /** Connections of the store as the server sees them. */
+  async function sessionsIn(name: string): Promise<readonly Readonly<Record<string, unknown>>[]> {
+    const text =
+      "SELECT pid, state, query FROM pg_stat_activity WHERE datname = $1 AND application_name = 'pannier-test'";
+    return server().query(text, [name]);
+  }
+
+  it("does not open when nobody listens, and says where", async () => {
+    const port = await freePort();
+    await assert.rejects(openStore({ version: "v1", fields: { connectionString: server().url("postgres", port) } }), {
+      name: "StoreError",
+      code: "unavailable",
+      message: new RegExp(`cannot connect to postgresql at 127.0.0.1:${port}: .*ECONNREFUSED`),
+    });
+  });
+
+  it("does not open on a server that hangs, within connect_timeout or its signal", async () => {
+    const proxy = await TcpProxy.start(server());
+    keep(proxy, () => proxy.stop());
+    proxy.mode = "black-hole";
+    const connectionString = `${server().url("postgres", proxy.port)}?connect_timeout=1&sslmode=disable`;
+    await assert.rejects(openStore({ version: "v1", fields: { connectionString } }), {
+      code: "unavailable",
+      message: /no answer within 1000 ms/,
+    });
+    const signal = AbortSignal.timeout(100);
+    await assert.rejects(openStore({ version: "v1", fields: { connectionString }, signal }), { code: "closed" });
+  });
+
+  it("names what is wrong with the sign-in, without the password", async () => {
+    const wrong: [string, RegExp][] = [
+      [`${server().url("nowhere")}`, /no database of that name.*3D000/],
+      [server().url().replace("postgres@", "nobody:s3cr3t@"), /check user and password.*28000/],
+      [`${server().url()}?sslmode=require`, /does not support SSL/],
+      [`${server().url()}?no_such_setting=1`, /does not know a session setting.*42704/],
+      [`${server().url()}?sslmode=verify-ca&sslrootcert=/nowhere/ca.pem`, /sslrootcert: \/nowhere\/ca.pem: ENOENT/],
+    ];
+    for (const [connectionString, message] of wrong) {
+      const error = await openStore({ version: "v1", fields: { connectionString } }).catch((each: unknown) => each);
+      assert.ok(error instanceof Error);
+      assert.match(error.message, message);
+      assert.doesNotMatch(`${error.stack}${JSON.stringify(error)}${String(error.cause)}`, /s3cr3t/);
+    }
+  });
+
+  it("fails fast while the server cannot be reached, says so once, and goes on when it can", async () => {
+    const log = listeningLog();
+    const name = await database();
+    const proxy = await TcpProxy.start(server());
+    keep(proxy, () => proxy.stop());
+    const store = await open("v1", name, { connectionString: server().url(name, proxy.port) }, log);
+    proxy.mode = "refuse";
+    await eventually(() =>
+      assert.rejects(store.get("k", read, call), { code: "unavailable", message: /127\.0\.0\.1:\d+/ }),
+    );
+    for (let turn = 0; turn < 20; turn++) await assert.rejects(store.ping(call), { code: "unavailable" });
+    assert.equal(log.warnings.filter((each) => each.includes("cannot be reached")).length, 1, log.warnings.join("\n"));
+    proxy.mode = "pass";
+    await eventually(() => store.set(write("k", "1"), call));
+    assert.equal(await textOf(store, "k"), "1");
+  });
+
+  it("repeats a read whose connection the server has ended, and tells a write that nobody knows", async () => {
+    const { proxy, store, name } = await throughProxy();
+    await store.set(write("k", "1"), call);
+    await server().query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", [name]);
+    assert.equal(await textOf(store, "k"), "1");
+    const unsure = { code: "unknown-outcome", message: /the write may have happened/ };
+    proxy.mode = "cut-after-request";
+    await assert.rejects(store.set(write("k", "2"), call), unsure);
+    proxy.mode = "pass";
+    await eventually(async () => assert.equal(await textOf(store, "k"), "2"));
+    proxy.mode = "cut-after-request";
+    await assert.rejects(store.remove(removal("k"), call), unsure);
+    proxy.mode = "pass";
+    await eventually(async () => assert.equal(await textOf(store, "k"), null));
+  });
+
+  it("calls a transaction that breaks before its commit undone", async () => {
+    const { proxy, store } = await throughProxy();
+    await store.set(write("k", "1"), call);
+    proxy.mode = "cut-after-request";
+    await assert.rejects(transact(store, [upsert("k", "2"), upsert("l", "2")]), { code: "unavailable" });
+    proxy.mode = "pass";
+    await eventually(() => store.ping(call));
+    assert.deepEqual([await textOf(store, "k"), await textOf(store, "l")], ["1", null]);
+  });
+
+  it("gives up a server that hangs within timeout, read and write, and takes new connections", async () => {
+    const { proxy, store } = await throughProxy({ timeout: "1s" });
+    await store.set(write("k", "1"), call);
+    proxy.mode = "black-hole";
+    const late = /no answer from postgresql at 127\.0\.0\.1:\d+ within timeout/;
+    const [seen, written] = await Promise.allSettled([store.get("k", read, call), store.set(write("k", "2"), call)]);
+    assert.ok(seen.status === "rejected" && written.status === "rejected");
+    assert.match(`${seen.reason.code} ${seen.reason.message}`, /^(timeout no answer|unavailable no connection)/);
+    assert.ok(late.test(seen.reason.message) || late.test(written.reason.message));
+    proxy.mode = "pass";
+    await eventually(() => store.set(write("k", "3"), call));
+    assert.equal(await textOf(store, "k"), "3");
+  });
+
+  it("has the server stop a write that waits for a lock, and says that nothing was written", async () => {
+    for (const version of VERSIONS) {
+      const name = await database();
+      const store = await open(version, name, { timeout: "1s" });
+      await store.set(write("k", "1"), call);
+      const client = await clientIn(name);
+      await client.query("BEGIN");
+      await client.query("SELECT * FROM state WHERE key = 'k' FOR UPDATE");
+      const stopped = { code: "timeout", message: /cancelled the statement; nothing was written.*57014/ };
+      await assert.rejects(store.set(write("k", "2"), call), stopped);
+      await assert.rejects(transact(store, [upsert("a", "2"), upsert("k", "2")]), stopped);
+      assert.equal((await sessionsIn(name)).filter(({ state }) => state === "active").length, 0);
+      await client.query("ROLLBACK");
+      assert.deepEqual([await textOf(store, "k"), await textOf(store, "a")], ["1", null]);
+      await store.set(write("k", "3"), call);
+    }
+  });
+
+  it("stops on the server what a caller has left, and frees the connection", async () => {
+    const name = await database();
+    const store = await open("v2", name, { maxConns: "2" });
+    await store.set(write("k", "1"), call);
+    const client = await clientIn(name);
+    await client.query("BEGIN");
+    await client.query("LOCK TABLE state IN ACCESS EXCLUSIVE MODE");
+    const leaving = new AbortController();
+    const left = { signal: leaving.signal };
+    const calls = [store.get("k", read, left), store.set(write("k", "2"), left), store.ping(left)];
+    const outcomes = Promise.allSettled(calls);
+    await eventually(async () =>
+      assert.equal((await sessionsIn(name)).filter(({ state }) => state === "active").length, 2),
+    );
+    leaving.abort();
+    for (const outcome of await outcomes) {
+      assert.equal(outcome.status === "rejected" && outcome.reason.code, "timeout");
+    }
+    await eventually(async () =>
+      assert.equal((await sessionsIn(name)).filter(({ state }) => state === "active").length, 0),
+    );
+    await client.query("ROLLBACK");
+    assert.equal(await textOf(store, "k"), "1");
+  });
+
+  it("makes no more connections than maxConns, and serves all that wait", async () => {
+    const name = await database();
+    const store = await open("v1", name, { maxConns: "3" });
+    await Promise.all(Array.from({ length: 200 }, (_, index) => store.set(write(`k${index}`, String(index)), call)));
+    assert.equal((await sessionsIn(name)).length, 3);
+    assert.equal(await textOf(store, "k199"), "199");
+  });
+
+  it("refuses what more than the queue would have to hold", async () => {
+    const name = await database();
+    const store = await open("v2", name, { maxConns: "2", timeout: "5s" });
+    const client = await clientIn(name);
+    await client.query("BEGIN");
+    await client.query("LOCK TABLE state IN ACCESS EXCLUSIVE MODE");
+    const codes = new Map<string, number>();
+    const calls = Array.from({ length: 2 + 4096 + 10 }, (_, index) =>
+      store.get(`k${index}`, read, call).catch((error: Error) => {
+        codes.set(error.message, (codes.get(error.message) ?? 0) + 1);
+      }),
+    );
+    await eventually(async () => assert.equal(codes.size, 1));
+    await client.query("ROLLBACK");
+    await Promise.all(calls);
+    assert.deepEqual([...codes.keys()], ["postgresql is too slow: 4096 calls wait for a connection"]);
+    assert.ok((codes.get([...codes.keys()][0] ?? "") ?? 0) >= 10);
+  });
+
+  it("waits for its own connections when the server has no more", async () => {
+    const name = await database();
+    const user = `few_${name}`;
+    await server().query(`CREATE USER ${user} CONNECTION LIMIT 1; GRANT ALL ON SCHEMA public TO ${user}`, [], name);
+    const store = await open("v1", name, { user, maxConns: "5" });
+    await Promise.all(Array.from({ length: 50 }, (_, index) => store.set(write(`k${index}`, "1"), call)));
+    await assert.rejects(open("v1", name, { user }), { code: "unavailable", message: /no free connection.*53300/ });
+  });
+
+  it("ends connections that were idle for too long, and makes new ones", async () => {
+    const name = await database();
+    const store = await open("v1", name, { connectionMaxIdleTime: "200ms" });
+    await Promise.all(Array.from({ length: 4 }, () => store.ping(call)));
+    assert.ok((await sessionsIn(name)).length >= 1);
+    await eventually(async () => assert.equal((await sessionsIn(name)).length, 0));
+    await store.ping(call);
+  });
+
+  it("passes over hosts that are down, and refuses one that takes no writes where the primary is wanted", async () => {
+    const name = await database();
+    const nobody = await freePort();
+    const hosts = `postgres://postgres@127.0.0.1:${nobody},127.0.0.1:${server().port}/${name}`;
+    const store = await open("v1", name, { connectionString: hosts });
+    await store.set(write("k", "1"), call);
+    await server().query(`ALTER DATABASE ${name} SET default_transaction_read_only = on`);
+    const connectionString = `${hosts}?target_session_attrs=read-write`;
+    await assert.rejects(open("v1", name, { connectionString }), { code: "unavailable", message: /takes no writes/ });
+  });
+
+  it("prepares its statements, and gets over a table that changes under them", async () => {
+    const name = await database();
+    const store = await open("v2", name, { maxConns: "2" });
+    for (let turn = 0; turn < 3; turn++) await store.set(write("k", "1"), call);
+    await textOf(store, "k");
+    await server().query("ALTER TABLE state ALTER COLUMN expires_at TYPE timestamptz(3)", [], name);
+    assert.equal(await textOf(store, "k"), "1");
+    await store.set(write("k", "2"), call);
+    const unprepared = await open("v2", name, { queryExecMode: "exec" });
+    assert.equal(await textOf(unprepared, "k"), "2");
+  });
+
+  it("says that a table is gone", async () => {
+    const name = await database();
+    const store = await open("v2", name);
+    await server().query("DROP TABLE state", [], name);
+    await assert.rejects(store.get("k", read, call), { code: "unavailable", message: /no such table.*42P01/ });
+  });
+
+  it("rejects what is under way when it is closed, and leaves no session on the server", async () => {
+    const name = await database();
+    const store = await open("v1", name, { maxConns: "2" });
+    await store.set(write("k", "1"), call);
+    const client = await clientIn(name);
+    await client.query("BEGIN");
+    await client.query("LOCK TABLE state IN ACCESS EXCLUSIVE MODE");
+    const calls = Promise.allSettled([store.get("k", read, call), store.set(write("k", "2"), call), store.ping(call)]);
+    await eventually(async () =>
+      assert.equal((await sessionsIn(name)).filter(({ state }) => state === "active").length, 2),
+    );
+    await store.close();
+    const codes = (await calls).map((each) => each.status === "rejected" && each.reason.code);
+    assert.deepEqual(codes, ["closed", "unknown-outcome", "closed"]);
+    await client.query("ROLLBACK");
+    await eventually(async () => assert.equal((await sessionsIn(name)).length, 0));
+    await store.close();
+    await assert.rejects(store.get("k", read, call), { code: "closed" });
+  });
+});

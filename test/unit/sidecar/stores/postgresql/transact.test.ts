@@ -1,0 +1,126 @@
+// Transactions that meet: what they come to, and that those the server undoes are tried again.
+import assert from "node:assert/strict";
+import { v2Layout } from "#sidecar/stores/postgresql/layout.ts";
+import { toBatch } from "#sidecar/stores/postgresql/transaction.ts";
+import { describeWithPostgres } from "#test/servers/postgresql.ts";
+import { call, deletion, onOneServer, read, textOf, transact, upsert, VERSIONS, write } from "./fixture.ts";
+
+describe("a batch of changes", () => {
+  const uuid = "00000000-0000-4000-8000-000000000000";
+  const batchOf = (...changes: Parameters<typeof toBatch>[1]): ReturnType<typeof toBatch> => toBatch(v2Layout, changes);
+
+  it("has its keys sorted, each once, with the last of its changes", () => {
+    const batch = batchOf(upsert("b", "1"), upsert("a", "2", { ttlSec: 5 }), upsert("b", "3"), deletion("c"));
+    assert.deepEqual(batch.keys, ["a", "b", "c"]);
+    assert.deepEqual(batch.put.parameters, [
+      ["a", "b"],
+      [5, null],
+      [Buffer.from("2"), Buffer.from("3")],
+    ]);
+    assert.deepEqual(batch.removed, ["c"]);
+  });
+
+  it("removes first what is made again, unless nothing may be there", () => {
+    assert.deepEqual(batchOf(deletion("a"), upsert("a", "1")).removed, ["a"]);
+    const batch = batchOf(deletion("a"), upsert("a", "1", { firstWrite: true }));
+    assert.deepEqual([batch.removed, batch.created.keys, batch.put.keys], [[], ["a"], []]);
+  });
+
+  it("has all conditions, whatever becomes of their changes", () => {
+    const batch = batchOf(
+      upsert("a", "1", { etag: uuid }),
+      deletion("a", { etag: uuid }),
+      upsert("b", "1", { firstWrite: true }),
+      deletion("b"),
+    );
+    assert.deepEqual(batch.conditions, [
+      { key: "a", etag: uuid, where: "change 1 of 4: " },
+      { key: "a", etag: uuid, where: "change 2 of 4: " },
+      { key: "b", etag: null, where: "change 3 of 4: " },
+    ]);
+    assert.deepEqual([batch.removed, batch.created.keys], [["a"], []]);
+  });
+});
+
+describeWithPostgres("transactions in PostgreSQL", () => {
+  const { server, database, open } = onOneServer({ settings: { deadlock_timeout: "20ms" } });
+
+  for (const isolation of ["read committed", "repeatable read", "serializable"]) {
+    for (const version of VERSIONS) {
+      it(`meet without an error in ${version} where ${isolation} is the default`, async () => {
+        const name = await database();
+        await server().query(`ALTER DATABASE ${name} SET default_transaction_isolation = '${isolation}'`);
+        const stores = [await open(version, name), await open(version, name)];
+        const keys = Array.from({ length: 6 }, (_, index) => `k${index}`);
+        const turns = Array.from({ length: 60 }, (_, index) => index);
+        await Promise.all(
+          turns.map((turn) => {
+            const store = stores[turn % 2];
+            assert.ok(store !== undefined);
+            const rotated = [...keys.slice(turn % 6), ...keys.slice(0, turn % 6)];
+            const changes = rotated.map((key, at) => (at % 5 === 4 ? deletion(key) : upsert(key, String(turn))));
+            return turn % 3 === 0 ? store.set(write(rotated[0] ?? "", String(turn)), call) : transact(store, changes);
+          }),
+        );
+        await transact(
+          stores[0] ?? assert.fail(),
+          keys.map((key) => upsert(key, "1")),
+        );
+        for (const key of keys) assert.equal(await textOf(stores[1] ?? assert.fail(), key), "1");
+      });
+    }
+  }
+
+  it("are tried again when the server ends a deadlock", async () => {
+    const name = await database();
+    const store = await open("v2", name);
+    await transact(store, [upsert("a", "0"), upsert("b", "0")]);
+    // Another client locks the rows the other way round.
+    const other = server().query(
+      "BEGIN; UPDATE state SET value = 'x' WHERE key = 'b'; SELECT pg_sleep(0.3); UPDATE state SET value = 'x' WHERE key = 'a'; COMMIT",
+      [],
+      name,
+    );
+    const settled = Promise.allSettled([other]);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    await transact(store, [upsert("a", "1"), upsert("b", "1")]);
+    await settled;
+    const values = [await textOf(store, "a"), await textOf(store, "b")];
+    assert.ok(values.every((value) => value === "1") || values.every((value) => value === "x"), `half: ${values}`);
+  });
+
+  it("do not take away a row that another one makes between their look and their write", async () => {
+    const name = await database();
+    const [ours, theirs] = [await open("v1", name), await open("v1", name)];
+    for (let turn = 0; turn < 30; turn++) {
+      const key = `turn${turn}`;
+      const changes = [deletion(key), upsert(key, '"ours"', { firstWrite: true })];
+      const [first, second] = await Promise.allSettled([
+        transact(ours, changes),
+        theirs.set(write(key, '"theirs"', { firstWrite: true }), call),
+      ]);
+      const won = [first.status, second.status];
+      assert.equal(won.filter((each) => each === "fulfilled").length, 1, `both or none: ${won}`);
+      assert.equal(await textOf(ours, key), first.status === "fulfilled" ? '"ours"' : '"theirs"');
+    }
+  });
+
+  it("name the change that was refused, and leave the connection usable", async () => {
+    const name = await database();
+    const store = await open("v2", name, { maxConns: "2" });
+    await store.set(write("a", "1"), call);
+    const etag = (await store.get("a", read, call))?.etag ?? "";
+    const refused: [Parameters<typeof transact>[1], RegExp][] = [
+      [[upsert("b", "1"), upsert("a", "2", { firstWrite: true })], /^change 2 of 2: item already exists/],
+      [[upsert("a", "2", { etag }), upsert("b", "1", { etag })], /^change 2 of 2: there is no value/],
+      [[deletion("a", { etag: "00000000-0000-4000-8000-000000000000" })], /^change 1 of 1: the value has another etag/],
+    ];
+    for (const [changes, message] of refused)
+      await assert.rejects(transact(store, changes), { code: "etag-mismatch", message });
+    const text =
+      "SELECT count(*)::int AS count FROM pg_stat_activity WHERE datname = $1 AND application_name = 'pannier-test'";
+    const [row] = await server().query(text, [name]);
+    assert.equal(row?.count, 1);
+    await transact(store, [upsert("a", "2", { etag })]);
+  });
+});
