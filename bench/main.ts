@@ -1,133 +1,120 @@
-// `npm run bench [-- --rounds N --seconds N]`: the built sidecar (dist/) against an application's own ioredis, alternating on
-// this machine, medians over rounds. Needs `npm run build` and redis-server. Prints a table; asserts nothing.
-import { type ChildProcess, fork, spawn } from "node:child_process";
-import { once } from "node:events";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { cpus, tmpdir } from "node:os";
-import { join } from "node:path";
-import { performance } from "node:perf_hooks";
+// `npm run bench [-- --rounds N --seconds N]`: the built sidecar (dist/) against an application's own ioredis and, when DAPRD
+// names a daprd binary, against that; alternating on this machine, medians over rounds. Needs `npm run build` and
+// redis-server. Prints tables and writes them to bench/results/; asserts nothing.
+import { execFileSync } from "node:child_process";
+import { writeFileSync } from "node:fs";
+import { cpus } from "node:os";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { freePort } from "#test/servers/free-port.ts";
 import { startRedis } from "#test/servers/redis.ts";
-import type { DirectOrder } from "./direct-child.ts";
-import { type LoadResult, load } from "./load.ts";
-import { cpuUs, median, privateMb } from "./measured.ts";
+import { FILL, GRPC, HTTP, OPERATIONS, VALUE } from "./cases.ts";
+import type { Operation } from "./direct-child.ts";
+import { grpcLoad } from "./grpc-load.ts";
+import { httpLoad } from "./http-load.ts";
+import { cpuUs, type LoadResult, median, privateMb } from "./measured.ts";
+import { Sides, type StateServer } from "./sides.ts";
 
 const { values: flags } = parseArgs({
-  options: { rounds: { type: "string", default: "5" }, seconds: { type: "string", default: "4" } },
+  options: { rounds: { type: "string", default: "5" }, seconds: { type: "string", default: "3" } },
 });
 const ROUNDS = Number(flags.rounds);
 const DURATION_MS = Number(flags.seconds) * 1000;
 const CONNECTIONS = [1, 32];
-const VALUE = JSON.stringify("x".repeat(1022));
-const SIDECAR = fileURLToPath(new URL("../dist/pannier.js", import.meta.url));
+const { DAPRD } = process.env;
+
+/** One way to make an operation, by one process. */
+interface Contender {
+  readonly name: string;
+  readonly pid: number;
+  run(operation: Operation, connections: number): Promise<LoadResult>;
+}
 
 interface Sample extends LoadResult {
   readonly cpuUs: number;
 }
 
+const lines: string[] = [];
 const redis = await startRedis();
-const folder = mkdtempSync(join(tmpdir(), "pannier-bench-"));
-const started: ChildProcess[] = [];
+const sides = new Sides(redis.port);
 try {
-  const { port, child: sidecar, readyMs } = await startSidecar();
-  const restMb = privateMb(pidOf(sidecar));
-  const direct = await startDirect();
-  const store = `/v1.0/state/statestore`;
-  const body = `[{"key":"bench","value":${VALUE}}]`;
-  const requests = {
-    get: Buffer.from(`GET ${store}/bench HTTP/1.1\r\nHost: x\r\n\r\n`),
-    set: Buffer.from(`POST ${store} HTTP/1.1\r\nHost: x\r\nContent-Length: ${body.length}\r\n\r\n${body}`),
-  };
-  await load({ port, connections: 1, durationMs: 500, request: requests.set, expected: "HTTP/1.1 204" });
+  const servers = [await sides.sidecar(), ...(DAPRD === undefined ? [] : [await sides.daprd(DAPRD)])];
+  const restMb = servers.map(({ pid }) => privateMb(pid));
+  for (const { httpPort } of servers) await httpLoad({ port: httpPort, connections: 1, durationMs: 200, ...FILL });
+  heading();
+  await measureAll([await direct(), ...servers.flatMap(contenders)]);
+  print("\n| process | ready ms | private MB at rest | private MB after the load |\n|---|---|---|---|");
+  for (const [index, { name, pid, readyMs }] of servers.entries()) {
+    print(`| ${name} | ${Math.round(readyMs)} | ${restMb[index]} | ${privateMb(pid)} |`);
+  }
+  writeFileSync(fileURLToPath(new URL(`./results/${today()}.md`, import.meta.url)), `${lines.join("\n")}\n`);
+} finally {
+  await sides.end();
+  await redis.stop();
+}
+
+async function direct(): Promise<Contender> {
+  const child = await sides.direct();
+  const run = (operation: Operation, lanes: number): Promise<LoadResult> =>
+    child.run({ operation, lanes, durationMs: DURATION_MS, value: VALUE });
+  return { name: "direct ioredis", pid: child.pid, run };
+}
+
+function contenders({ name, pid, httpPort, grpcPort }: StateServer): readonly Contender[] {
+  const http = (operation: Operation, connections: number): Promise<LoadResult> =>
+    httpLoad({ port: httpPort, connections, durationMs: DURATION_MS, ...HTTP[operation] });
+  const grpc = (operation: Operation, connections: number): Promise<LoadResult> =>
+    grpcLoad({ port: grpcPort, connections, durationMs: DURATION_MS, ...GRPC[operation] });
+  return [
+    { name: `${name}, HTTP`, pid, run: http },
+    { name: `${name}, gRPC`, pid, run: grpc },
+  ];
+}
+
+async function measureAll(all: readonly Contender[]): Promise<void> {
   print(
-    `${cpus().length} cores ${cpus()[0]?.model}, Node ${process.version}, ${ROUNDS} rounds of ${DURATION_MS / 1000} s, values of 1 KB`,
+    "| operation | connections | who | requests/s | CPU µs/request | p50 µs | p99 µs |\n|---|---|---|---|---|---|---|",
   );
-  print(`ready ${Math.round(readyMs)} ms after start, ${restMb} MB private at rest`);
-  print("| operation | connections | who | requests/s | CPU us/request | median us |\n|---|---|---|---|---|---|");
   for (const connections of CONNECTIONS) {
-    for (const operation of ["get", "set"] as const) {
-      const expected = operation === "get" ? "HTTP/1.1 200" : "HTTP/1.1 204";
-      const samples: Record<"sidecar" | "direct", Sample[]> = { sidecar: [], direct: [] };
+    for (const operation of OPERATIONS) {
+      const samples = all.map((): Sample[] => []);
       for (let round = 0; round < ROUNDS; round++) {
-        const order: DirectOrder = {
-          operation,
-          lanes: connections,
-          durationMs: DURATION_MS,
-          key: "direct",
-          value: VALUE,
-        };
-        samples.direct.push(await measured(direct, () => runDirect(direct, order)));
-        const options = { port, connections, durationMs: DURATION_MS, request: requests[operation], expected };
-        samples.sidecar.push(await measured(sidecar, () => load(options)));
+        for (const [index, contender] of all.entries()) {
+          samples[index]?.push(await measured(contender, operation, connections));
+        }
       }
-      for (const who of ["direct", "sidecar"] as const) print(row(operation, connections, who, samples[who]));
+      for (const [index, { name }] of all.entries()) print(row(operation, connections, name, samples[index] ?? []));
     }
   }
-  print(`${privateMb(pidOf(sidecar))} MB private after the load`);
-} finally {
-  for (const child of started) {
-    const ended = once(child, "exit");
-    child.kill();
-    await ended;
-  }
-  await redis.stop();
-  rmSync(folder, { recursive: true });
+}
+
+async function measured(contender: Contender, operation: Operation, connections: number): Promise<Sample> {
+  const before = cpuUs(contender.pid);
+  const result = await contender.run(operation, connections);
+  return { ...result, cpuUs: cpuUs(contender.pid) - before };
 }
 
 function row(operation: string, connections: number, who: string, samples: readonly Sample[]): string {
-  const perSecond = median(samples.map(({ requests, seconds }) => requests / seconds));
-  const cpu = median(samples.map((sample) => sample.cpuUs / sample.requests));
-  const latency = median(samples.map(({ medianUs }) => medianUs));
-  return `| ${operation} | ${connections} | ${who} | ${Math.round(perSecond)} | ${cpu.toFixed(1)} | ${Math.round(latency)} |`;
+  const middle = (of: (sample: Sample) => number): number => median(samples.map(of));
+  const perSecond = Math.round(middle(({ requests, seconds }) => requests / seconds));
+  const cpu = middle((sample) => sample.cpuUs / sample.requests).toFixed(1);
+  const p50 = Math.round(middle(({ p50Us }) => p50Us));
+  const p99 = Math.round(middle(({ p99Us }) => p99Us));
+  return `| ${operation} | ${connections} | ${who} | ${perSecond} | ${cpu} | ${p50} | ${p99} |`;
 }
 
-async function measured(child: ChildProcess, task: () => Promise<LoadResult>): Promise<Sample> {
-  const before = cpuUs(pidOf(child));
-  const result = await task();
-  return { ...result, cpuUs: cpuUs(pidOf(child)) - before };
+function heading(): void {
+  const revision = execFileSync("git", ["rev-parse", "--short", "HEAD"], { encoding: "utf8" }).trim();
+  const machine = `${cpus().length} cores ${cpus()[0]?.model}, Node ${process.version}`;
+  print(`# ${today()}, revision ${revision}\n`);
+  print(`${machine}; ${ROUNDS} rounds of ${DURATION_MS / 1000} s, values of 1 KB, Redis on the same machine.`);
+  print(DAPRD === undefined ? "No daprd was named.\n" : "Against the daprd that DAPRD names.\n");
 }
 
-async function startSidecar(): Promise<{ port: number; child: ChildProcess; readyMs: number }> {
-  const port = await freePort();
-  const metricsPort = await freePort();
-  const item = `    - name: redisHost\n      value: "127.0.0.1:${redis.port}"\n`;
-  const manifest = `apiVersion: dapr.io/v1alpha1\nkind: Component\nmetadata:\n  name: statestore\nspec:\n  type: state.redis\n  version: v1\n  metadata:\n${item}`;
-  writeFileSync(join(folder, "statestore.yaml"), manifest);
-  const ports = ["--dapr-http-port", String(port), "--metrics-port", String(metricsPort)];
-  const start = performance.now();
-  const child = spawn(
-    process.execPath,
-    [SIDECAR, "sidecar", "--app-id", "bench", "--resources-path", folder, ...ports],
-    { stdio: ["ignore", "pipe", "inherit"] },
-  );
-  started.push(child);
-  await new Promise<void>((resolve, reject) => {
-    child.stdout?.on("data", (chunk: Buffer) => (chunk.includes("dapr initialized") ? resolve() : undefined));
-    child.once("exit", (code) => reject(new Error(`the sidecar ended with ${code}`)));
-  });
-  return { port, child, readyMs: performance.now() - start };
-}
-
-async function startDirect(): Promise<ChildProcess> {
-  const child = fork(fileURLToPath(new URL("./direct-child.ts", import.meta.url)), [String(redis.port)]);
-  started.push(child);
-  await once(child, "message");
-  return child;
-}
-
-async function runDirect(child: ChildProcess, order: DirectOrder): Promise<LoadResult> {
-  child.send(order);
-  const [result] = await once(child, "message");
-  return result;
-}
-
-function pidOf(child: ChildProcess): number {
-  if (child.pid === undefined) throw new Error("the process did not start");
-  return child.pid;
+function today(): string {
+  return new Date().toISOString().slice(0, 10);
 }
 
 function print(line: string): void {
+  lines.push(line);
   process.stdout.write(`${line}\n`);
 }

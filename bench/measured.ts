@@ -1,4 +1,4 @@
-// A process under measurement: what it has used of CPU and memory, as Linux tells it.
+// A process under measurement: what it has used of CPU and memory, as Linux tells it, and what a run of requests comes to.
 import { readFileSync } from "node:fs";
 
 /** Ticks per second of /proc/PID/stat; 100 on every Linux that Node runs on. */
@@ -21,4 +21,20 @@ export function privateMb(pid: number): number {
 export function median(values: readonly number[]): number {
   const sorted = [...values].sort((left, right) => left - right);
   return sorted[sorted.length >> 1] ?? 0;
+}
+
+/** A run of requests, each sent when its lane had the answer to the one before. */
+export interface LoadResult {
+  readonly requests: number;
+  readonly seconds: number;
+  /** Times of one request, in microseconds. */
+  readonly p50Us: number;
+  readonly p99Us: number;
+}
+
+/** Sorts `latenciesUs` in place. */
+export function summed(latenciesUs: number[], seconds: number): LoadResult {
+  latenciesUs.sort((left, right) => left - right);
+  const at = (share: number): number => latenciesUs[Math.floor(latenciesUs.length * share)] ?? 0;
+  return { requests: latenciesUs.length, seconds, p50Us: at(0.5), p99Us: at(0.99) };
 }
