@@ -5,6 +5,8 @@ export interface Finding {
   readonly file: string;
   /** Counted from 1; null for a fault of the file or folder as a whole. */
   readonly line: number | null;
+  /** As written: "Resiliency"; null where it is a Component or cannot be told. */
+  readonly kind: string | null;
   /** Name and type as far as they could be read. */
   readonly component: string | null;
   readonly type: string | null;
@@ -16,16 +18,18 @@ export interface CheckOutcome {
   /** What was passed over, each with its place. */
   readonly notes: readonly string[];
   readonly files: number;
-  readonly components: number;
+  /** How many there are of each kind that was judged. */
+  readonly kinds: ReadonlyMap<string, number>;
 }
 
 /** `orders.yaml:9: component "orders" (state.redis): redisMaxRetries: got "ten", want a whole number …` */
 function describeFinding(finding: Finding): string {
   const { file, line, component, type, fault } = finding;
+  const noun = (finding.kind ?? "component").toLowerCase();
   const place = line === null ? file : `${file}:${line}`;
   const severity = fault.severity === "warning" ? " warning:" : "";
-  const kind = type === null ? "" : ` (${type})`;
-  const title = component === null ? "" : ` component ${JSON.stringify(component)}${kind}:`;
+  const ofType = type === null ? "" : ` (${type})`;
+  const title = component === null ? "" : ` ${noun} ${JSON.stringify(component)}${ofType}:`;
   return `${place}:${severity}${title} ${describeFault(fault)}`;
 }
 
@@ -44,12 +48,15 @@ export function jsonReport({ findings }: CheckOutcome): string {
   return `${JSON.stringify(rows, null, 2)}\n`;
 }
 
-function summary({ findings, files, components }: CheckOutcome): string {
+function summary({ findings, files, kinds }: CheckOutcome): string {
   const errors = findings.filter(({ fault }) => fault.severity === "error").length;
   const counted = [count(errors, "error"), count(findings.length - errors, "warning")].join(", ");
-  return `${count(components, "Component")} in ${count(files, "file")}: ${counted}`;
+  const found = [...kinds].filter(([, number]) => number > 0);
+  const told = found.length === 0 ? [["Component", 0] as const] : found;
+  return `${told.map(([kind, number]) => count(number, kind)).join(", ")} in ${count(files, "file")}: ${counted}`;
 }
 
 function count(number: number, noun: string): string {
-  return `${number} ${noun}${number === 1 ? "" : "s"}`;
+  const plural = noun.endsWith("y") ? `${noun.slice(0, -1)}ies` : `${noun}s`;
+  return `${number} ${number === 1 ? noun : plural}`;
 }

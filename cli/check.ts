@@ -11,6 +11,7 @@ import { type LocatedComponent, locateComponents, placeByName } from "#sidecar/c
 import { listManifests, readManifestFile } from "#sidecar/components/manifest-files.ts";
 import { judgeOffline } from "#sidecar/components/offline.ts";
 import { fieldRules } from "#sidecar/components/prepare.ts";
+import { documentFaults } from "#sidecar/configuration/files.ts";
 import { findSecretStoreType, SECRET_STORES } from "#sidecar/secrets/registry.ts";
 import { loadDriver } from "#sidecar/stores/registry.ts";
 import { type CheckOutcome, type Finding, jsonReport, textReport } from "./check-report.ts";
@@ -48,17 +49,22 @@ async function examine(paths: readonly string[]): Promise<CheckOutcome> {
   }
   for (const located of found) findings.push(...(await examineDocument(located)));
   findings.push(...duplicates(found));
-  const components = found.filter(({ identity }) => identity.kind === "Component").length;
-  if (components === 0 && !hasErrors(findings.map(({ fault }) => fault)))
+  const kinds = new Map(
+    KINDS.map((kind) => [kind, found.filter(({ identity }) => identity.kind === kind).length] as const),
+  );
+  if ([...kinds.values()].every((number) => number === 0) && !hasErrors(findings.map(({ fault }) => fault)))
     findings.push(ofFile(paths.join(", "), null, NOTHING));
   const order = new Map([...files].map((file, index) => [file, index]));
   findings.sort((a, b) => (order.get(a.file) ?? -1) - (order.get(b.file) ?? -1) || (a.line ?? 0) - (b.line ?? 0));
-  return { findings, notes: [...notes, ...found.flatMap(noteOf)], files: files.size, components };
+  return { findings, notes: [...notes, ...found.flatMap(noteOf)], files: files.size, kinds };
 }
+
+/** What is judged; other kinds draw a note. */
+const KINDS = ["Component", "Resiliency", "Configuration"] as const;
 
 const NOTHING = error(
   "",
-  "at least one Component",
+  "at least one Component, Resiliency or Configuration",
   "there is nothing to check: name a manifest or a folder of manifests",
 );
 
@@ -92,7 +98,7 @@ async function readFile(file: string): Promise<{ readonly found: LocatedComponen
   try {
     const { manifest } = await readManifestFile(file);
     const findings = manifest.faults.map(({ fault, line }) => ofFile(file, line, fault));
-    return { found: locateComponents(file, manifest), findings };
+    return { found: await locateComponents(file, manifest), findings };
   } catch (failure) {
     return { found: [], findings: [ofFile(file, null, error("", "a file that can be read", codeOf(failure)))] };
   }
@@ -101,8 +107,14 @@ async function readFile(file: string): Promise<{ readonly found: LocatedComponen
 async function examineDocument(located: LocatedComponent): Promise<Finding[]> {
   const { file, document, draft, identity } = located;
   const find = (fault: Fault, line: number): Finding => {
-    return { file, line, component: identity.name, type: identity.type, fault };
+    const kind = identity.kind === "Component" ? null : identity.kind;
+    return { file, line, kind, component: identity.name, type: kind === null ? identity.type : null, fault };
   };
+  // A variable is put in before the sidecar reads a Configuration; what it holds is not known here.
+  if (identity.kind === "Configuration")
+    return documentFaults(document)
+      .filter(({ fault }) => !fault.got?.includes("$"))
+      .map(({ fault, line }) => find(fault, line));
   const findings = located.faults.map(({ fault, line }) => find(fault, line));
   if (draft === null) return findings;
   const { faults, tables } = await judge(draft);
@@ -166,7 +178,8 @@ function duplicates(found: readonly LocatedComponent[]): Finding[] {
     const want = "a name that no other Component has";
     const hint = `the first is in ${other.file}:${other.document.line}; the sidecar does not start with both`;
     const fault: Fault = { severity: "error", field: "metadata.name", got: component.name, want, hint };
-    return [{ file, line: document.lineOf("metadata.name"), component: identity.name, type: identity.type, fault }];
+    const line = document.lineOf("metadata.name");
+    return [{ file, line, kind: null, component: identity.name, type: identity.type, fault }];
   });
 }
 
@@ -177,7 +190,9 @@ function clash(left: Component | null, right: Component): boolean {
   return sameNamespace && (everyone || left.scopes.some((scope) => right.scopes.includes(scope)));
 }
 
-function noteOf({ file, document, note, component }: LocatedComponent): string[] {
+function noteOf({ file, document, note, component, identity }: LocatedComponent): string[] {
+  // Judged here, whatever file it is in.
+  if (identity.kind === "Configuration") return [];
   const block = component === null ? null : blockOf(component.type);
   const passedOver =
     component !== null && block?.block === "other"
@@ -187,7 +202,7 @@ function noteOf({ file, document, note, component }: LocatedComponent): string[]
 }
 
 function ofFile(file: string, line: number | null, fault: Fault): Finding {
-  return { file, line, component: null, type: null, fault };
+  return { file, line, kind: null, component: null, type: null, fault };
 }
 
 function error(field: string, want: string, hint: string): Fault {

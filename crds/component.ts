@@ -51,36 +51,36 @@ export interface ParsedComponent {
   readonly faults: readonly Fault[];
 }
 
-/** Kinds of Dapr that no store depends on. */
-const OTHER_KINDS = [
-  "Configuration",
-  "HTTPEndpoint",
-  "MCPServer",
-  "Resiliency",
-  "Subscription",
-  "WorkflowAccessPolicy",
-] as const;
+/** The kinds that a resource folder is read for. */
+const OWN_KINDS = ["Component", "Resiliency"] as const;
 
-/** What a document is: a Component, something to pass over with a note, or a mistake. */
+/** Kinds of Dapr that no store depends on, or that come from elsewhere. */
+const OTHER_KINDS = ["Configuration", "HTTPEndpoint", "MCPServer", "Subscription", "WorkflowAccessPolicy"] as const;
+
+/** What a document is: a Component, a Resiliency, something to pass over with a note, or a mistake. */
 export type DocumentKind =
-  | { readonly kind: "component" }
+  | { readonly kind: "component" | "resiliency" }
   | { readonly kind: "other"; readonly note: string }
   | { readonly kind: "mistake"; readonly fault: Fault };
 
 /** Decides by `apiVersion` and `kind` alone. */
 export function documentKind(document: unknown): DocumentKind {
   const { apiVersion, kind } = documentIdentity(document);
-  if (apiVersion === API_VERSION && kind === "Component") return { kind: "component" };
-  if (kind === "Component") return mistake("apiVersion", apiVersion, API_VERSION);
-  const near = kind === null ? null : nearest(kind, ["Component", ...OTHER_KINDS]);
+  if (kind === "Component" || kind === "Resiliency") {
+    if (apiVersion !== API_VERSION) return mistake("apiVersion", apiVersion, API_VERSION);
+    return { kind: kind === "Component" ? "component" : "resiliency" };
+  }
+  const near = kind === null ? null : nearest(kind, [...OWN_KINDS, ...OTHER_KINDS]);
   if (apiVersion === null || kind === null) {
     const want = `apiVersion: ${API_VERSION} and kind: Component`;
     const hint = near === null ? "the document is no manifest as it stands" : `did you mean kind: ${near}?`;
     return { kind: "mistake", fault: { severity: "warning", field: "", got: null, want, hint } };
   }
   const ofDapr = apiVersion.startsWith("dapr.io/");
+  if (ofDapr && kind === "Configuration")
+    return { kind: "other", note: "Configuration is passed over here: --config names the file that is to count" };
   if (!ofDapr || OTHER_KINDS.some((each) => each === kind))
-    return { kind: "other", note: `${kind} (${apiVersion}) is passed over: only Components are read` };
+    return { kind: "other", note: `${kind} (${apiVersion}) is passed over: only ${OWN_KINDS.join(" and ")} are read` };
   return mistake("kind", kind, near ?? "Component");
 }
 
@@ -127,7 +127,7 @@ function scalarText(value: unknown): string | null {
 }
 
 /** Kubernetes' own members of `metadata`: a manifest taken from a cluster has them. */
-const OBJECT_META = [
+export const OBJECT_META = [
   "name",
   "namespace",
   "labels",

@@ -12,8 +12,24 @@ export interface Member {
 
 export type Members<N extends string> = { readonly [K in N]: Member };
 
+/** A member whose name the manifest chooses. */
+export interface NamedMember extends Member {
+  readonly name: string;
+}
+
+export interface Bounds {
+  readonly min: number;
+  readonly max: number;
+}
+
 export class MemberReader {
   readonly faults: Fault[] = [];
+  readonly #kind: string;
+
+  /** `kind`: what is read, for the warning about a member that it does not have. */
+  constructor(kind = "a Component") {
+    this.#kind = kind;
+  }
 
   /** One member per known name; `undefined` as value where it is absent. Unknown ones draw a warning. */
   members<N extends string>(object: Member, known: readonly N[]): Members<N> {
@@ -22,12 +38,30 @@ export class MemberReader {
       const path = object.path === "" ? spelled : `${object.path}.${spelled}`;
       const name = known.find((each) => each === spelled) ?? known.find((each) => equalFold(each, spelled));
       if (name === undefined)
-        this.warn(path, "a member that a Component has", unknownHint(spelled, known, object.path));
+        this.warn(path, `a member that ${this.#kind} has`, unknownHint(spelled, known, object.path));
       else if (name === spelled || !given.has(name)) given.set(name, { value, path });
       if (name !== undefined && name !== spelled) this.warn(path, `the spelling ${name}`, "Kubernetes minds the case");
     }
     const members = known.map((name) => [name, given.get(name) ?? absent(object.path, name)] as const);
     return Object.fromEntries(members) as unknown as Members<N>;
+  }
+
+  /** All members of a mapping whose names are free; none when it is absent. */
+  entries(object: Member): readonly NamedMember[] {
+    return Object.entries(this.#objectOf(object) ?? {}).map(([name, value]) => {
+      return { name, value, path: object.path === "" ? name : `${object.path}.${name}` };
+    });
+  }
+
+  /** A whole number between two bounds, both included; null when absent or wrong. */
+  whole(member: Member, { min, max }: Bounds): number | null {
+    const { value, path } = member;
+    if (value === undefined || value === null) return null;
+    const want = `a whole number from ${min} to ${max}, without quotes`;
+    if (typeof value !== "number" && typeof value !== "bigint") this.#wrongType(member, want, scalarOf(value));
+    else if (typeof value === "number" && Number.isInteger(value) && value >= min && value <= max) return value;
+    else this.error(path, String(value), want, null);
+    return null;
   }
 
   /** Text, or null when absent. A number or a boolean becomes its text. */

@@ -37,13 +37,15 @@ export interface ServeFlags {
   "dapr-public-listen-address": readonly string[];
   "resources-path": readonly string[];
   "components-path": string;
+  config: readonly string[];
   /** Bytes; null when not given, as the next three. */
   "max-body-size": number | null;
   "dapr-http-max-request-size": number | null;
   "read-buffer-size": number | null;
   "dapr-http-read-buffer-size": number | null;
   "allowed-origins": readonly string[];
-  "enable-api-logging": boolean;
+  /** Null when not given: then the Configuration decides. */
+  "enable-api-logging": boolean | null;
   "enable-metrics": boolean;
   "metrics-port": number;
   "metrics-listen-address": string;
@@ -110,6 +112,10 @@ export const SERVE_FLAGS: FlagTable<ServeFlags> = {
     fallback: "",
     doc: "deprecated: --resources-path, which counts when both are given",
   }),
+  config: listFlag({
+    placeholder: "FILE",
+    doc: "file with a Configuration; may be repeated, later ones override earlier ones",
+  }),
   "max-body-size": bytesFlag({ ...size, shownDefault: "4Mi", doc: "largest request body; 0 for no limit" }),
   "dapr-http-max-request-size": wholeFlag({ ...count, placeholder: "MB", doc: "deprecated: use --max-body-size" }),
   "read-buffer-size": bytesFlag({ ...size, shownDefault: "4Ki", doc: "largest head of a request" }),
@@ -118,7 +124,7 @@ export const SERVE_FLAGS: FlagTable<ServeFlags> = {
     placeholder: "ORIGINS",
     doc: "CORS: origins, separated by commas, or *; off unless given",
   }),
-  "enable-api-logging": booleanFlag({ fallback: false, doc: "one log line for each call" }),
+  "enable-api-logging": booleanFlag<boolean | null>({ fallback: null, doc: "one log line for each call" }),
   "enable-metrics": booleanFlag({ fallback: true, doc: "serve Prometheus metrics" }),
   "metrics-port": wholeFlag({ ...port, fallback: 9090, doc: "port of the metrics" }),
   "metrics-listen-address": textFlag({ placeholder: "ADDRESS", fallback: "0.0.0.0", doc: "address of the metrics" }),
@@ -160,7 +166,7 @@ export const SERVE_FLAGS: FlagTable<ServeFlags> = {
   "unix-domain-socket": textFlag({
     placeholder: "DIR",
     fallback: "",
-    doc: "serve on sockets in this folder; comes with a later release",
+    doc: "serve the APIs on unix sockets in this folder, and on no port",
   }),
 };
 
@@ -193,7 +199,6 @@ export const DAPRD_FLAGS_WITHOUT_EFFECT: Readonly<Record<string, IgnoredFlag>> =
   "app-health-probe-interval": value,
   "app-health-probe-timeout": value,
   "app-health-threshold": value,
-  config: value,
   "control-plane-address": value,
   "control-plane-namespace": value,
   "control-plane-trust-domain": value,

@@ -1,5 +1,6 @@
 // Turns the command line and the environment into SidecarSettings, or into the reason why not. The only reader of both
 // for the sidecar; gets them as arguments, and prints, starts and ends nothing.
+import { isTruthy } from "#crds/fields.ts";
 import { type Grammar, parseArguments } from "#kit/arguments.ts";
 import { DAPRD_FLAGS, DAPRD_FLAGS_WITHOUT_EFFECT, type DaprdFlags, type ServeFlags } from "./daprd-flags.ts";
 import type { SidecarSettings } from "./settings.ts";
@@ -9,6 +10,7 @@ export interface SidecarEnvironment {
   readonly NAMESPACE?: string | undefined;
   readonly POD_NAME?: string | undefined;
   readonly DAPR_API_TOKEN?: string | undefined;
+  readonly DAPR_HTTP_DISABLE_H2C?: string | undefined;
 }
 
 /** What a command line of daprd asks for. */
@@ -65,7 +67,9 @@ export function settingsFrom(
       namespace: env.NAMESPACE ?? "",
       podName: env.POD_NAME ?? null,
       apiToken: textOrNull(env.DAPR_API_TOKEN),
+      http2: !isTruthy(env.DAPR_HTTP_DISABLE_H2C ?? ""),
       resourcesPaths: resourcesPaths(flags),
+      configPaths: flags.config,
       allowedOrigins: flags["allowed-origins"],
       apiLogging: flags["enable-api-logging"],
       logLevel: flags["log-level"],
@@ -77,8 +81,6 @@ export function settingsFrom(
 function unsupported(flags: ServeFlags): string | null {
   if (flags.mode === "kubernetes")
     return "--mode kubernetes needs the operator, which comes with a later release; use --mode standalone with --resources-path";
-  if (flags["unix-domain-socket"] !== "")
-    return "--unix-domain-socket comes with a later release; leave it out to listen on --dapr-http-port";
   return null;
 }
 
@@ -123,6 +125,7 @@ type AddressSettings = Pick<
   | "httpPort"
   | "grpcPort"
   | "publicPort"
+  | "unixSocketFolder"
   | "listenAddresses"
   | "publicListenAddresses"
   | "metricsEnabled"
@@ -135,6 +138,7 @@ function addressSettings(flags: ServeFlags): AddressSettings {
     httpPort: flags["dapr-http-port"],
     grpcPort: flags["dapr-grpc-port"],
     publicPort: flags["dapr-public-port"],
+    unixSocketFolder: textOrNull(flags["unix-domain-socket"]),
     listenAddresses: flags["dapr-listen-addresses"].map(withoutBrackets),
     publicListenAddresses: flags["dapr-public-listen-address"].map(withoutBrackets),
     metricsEnabled: flags["enable-metrics"],

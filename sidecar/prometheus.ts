@@ -1,6 +1,10 @@
 // The sidecar's metrics as Prometheus series. Loaded only when metrics are on: prom-client costs memory in every pod.
 import { Counter, collectDefaultMetrics, Gauge, Registry } from "prom-client";
-import type { HttpSample, Metrics, StateOperation } from "./metrics.ts";
+import type { MetricsSettings } from "#crds/configuration.ts";
+import { ErrorMetrics } from "./error-series.ts";
+import { GrpcMetrics } from "./grpc-series.ts";
+import type { GrpcSample, HttpSample, Metrics, PolicySeries, PolicySubject, StateOperation } from "./metrics.ts";
+import { PolicyMetrics } from "./policy-series.ts";
 import { type Count, CountMetric, type Spread, SpreadMetric } from "./series.ts";
 
 /** Milliseconds (dapr-state-api.md 9). */
@@ -27,6 +31,8 @@ export interface PrometheusOptions {
   readonly appId: string;
   /** "" when unset. */
   readonly namespace: string;
+  /** The Configuration's; absent for the defaults. */
+  readonly settings?: MetricsSettings;
 }
 
 export class PrometheusMetrics implements Metrics {
@@ -37,21 +43,13 @@ export class PrometheusMetrics implements Metrics {
     "dapr_component_state_count",
     "The number of operations performed on the state component.",
   );
-  readonly #stateLatency = new SpreadMetric(
-    "dapr_component_state_latencies",
-    "The latency of the response from the state component, in milliseconds.",
-    LATENCY_BOUNDS_MS,
-  );
+  readonly #stateLatency: SpreadMetric;
   readonly #httpCount = new CountMetric(
     "dapr_http_server_request_count",
     "Count of HTTP requests processed by the server.",
   );
   readonly #httpAnswers = new CountMetric("dapr_http_server_response_count", "The number of HTTP responses.");
-  readonly #httpLatency = new SpreadMetric(
-    "dapr_http_server_latency",
-    "The processing latency of requests in milliseconds.",
-    LATENCY_BOUNDS_MS,
-  );
+  readonly #httpLatency: SpreadMetric;
   readonly #requestBytes = new SpreadMetric(
     "dapr_http_server_request_bytes",
     "HTTP request body size in bytes.",
@@ -64,6 +62,12 @@ export class PrometheusMetrics implements Metrics {
   );
   readonly #requestSize: Spread;
   readonly #responseSize: Spread;
+  readonly #grpc: GrpcMetrics;
+  readonly #policies: PolicyMetrics;
+  /** Null unless they are asked for. */
+  readonly #errors: ErrorMetrics | null;
+  readonly #countsAnswers: boolean;
+  readonly #namesMethods: boolean;
   /** By component, then by operation and outcome. */
   readonly #stateSeries = new Map<string, Map<string, Pair>>();
   /** By path, then by method and status. */
@@ -72,11 +76,23 @@ export class PrometheusMetrics implements Metrics {
   readonly #init: Counter;
   readonly #initFail: Counter;
   readonly #reload: Counter;
+  readonly #fileProblems: Gauge;
   readonly #up: Gauge;
 
   constructor(options: PrometheusOptions) {
     this.#appId = options.appId;
     this.#namespace = options.namespace;
+    const { settings } = options;
+    const boundsMs = settings?.latencyBoundsMs ?? LATENCY_BOUNDS_MS;
+    const latency = (name: string, help: string): SpreadMetric => new SpreadMetric(name, help, boundsMs);
+    const stateHelp = "The latency of the response from the state component, in milliseconds.";
+    this.#stateLatency = latency("dapr_component_state_latencies", stateHelp);
+    this.#httpLatency = latency("dapr_http_server_latency", "The processing latency of requests in milliseconds.");
+    this.#grpc = new GrpcMetrics({ appId: options.appId, latencyBounds: boundsMs, sizeBounds: SIZE_BOUNDS_BYTES });
+    this.#policies = new PolicyMetrics(options.appId);
+    this.#errors = settings?.recordErrorCodes === true ? new ErrorMetrics(options.appId) : null;
+    this.#countsAnswers = settings?.http.increasedCardinality !== false;
+    this.#namesMethods = settings?.http.excludeVerbs !== true;
     this.#requestSize = this.#requestBytes.series({ app_id: this.#appId });
     this.#responseSize = this.#responseBytes.series({ app_id: this.#appId });
     const registers = [this.#registry];
@@ -101,6 +117,13 @@ export class PrometheusMetrics implements Metrics {
       "Changed Components that were taken over, or refused and the last good one kept.",
       reloadLabels,
     );
+    const problemsHelp = "Manifests and folders of them that cannot be used as they are.";
+    this.#fileProblems = new Gauge({
+      name: "pannier_file_problems",
+      help: problemsHelp,
+      labelNames: ["app_id"],
+      registers,
+    });
     const upHelp = "1 when the store answered its last probe, else 0.";
     this.#up = new Gauge({ name: "pannier_store_up", help: upHelp, labelNames: ["app_id", "component"], registers });
     collectDefaultMetrics({ register: this.#registry });
@@ -124,6 +147,10 @@ export class PrometheusMetrics implements Metrics {
     this.#responseBytes.add(this.#responseSize, sample.responseBytes);
   }
 
+  grpc(sample: GrpcSample): void {
+    this.#grpc.add(sample);
+  }
+
   componentLoaded(): void {
     this.#loaded.inc({ app_id: this.#appId });
   }
@@ -140,6 +167,22 @@ export class PrometheusMetrics implements Metrics {
     this.#reload.inc({ app_id: this.#appId, component: name, success: String(success) });
   }
 
+  fileProblems(count: number): void {
+    this.#fileProblems.set({ app_id: this.#appId }, count);
+  }
+
+  errorCode(code: string, category?: string): void {
+    this.#errors?.add(code, category);
+  }
+
+  resiliencyLoaded(name: string, namespace: string): void {
+    this.#policies.loaded(name, namespace);
+  }
+
+  policy(subject: PolicySubject): PolicySeries {
+    return this.#policies.policy(subject);
+  }
+
   storeUp(name: string, up: boolean): void {
     this.#up.set({ app_id: this.#appId, component: name }, up ? 1 : 0);
   }
@@ -153,10 +196,13 @@ export class PrometheusMetrics implements Metrics {
       this.#stateCount,
       this.#stateLatency,
       this.#httpCount,
-      this.#httpAnswers,
+      ...(this.#countsAnswers ? [this.#httpAnswers] : []),
       this.#httpLatency,
       this.#requestBytes,
       this.#responseBytes,
+      this.#grpc,
+      this.#policies,
+      ...(this.#errors === null ? [] : [this.#errors]),
     ];
     return own.map((metric) => metric.text()).join("\n") + (await this.#registry.metrics());
   }
@@ -170,7 +216,8 @@ export class PrometheusMetrics implements Metrics {
 
   /** Methods that nobody knows share one label, so that a client cannot make up series. */
   #newHttpPair(sample: HttpSample): HttpPair {
-    const method = METHODS.has(sample.method) ? sample.method : "UNKNOWN";
+    const verb = METHODS.has(sample.method) ? sample.method : "UNKNOWN";
+    const method = this.#namesMethods ? verb : "";
     const key = `${method} ${sample.status}`;
     const known = this.#httpSeries.get(sample.path)?.get(key);
     if (known !== undefined) return known;

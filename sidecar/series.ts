@@ -20,11 +20,13 @@ export interface Spread {
 export class CountMetric {
   readonly #name: string;
   readonly #help: string;
-  readonly #series: Count[] = [];
+  readonly #type: "counter" | "gauge";
+  #series: Count[] = [];
 
-  constructor(name: string, help: string) {
+  constructor(name: string, help: string, type: "counter" | "gauge" = "counter") {
     this.#name = name;
     this.#help = help;
+    this.#type = type;
   }
 
   series(labels: Labels): Count {
@@ -33,9 +35,14 @@ export class CountMetric {
     return made;
   }
 
+  /** Takes series out again: those of something that is gone. */
+  drop(gone: readonly Count[]): void {
+    this.#series = this.#series.filter((each) => !gone.includes(each));
+  }
+
   text(): string {
     const lines = this.#series.map(({ labels, value }) => `${this.#name}${labelText(labels)} ${value}`);
-    return block(this.#name, this.#help, "counter", lines);
+    return block(this.#name, this.#help, this.#type, lines);
   }
 }
 

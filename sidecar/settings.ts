@@ -17,6 +17,10 @@ export interface SidecarSettings {
   readonly grpcPort: number;
   /** Health and metadata without a token; null when off. */
   readonly publicPort: number | null;
+  /** The APIs are served on sockets in this folder, and then on no port; null for ports. */
+  readonly unixSocketFolder: string | null;
+  /** HTTP/2 without TLS on the HTTP port, besides HTTP/1.1. */
+  readonly http2: boolean;
   /** Empty: all interfaces. */
   readonly listenAddresses: readonly string[];
   readonly publicListenAddresses: readonly string[];
@@ -24,6 +28,8 @@ export interface SidecarSettings {
   readonly metricsPort: number;
   readonly metricsListenAddress: string;
   readonly resourcesPaths: readonly string[];
+  /** Files of the Configuration; later ones override earlier ones. */
+  readonly configPaths: readonly string[];
   /** Largest request body in bytes; 0 for no limit. */
   readonly bodyBytesMax: number;
   /** Largest request head in bytes, as the flag says; the server allows 4 KiB more, as Dapr's does. */
@@ -32,7 +38,8 @@ export interface SidecarSettings {
   readonly allowedOrigins: readonly string[];
   /** The DAPR_API_TOKEN variable; null when unset or empty. */
   readonly apiToken: string | null;
-  readonly apiLogging: boolean;
+  /** Null: as the Configuration says, and off when it says nothing. */
+  readonly apiLogging: boolean | null;
   readonly logLevel: LogLevel;
   readonly logJson: boolean;
   /** How long requests in flight may take to end at shutdown. */

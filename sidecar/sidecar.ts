@@ -1,19 +1,23 @@
 // The sidecar as one object: opens the Components, then the servers; closes them in the reverse order. Reads no flag,
 // no environment and no signal itself: whoever starts it hands them in.
 import { hostname } from "node:os";
+import type { MetricsSettings } from "#crds/configuration.ts";
 import { type Clock, sleep, systemClock } from "#kit/clock.ts";
 import { createLog, type Log } from "#kit/log.ts";
 import { systemRandom } from "#kit/random.ts";
 import { RUNTIME_VERSION, VERSION } from "#kit/version.ts";
 import { type ComponentHost, startComponents } from "./components/host.ts";
+import { ConfigurationSource } from "./configuration/source.ts";
 import { type Metrics, noMetrics } from "./metrics.ts";
+import { Resiliencies } from "./resiliency/resiliencies.ts";
 import { Servers } from "./servers.ts";
 import type { SidecarSettings } from "./settings.ts";
 import type { StoreTable } from "./state/table.ts";
+import { Tracing } from "./tracing/tracing.ts";
 
 /** What the process around the sidecar gives it. */
 export interface SidecarHost {
-  /** For `envRef`, the local.env secret store and templates. */
+  /** For `envRef`, the local.env secret store, templates and the Configuration. */
   readonly env: NodeJS.ProcessEnv;
   /** Takes one log line with its line end. */
   writeLog(line: string): void;
@@ -24,35 +28,64 @@ export interface SidecarHost {
 export interface Sidecar {
   /** Addresses of the API, without the port. */
   readonly httpAddresses: readonly string[];
+  /** 0 when the API is on a unix socket. */
   readonly httpPort: number;
+  /** Path of the API's unix socket, or null. */
+  readonly httpSocket: string | null;
+  /** As for HTTP. */
+  readonly grpcPort: number;
+  readonly grpcSocket: string | null;
   /** Null when metrics are off. */
   readonly metricsPort: number | null;
   readonly stores: StoreTable;
   readonly log: Log;
-  /** Reads the resource folders again; resolves when what changed is in effect. */
+  /** Reads the Configuration and the resource folders again; resolves when what changed is in effect. */
   reload(): Promise<void>;
   /** Answers what is under way within the drain time, then closes the stores. May be called again. */
   close(): Promise<void>;
 }
 
 /**
- * Starts a sidecar and resolves when it serves. Rejects, with nothing left open, when a Component without `ignoreErrors`
- * cannot be opened or a port cannot be bound (a ListenError).
+ * Starts a sidecar and resolves when it serves. Rejects, with nothing left open, when a file of the Configuration cannot
+ * be used, a Component without `ignoreErrors` cannot be opened or a port cannot be bound (a ListenError).
  */
-export async function startSidecar(settings: SidecarSettings, host: SidecarHost): Promise<Sidecar> {
+export async function startSidecar(given: SidecarSettings, host: SidecarHost): Promise<Sidecar> {
   const clock = systemClock;
   const startMs = clock.monotonicMs();
   const log = createLog({
-    level: settings.logLevel,
-    json: settings.logJson,
-    appId: settings.appId,
+    level: given.logLevel,
+    json: given.logJson,
+    appId: given.appId,
     instance: hostname(),
     version: VERSION,
     write: (line) => host.writeLog(line),
     nowMs: () => clock.nowMs(),
   });
-  const metrics = await openMetrics(settings);
-  const components = await startComponents({ ...settings, env: host.env, clock, random: systemRandom, log, metrics });
+  const { env } = host;
+  const configuration = await ConfigurationSource.open({
+    files: given.configPaths,
+    env,
+    reconcileMs: given.reconcileMs,
+    clock,
+    log: log.scoped("dapr.runtime.configuration"),
+  });
+  const { current } = configuration;
+  const settings = { ...given, metricsEnabled: given.metricsEnabled && current.metrics.enabled };
+  const metrics = await openMetrics(settings, current.metrics);
+  const resiliencies = new Resiliencies({ clock, random: systemRandom, log, metrics });
+  const components = await startComponents({
+    ...settings,
+    env,
+    clock,
+    random: systemRandom,
+    log,
+    metrics,
+    denied: () => configuration.current.denied,
+    isFollowing: () => configuration.feature("HotReload"),
+    onResiliencies: (all) => resiliencies.replace(all),
+  });
+  const tracingParts = { appId: settings.appId, clock, log: log.scoped("dapr.runtime.trace") };
+  const tracing = await Tracing.open(tracingParts, current.tracing);
   const servers = new Servers({
     settings,
     onShutdown: (force) => host.onShutdown(force),
@@ -60,26 +93,35 @@ export async function startSidecar(settings: SidecarSettings, host: SidecarHost)
     log,
     metrics,
     components,
+    configuration,
+    resiliencies,
+    tracing,
   });
   try {
     await servers.open();
   } catch (error) {
     await servers.close(0);
     await components.close(0);
+    await tracing.close();
     throw error;
   }
+  configuration.onChange((now) => {
+    components.reconsider();
+    void tracing.adopt(now.tracing);
+  });
+  configuration.follow();
   const elapsedMs = Math.round(clock.monotonicMs() - startMs);
   log.info(
     `dapr initialized. Status: Running. Init Elapsed ${elapsedMs}ms`,
     startFields(settings, servers, components),
   );
-  return toSidecar({ settings, clock, log, components, servers });
+  return toSidecar({ settings, clock, log, components, configuration, servers, tracing });
 }
 
-async function openMetrics(settings: SidecarSettings): Promise<Metrics> {
+async function openMetrics(settings: SidecarSettings, configured: MetricsSettings): Promise<Metrics> {
   if (!settings.metricsEnabled) return noMetrics;
   const { PrometheusMetrics } = await import("./prometheus.ts");
-  return new PrometheusMetrics({ appId: settings.appId, namespace: settings.namespace });
+  return new PrometheusMetrics({ appId: settings.appId, namespace: settings.namespace, settings: configured });
 }
 
 function startFields(
@@ -92,7 +134,10 @@ function startFields(
     .map(({ name, type, version, state }) => `${name} (${type}/${version}${state === "ready" ? "" : `, ${state}`})`);
   return {
     runtime: RUNTIME_VERSION,
-    http_port: servers.api?.port ?? settings.httpPort,
+    ...(servers.api?.path ? { http_socket: servers.api.path } : { http_port: servers.api?.port ?? settings.httpPort }),
+    ...(servers.grpc?.path
+      ? { grpc_socket: servers.grpc.path }
+      : { grpc_port: servers.grpc?.port ?? settings.grpcPort }),
     metrics_port: servers.metrics?.port ?? 0,
     components: names.join(", "),
   };
@@ -103,24 +148,34 @@ interface Parts {
   readonly clock: Clock;
   readonly log: Log;
   readonly components: ComponentHost;
+  readonly configuration: ConfigurationSource;
   readonly servers: Servers;
+  readonly tracing: Tracing;
 }
 
-function toSidecar({ settings, clock, log, components, servers }: Parts): Sidecar {
+function toSidecar({ settings, clock, log, components, configuration, servers, tracing }: Parts): Sidecar {
   let closing: Promise<void> | null = null;
   const close = async (): Promise<void> => {
     if (settings.blockShutdownMs > 0) await sleep(clock, settings.blockShutdownMs, new AbortController().signal);
+    await configuration.close();
     await servers.close(settings.drainMs);
     await components.close(settings.drainMs);
+    await tracing.close();
     log.info("the sidecar has stopped");
   };
   return {
     httpAddresses: servers.api?.addresses ?? [],
     httpPort: servers.api?.port ?? settings.httpPort,
+    httpSocket: servers.api?.path ?? null,
+    grpcPort: servers.grpc?.port ?? settings.grpcPort,
+    grpcSocket: servers.grpc?.path ?? null,
     metricsPort: servers.metrics?.port ?? null,
     stores: components,
     log,
-    reload: () => components.reload(),
+    reload: async () => {
+      await configuration.reload();
+      await components.reload();
+    },
     close: () => {
       closing ??= close();
       return closing;

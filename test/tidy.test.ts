@@ -24,7 +24,7 @@ const DIRECTIONS: readonly (readonly [RegExp, RegExp])[] = [
   [/^sidecar\/secrets\//, /^(kit|crds|sidecar\/secrets)\//],
   [
     /^sidecar\/components\//,
-    /^(kit\/|crds\/|sidecar\/(components\/|secrets\/|state\/|stores\/(store|registry)\.ts|metrics\.ts|settings\.ts))/,
+    /^(kit\/|crds\/|sidecar\/(components\/|secrets\/|state\/|resiliency\/resource\.ts|stores\/(store|registry)\.ts|metrics\.ts|settings\.ts))/,
   ],
   [
     /^sidecar\/http\//,
@@ -63,8 +63,11 @@ const PACKAGES: Readonly<Record<string, RegExp>> = {
   "js-yaml": /^(crds|test)\//,
   "prom-client": /^sidecar\/prometheus\.ts$/,
   pg: /^(sidecar\/stores\/postgresql|test)\//,
-  "@grpc/grpc-js": /^(sidecar\/grpc|test|bench)\//,
-  "@bufbuild/protobuf": /^proto\//,
+  // The exporter of spans takes its headers as that package's Metadata.
+  "@grpc/grpc-js": /^(sidecar\/(grpc|tracing)|test|bench)\//,
+  "@bufbuild/protobuf": /^proto\/generate\.ts$/,
+  "@bufbuild/protobuf/wkt": /^proto\/generate\.ts$/,
+  "@bufbuild/protobuf/wire": /^proto\//,
   "@marcbachmann/cel-js": /^sidecar\/resiliency\//,
   "@opentelemetry/api": /^(sidecar\/tracing|test)\//,
   "@opentelemetry/sdk-trace": /^(sidecar\/tracing|test)\//,

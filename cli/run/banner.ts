@@ -2,6 +2,7 @@
 import { relative } from "node:path";
 import { VERSION } from "#kit/version.ts";
 import type { SidecarSettings } from "#sidecar/settings.ts";
+import { socketPath } from "#sidecar/socket-path.ts";
 import { reachableHost } from "./environment.ts";
 import { APP_ID_FILE, type Kept, MANIFEST_FILE } from "./folder.ts";
 
@@ -22,6 +23,7 @@ export function banner(facts: BannerFacts): string {
   const { settings } = facts;
   const rows: [string, string][] = [
     ["state API", apiAddress(settings)],
+    ["gRPC", grpcAddress(settings)],
     ...(settings.metricsEnabled ? [["metrics", metricsAddress(settings)] as [string, string]] : []),
     ["app id", facts.keptAppId === null ? settings.appId : `${settings.appId} (kept in ${APP_ID_FILE})`],
     ...storeRows(facts),
@@ -33,7 +35,15 @@ export function banner(facts: BannerFacts): string {
 }
 
 function apiAddress(settings: SidecarSettings): string {
+  const { unixSocketFolder, appId } = settings;
+  if (unixSocketFolder !== null) return `unix socket ${socketPath(unixSocketFolder, appId, "http")}`;
   return `http://${shownHost(settings.listenAddresses)}:${settings.httpPort}`;
+}
+
+/** As gRPC clients write it: without a scheme, or unix:path. */
+function grpcAddress({ unixSocketFolder, appId, listenAddresses, grpcPort }: SidecarSettings): string {
+  if (unixSocketFolder !== null) return `unix:${socketPath(unixSocketFolder, appId, "grpc")}`;
+  return `${shownHost(listenAddresses)}:${grpcPort}`;
 }
 
 function metricsAddress(settings: SidecarSettings): string {
@@ -63,13 +73,16 @@ function manifests(facts: BannerFacts): string {
 function curlLines(facts: BannerFacts): string {
   const [store] = facts.stores;
   if (store === undefined) return "";
-  const url = `${apiAddress(facts.settings)}/v1.0/state/${inQuotes(store.name)}`;
+  const { unixSocketFolder, appId } = facts.settings;
+  const socket = unixSocketFolder === null ? "" : ` --unix-socket '${socketPath(unixSocketFolder, appId, "http")}'`;
+  const origin = unixSocketFolder === null ? apiAddress(facts.settings) : "http://localhost";
+  const url = `${origin}/v1.0/state/${inQuotes(store.name)}`;
   // The variable and not its value: a token does not belong on a screen.
   const token = facts.settings.apiToken === null ? "" : ' -H "dapr-api-token: $DAPR_API_TOKEN"';
   return [
     "Save and read, from another terminal:\n",
-    `  curl -X POST '${url}'${token} -d '[{"key": "greeting", "value": "hello"}]'`,
-    `  curl '${url}/greeting'${token}\n`,
+    `  curl${socket} -X POST '${url}'${token} -d '[{"key": "greeting", "value": "hello"}]'`,
+    `  curl${socket} '${url}/greeting'${token}\n`,
   ].join("\n");
 }
 

@@ -1,5 +1,6 @@
 // What the app finds in its environment, as the Dapr CLI sets it: the names by which SDKs look for their sidecar.
 import type { SidecarSettings } from "#sidecar/settings.ts";
+import { socketPath } from "#sidecar/socket-path.ts";
 
 /** Addresses that listen on every interface, and the one by which this machine reaches itself there. */
 const REACHED_BY: ReadonlyMap<string, string> = new Map([
@@ -15,16 +16,24 @@ export function reachableHost(addresses: readonly string[]): string {
 
 /** The variables for the app, on top of those of this process. `settings` with the ports that are really bound. */
 export function appEnvironment(settings: SidecarSettings): Readonly<Record<string, string>> {
-  const host = reachableHost(settings.listenAddresses);
   return {
     APP_ID: settings.appId,
     ...(settings.appPort === null ? {} : { APP_PORT: String(settings.appPort) }),
     APP_PROTOCOL: settings.appProtocol,
     APP_CHANNEL_ADDRESS: settings.appChannelAddress,
-    DAPR_HTTP_PORT: String(settings.httpPort),
-    DAPR_GRPC_PORT: String(settings.grpcPort),
     ...(settings.metricsEnabled ? { DAPR_METRICS_PORT: String(settings.metricsPort) } : {}),
-    DAPR_HTTP_ENDPOINT: `http://${host}:${settings.httpPort}`,
-    DAPR_GRPC_ENDPOINT: `http://${host}:${settings.grpcPort}`,
+    ...endpoints(settings),
+  };
+}
+
+/** SDKs know no unix socket for HTTP, so there is no variable for it; no port is named on which nobody listens. */
+function endpoints({ appId, unixSocketFolder, listenAddresses, httpPort, grpcPort }: SidecarSettings): object {
+  if (unixSocketFolder !== null) return { DAPR_GRPC_ENDPOINT: `unix://${socketPath(unixSocketFolder, appId, "grpc")}` };
+  const host = reachableHost(listenAddresses);
+  return {
+    DAPR_HTTP_PORT: String(httpPort),
+    DAPR_GRPC_PORT: String(grpcPort),
+    DAPR_HTTP_ENDPOINT: `http://${host}:${httpPort}`,
+    DAPR_GRPC_ENDPOINT: `http://${host}:${grpcPort}`,
   };
 }

@@ -19,6 +19,7 @@ export const RUN_FLAGS: FlagTable<RunFlags> = {
   "dapr-grpc-port": orFree(named(SERVE_FLAGS["dapr-grpc-port"], "G", "grpc-port")),
   "metrics-port": orFree(named(SERVE_FLAGS["metrics-port"], "M")),
   "resources-path": { ...named(SERVE_FLAGS["resources-path"], "d"), shownDefault: ".pannier/components" },
+  config: { ...named(SERVE_FLAGS.config, "c"), shownDefault: ".pannier/config.yaml if it is there" },
   "dapr-listen-addresses": { ...SERVE_FLAGS["dapr-listen-addresses"], shownDefault: "127.0.0.1,::1" },
   "metrics-listen-address": {
     ...SERVE_FLAGS["metrics-listen-address"],
@@ -39,7 +40,6 @@ export const RUN_FLAGS: FlagTable<RunFlags> = {
 
 export const RUN_FLAGS_WITHOUT_EFFECT: Readonly<Record<string, IgnoredFlag>> = {
   ...DAPRD_FLAGS_WITHOUT_EFFECT,
-  config: { takesValue: true, short: "c" },
   "dapr-internal-grpc-port": { takesValue: true, short: "I" },
   image: { takesValue: true, short: null },
   "runtime-path": { takesValue: true, short: null },
@@ -60,6 +60,7 @@ export const SHOWN_RUN_FLAGS: readonly (keyof RunFlags)[] = [
   "dapr-grpc-port",
   "metrics-port",
   "resources-path",
+  "config",
   "dapr-listen-addresses",
   "enable-api-logging",
   "log-level",

@@ -1,6 +1,7 @@
-// `.pannier`, the folder that `pannier run` keeps beside the project: the app id and the first manifest.
+// `.pannier`, the folder that `pannier run` keeps beside the project: the app id, the first manifest and
+// the Configuration, if somebody has put one there.
 // Nothing that is there is ever written over.
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { access, mkdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Random } from "#kit/random.ts";
 import { listManifests, readManifestFile } from "#sidecar/components/manifest-files.ts";
@@ -10,6 +11,7 @@ import { RunFailure, reason, systemCode } from "./failure.ts";
 export const FOLDER = ".pannier";
 export const APP_ID_FILE: string = join(FOLDER, "app-id");
 export const RESOURCES_FOLDER: string = join(FOLDER, "components");
+export const CONFIGURATION_FILE: string = join(FOLDER, "config.yaml");
 export const MANIFEST_FILE: string = join(RESOURCES_FOLDER, "statestore.yaml");
 
 const MANIFEST = `# Written by "pannier run" because there was no manifest. It is yours now: edit it, and the running store changes.
@@ -24,6 +26,9 @@ spec:
     # Relative to the folder in which "pannier run" is started.
     - name: connectionString
       value: ".pannier/state.db"
+    # The state of actors is kept here too.
+    - name: actorStateStore
+      value: "true"
 
 # To keep the state in Redis, put this in place of "spec" above and save. The data in the file is not moved.
 #
@@ -71,6 +76,17 @@ export async function keptResources(cwd: string): Promise<Kept> {
   if (await holdsManifests(join(cwd, RESOURCES_FOLDER))) return { value: RESOURCES_FOLDER, made: false };
   const made = await writeNew(join(cwd, MANIFEST_FILE), MANIFEST, "pass --resources-path to do without it");
   return { value: RESOURCES_FOLDER, made };
+}
+
+/** The Configuration beside the project, when there is one: none is written. */
+export async function keptConfiguration(cwd: string): Promise<readonly string[]> {
+  try {
+    await access(join(cwd, CONFIGURATION_FILE));
+    return [CONFIGURATION_FILE];
+  } catch (error) {
+    if (systemCode(error) === "ENOENT") return [];
+    throw new RunFailure(`cannot read ${join(cwd, CONFIGURATION_FILE)}: ${reason(error)}`);
+  }
 }
 
 async function holdsManifests(folder: string): Promise<boolean> {

@@ -6,7 +6,7 @@ import type { SidecarSettings } from "#sidecar/settings.ts";
 import type { Host } from "../host.ts";
 import { RunFailure } from "./failure.ts";
 import type { RunFlags } from "./flags.ts";
-import { type Kept, keptAppId, keptResources } from "./folder.ts";
+import { type Kept, keptAppId, keptConfiguration, keptResources } from "./folder.ts";
 import { choosePort, usableAddresses } from "./ports.ts";
 
 export interface Plan {
@@ -35,6 +35,7 @@ export async function makePlan(parsed: Parsed<RunFlags>, host: Host): Promise<Pl
       ...values,
       "app-id": appId?.value ?? values["app-id"],
       "resources-path": resources === null ? values["resources-path"] : [resources.value],
+      config: given.has("config") ? values.config : await keptConfiguration(host.cwd),
       "dapr-listen-addresses": given.has("dapr-listen-addresses")
         ? values["dapr-listen-addresses"]
         : await usableAddresses(LOOPBACK),
@@ -63,13 +64,18 @@ function refuseOthers(values: RunFlags): void {
 
 /** The settings with ports that are free at this moment; asked-for ones stay or throw RunFailure. */
 export async function withFreePorts({ settings, given }: Plan): Promise<SidecarSettings> {
-  const { listenAddresses, appPort, publicPort, metricsEnabled, metricsListenAddress } = settings;
+  const { listenAddresses, appPort, publicPort, metricsEnabled, metricsListenAddress, unixSocketFolder } = settings;
   const owners = new Map<number, string>();
   if (appPort !== null) owners.set(appPort, "app-port");
   if (publicPort !== null && publicPort !== 0) owners.set(publicPort, "dapr-public-port");
   const wishes = [
-    { name: "httpPort", flag: "dapr-http-port", addresses: listenAddresses },
-    { name: "grpcPort", flag: "dapr-grpc-port", addresses: listenAddresses },
+    // With sockets no port of the APIs is bound.
+    ...(unixSocketFolder === null
+      ? ([
+          { name: "httpPort", flag: "dapr-http-port", addresses: listenAddresses },
+          { name: "grpcPort", flag: "dapr-grpc-port", addresses: listenAddresses },
+        ] as const)
+      : []),
     ...(metricsEnabled
       ? ([{ name: "metricsPort", flag: "metrics-port", addresses: [metricsListenAddress] }] as const)
       : []),

@@ -95,8 +95,10 @@ export class Session {
       const settings = await withFreePorts(this.#plan);
       try {
         this.#sidecar = await this.#start({ ...settings, blockShutdownMs }, host);
-        const { httpPort, metricsPort } = this.#sidecar;
-        return { ...settings, httpPort, metricsPort: metricsPort ?? settings.metricsPort };
+        const { httpPort, grpcPort, metricsPort } = this.#sidecar;
+        // The Configuration may have turned metrics off.
+        const metricsEnabled = metricsPort !== null;
+        return { ...settings, httpPort, grpcPort, metricsEnabled, metricsPort: metricsPort ?? settings.metricsPort };
       } catch (error) {
         // Chosen anew, an asked-for port that is taken now ends the loop with a message of its own.
         if (systemCode(error) !== "EADDRINUSE" || tries === START_TRIES) throw error;

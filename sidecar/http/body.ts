@@ -1,6 +1,6 @@
 // Reads a request's body up to a limit.
-import type { IncomingMessage } from "node:http";
 import { malformed } from "../state/errors.ts";
+import type { HttpRequest } from "./message.ts";
 
 /** The client went away in the middle of its request: there is nobody to answer. */
 export class ClientGone extends Error {
@@ -13,7 +13,7 @@ const EMPTY = Buffer.alloc(0);
  * All bytes of the body. Throws `malformed` when there are more than `bytesMax` (0: no limit; exactly that many are
  * allowed) and {@link ClientGone} when the connection ends first.
  */
-export function readBody(request: IncomingMessage, bytesMax: number, errorPrefix: string): Promise<Buffer> {
+export function readBody(request: HttpRequest, bytesMax: number, errorPrefix: string): Promise<Buffer> {
   const announced = announcedBytes(request);
   if (isTooLarge(request, bytesMax)) return Promise.reject(tooLarge(bytesMax, errorPrefix));
   const preallocate = announced > ONE_CHUNK_BYTES && announced <= PREALLOCATED_BYTES_MAX;
@@ -27,7 +27,7 @@ const ONE_CHUNK_BYTES = 65_536;
 const PREALLOCATED_BYTES_MAX = 16 * 1024 * 1024;
 
 /** A long body goes straight into one buffer: keeping its chunks until the end would hold it twice. */
-function readInto(request: IncomingMessage, length: number): Promise<Buffer> {
+function readInto(request: HttpRequest, length: number): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const body = Buffer.allocUnsafeSlow(length);
     let filled = 0;
@@ -39,7 +39,7 @@ function readInto(request: IncomingMessage, length: number): Promise<Buffer> {
   });
 }
 
-function readChunks(request: IncomingMessage, bytesMax: number, errorPrefix: string): Promise<Buffer> {
+function readChunks(request: HttpRequest, bytesMax: number, errorPrefix: string): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let length = 0;
@@ -57,8 +57,10 @@ function readChunks(request: IncomingMessage, bytesMax: number, errorPrefix: str
   });
 }
 
-function settle(request: IncomingMessage, done: () => void, reject: (error: Error) => void): void {
-  request.on("end", done);
+function settle(request: HttpRequest, done: () => void, reject: (error: Error) => void): void {
+  request.on("end", () => {
+    if (request.complete) done();
+  });
   request.on("error", reject);
   request.on("close", () => {
     if (!request.complete) reject(new ClientGone("the client closed the connection before its request was complete"));
@@ -66,12 +68,12 @@ function settle(request: IncomingMessage, done: () => void, reject: (error: Erro
 }
 
 /** The Content-Length, or 0 when the body is chunked. */
-export function announcedBytes(request: IncomingMessage): number {
+export function announcedBytes(request: HttpRequest): number {
   return Number(request.headers["content-length"] ?? 0);
 }
 
 /** Whether more is announced than `bytesMax`, where 0 is no limit. */
-export function isTooLarge(request: IncomingMessage, bytesMax: number): boolean {
+export function isTooLarge(request: HttpRequest, bytesMax: number): boolean {
   return bytesMax > 0 && announcedBytes(request) > bytesMax;
 }
 

@@ -6,6 +6,8 @@ import type { Fault, StateError, StateErrorCode } from "../state/errors.ts";
 export interface ErrorAnswer {
   readonly status: number;
   readonly body: string;
+  /** `errorCode` of the body. */
+  readonly code: string;
 }
 
 interface Row {
@@ -14,7 +16,7 @@ interface Row {
   /** One status for all, or one per fault. */
   readonly status: number | Readonly<Record<Fault, number>>;
   /** `details` of the body, in Dapr's order; absent for the short form. */
-  readonly details?: (error: StateError, appId: string) => readonly object[];
+  readonly details?: (error: StateError, appId: string | null) => readonly object[];
   /** The message when it is not the error's own. */
   readonly message?: (error: StateError) => string;
 }
@@ -26,12 +28,12 @@ const ROWS: Readonly<Record<StateErrorCode, Row>> = {
   "store-not-configured": {
     tag: "ERR_STATE_STORE_NOT_CONFIGURED",
     status: 500,
-    details: (_error, appId) => [errorInfo("DAPR_STATE_NOT_CONFIGURED", { appID: appId })],
+    details: (_error, appId) => [errorInfo("DAPR_STATE_NOT_CONFIGURED", appMetadata(appId))],
   },
   "store-not-found": {
     tag: "ERR_STATE_STORE_NOT_FOUND",
     status: 400,
-    details: (_error, appId) => [errorInfo("DAPR_STATE_NOT_FOUND", { appID: appId })],
+    details: (_error, appId) => [errorInfo("DAPR_STATE_NOT_FOUND", appMetadata(appId))],
   },
   "illegal-key": {
     tag: "ERR_MALFORMED_REQUEST",
@@ -78,8 +80,8 @@ const ROWS: Readonly<Record<StateErrorCode, Row>> = {
     status: 500,
     details: (error) => [resourceInfo(error.subject.store ?? ""), errorInfo("DAPR_STATE_QUERYING_NOT_SUPPORTED", null)],
   },
-  "actor-get-failed": { tag: "ERR_ACTOR_STATE_GET", status: 500 },
-  "actor-transaction-failed": { tag: "ERR_ACTOR_STATE_TRANSACTION_SAVE", status: 500 },
+  "actor-get-failed": { tag: "ERR_ACTOR_STATE_GET", status: BY_FAULT },
+  "actor-transaction-failed": { tag: "ERR_ACTOR_STATE_TRANSACTION_SAVE", status: BY_FAULT },
   "actor-store-missing": { tag: "ERR_ACTOR_RUNTIME_NOT_FOUND", status: 500 },
   "actor-type-reserved": { tag: "ERR_ACTOR_TYPE_RESERVED", status: 403 },
   "operation-not-supported": { tag: "ERR_NOT_SUPPORTED_STATE_OPERATION", status: 400 },
@@ -96,21 +98,25 @@ const ROWS: Readonly<Record<StateErrorCode, Row>> = {
   },
 };
 
-/** Status and body of a state error. */
-export function answerOf(error: StateError, appId: string): ErrorAnswer {
+/** Status and body of a state error. `appId`: null where Dapr's answer does not tell it. */
+export function answerOf(error: StateError, appId: string | null): ErrorAnswer {
+  const row = ROWS[error.code];
+  const { status, errorCode, message } = describeError(error);
+  const envelope: { errorCode: string; message: string; details?: readonly object[] } = { errorCode, message };
+  if (row.details !== undefined) envelope.details = row.details(error, appId);
+  return { status, body: goJson(envelope), code: row.tag };
+}
+
+/** What a state error is told as, also where it is one of many in an answer. */
+export function describeError(error: StateError): { status: number; errorCode: string; message: string } {
   const row = ROWS[error.code];
   const status = typeof row.status === "number" ? row.status : row.status[error.fault];
-  const envelope: { errorCode: string; message: string; details?: readonly object[] } = {
-    errorCode: row.tag,
-    message: row.message === undefined ? error.message : row.message(error),
-  };
-  if (row.details !== undefined) envelope.details = row.details(error, appId);
-  return { status, body: goJson(envelope) };
+  return { status, errorCode: row.tag, message: row.message === undefined ? error.message : row.message(error) };
 }
 
 /** Status and body of the short form. */
 export function shortAnswer(status: number, errorCode: string, message: string): ErrorAnswer {
-  return { status, body: goJson({ errorCode, message }) };
+  return { status, body: goJson({ errorCode, message }), code: errorCode };
 }
 
 /** JSON with `<`, `>`, `&` and the two line separators escaped, as Go's encoder writes it. */
@@ -120,6 +126,10 @@ export function goJson(value: unknown): string {
 
 function escapeCharacter(character: string): string {
   return `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
+}
+
+function appMetadata(appId: string | null): Readonly<Record<string, string>> | null {
+  return appId === null ? null : { appID: appId };
 }
 
 // Members in alphabetical order: Dapr's come out of a sorted map.

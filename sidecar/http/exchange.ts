@@ -1,8 +1,9 @@
 // One request and its answer, as the handlers see them. Everything is answered through `send`, once.
-import type { IncomingMessage, ServerResponse } from "node:http";
 import { systemClock } from "#kit/clock.ts";
-import type { Call } from "../stores/store.ts";
+import type { Caller } from "../state/service.ts";
 import { isTooLarge, readBody } from "./body.ts";
+import type { HttpRequest, HttpResponse } from "./message.ts";
+import type { ServerTiming } from "./server-timing.ts";
 import { parseQuery } from "./url.ts";
 
 const JSON_TYPE = "application/json";
@@ -10,9 +11,9 @@ const JSON_TYPE = "application/json";
 /** What the request's Expect header asks for; only in HTTP/1.1 does it mean anything. */
 export type Expectation = "nothing" | "continue" | "unknown";
 
-export class Exchange implements Call {
-  readonly request: IncomingMessage;
-  readonly response: ServerResponse;
+export class Exchange implements Caller {
+  readonly request: HttpRequest;
+  readonly response: HttpResponse;
   readonly expects: Expectation;
   /** Unescaped path parameters, in the pattern's order. */
   parameters: readonly string[] = [];
@@ -22,6 +23,8 @@ export class Exchange implements Call {
   receivedBytes = 0;
   /** Bytes of the body that was sent. */
   sentBytes = 0;
+  /** Null unless answers are to tell of it. */
+  timing: ServerTiming | null = null;
   readonly #queryText: string;
   readonly #sharedHeaders: string[] = [];
   #query: ReadonlyMap<string, string> | null = null;
@@ -29,7 +32,7 @@ export class Exchange implements Call {
   /** The client holds its body back until it is asked for it. */
   #isHeldBack: boolean;
 
-  constructor(request: IncomingMessage, response: ServerResponse, queryText: string, expects: Expectation) {
+  constructor(request: HttpRequest, response: HttpResponse, queryText: string, expects: Expectation) {
     this.request = request;
     this.response = response;
     this.expects = expects;
@@ -59,6 +62,11 @@ export class Exchange implements Call {
       else this.response.once("close", leave);
     }
     return this.#abort.signal;
+  }
+
+  /** Of a call of a store, in milliseconds. */
+  onStore(ms: number): void {
+    this.timing?.add(ms);
   }
 
   /** The request's body; see `readBody`. A client that waits to be asked for it is asked now, unless it is too large. */
@@ -94,6 +102,7 @@ export class Exchange implements Call {
   send(status: number, headers: string[], body: string | Uint8Array | null): void {
     this.status = status;
     for (const item of this.#sharedHeaders) headers.push(item);
+    if (this.timing !== null) headers.push("Server-Timing", this.timing.text());
     if (body !== null) {
       this.sentBytes = typeof body === "string" ? Buffer.byteLength(body) : body.length;
       headers.push("Content-Length", String(this.sentBytes));
@@ -120,6 +129,7 @@ export class Exchange implements Call {
     this.status = status;
     this.sentBytes = length;
     const headers = ["Content-Type", JSON_TYPE, "Content-Length", String(length), ...this.#sharedHeaders];
+    if (this.timing !== null) headers.push("Server-Timing", this.timing.text());
     response.writeHead(status, headers);
     response.cork();
     for (const piece of pieces) {
@@ -134,7 +144,7 @@ export class Exchange implements Call {
 }
 
 /** Resolves when the client has taken what was written, or is gone. */
-function drained(response: ServerResponse): Promise<void> {
+function drained(response: HttpResponse): Promise<void> {
   if (response.destroyed || !response.writableNeedDrain) return Promise.resolve();
   return new Promise((resolve) => {
     const go = (): void => {
@@ -151,7 +161,7 @@ function drained(response: ServerResponse): Promise<void> {
 const LINGER_MS = 2_000;
 
 /** Calls `done` when the rest of the request has come, the client is gone, or the time is over. */
-function discardRest(request: IncomingMessage, done: () => void): void {
+function discardRest(request: HttpRequest, done: () => void): void {
   const timer = systemClock.after(LINGER_MS, () => finish());
   const finish = (): void => {
     timer.cancel();

@@ -1,5 +1,6 @@
 // A tree of path parts. A literal part is tried before a parameter, and a path that fits only with another method does
 // not match at all: Dapr has no 405 (dapr-state-api.md 1.2). No regular expression, no allocation but the parameters.
+import type { ApiGroup } from "../configuration/api-access.ts";
 
 export interface Route<Handler> {
   /** The handler's name in the API log: "GetState". */
@@ -10,15 +11,6 @@ export interface Route<Handler> {
   readonly api: ApiGroup | null;
   readonly handler: Handler;
 }
-
-/** Dapr's endpoint groups of this API, and Pannier's own (dapr-state-api.md 3.3). */
-export type ApiGroup =
-  | "state/v1.0"
-  | "state/v1.0-alpha1"
-  | "actors/v1.0"
-  | "metadata/v1.0"
-  | "shutdown/v1.0"
-  | "pannier/v1";
 
 export interface Match<Handler> {
   readonly route: Route<Handler>;

@@ -1,19 +1,27 @@
 // The HTTP servers of the sidecar: takes a request, finds its route, lets the handler answer, counts and logs.
 // The order of the steps is Dapr's (dapr-state-api.md 1.2): CORS, token, handler.
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { createServer, type IncomingMessage, type Server, type ServerOptions, type ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { Clock } from "#kit/clock.ts";
 import type { Log } from "#kit/log.ts";
+import type { ApiGroup } from "../configuration/api-access.ts";
 import type { Metrics } from "../metrics.ts";
 import { StateError } from "../state/errors.ts";
+import type { RequestSpan, TracerSource } from "../tracing/tracer.ts";
 import { ClientGone } from "./body.ts";
 import { endConnection } from "./client-error.ts";
+import { TwoProtocolServer } from "./connections.ts";
 import { answerCors } from "./cors.ts";
 import { answerOf, type ErrorAnswer, shortAnswer } from "./errors.ts";
 import { Exchange, type Expectation } from "./exchange.ts";
+import { Http2Sessions } from "./h2.ts";
+import type { HttpRequest, HttpResponse } from "./message.ts";
+import type { PathLabel } from "./path-label.ts";
+import { endRequestSpan, startRequestSpan } from "./request-span.ts";
 import type { Match, Router } from "./router.ts";
+import { isTimed, ServerTiming } from "./server-timing.ts";
 import type { TokenCheck } from "./token.ts";
-import { shareTraceContext } from "./trace-context.ts";
+import { shareBaggage, shareTraceContext, traceContextOf } from "./trace-context.ts";
 import { Turns } from "./turns.ts";
 import { parseTarget, unescapePart } from "./url.ts";
 
@@ -31,6 +39,17 @@ export interface HttpServerOptions {
   readonly allowedOrigins: readonly string[];
   /** One log line per request. */
   readonly apiLogging: boolean;
+  /** But none for health, where requests are logged. */
+  readonly omitsHealthChecks: boolean;
+  /** What the Configuration's lists leave; null stands for what they cannot take away. */
+  readonly isAllowed: (api: ApiGroup | null) => boolean;
+  readonly tracing: TracerSource;
+  /** Spans hold the keys of requests, as Dapr's do. */
+  readonly keysInSpans: () => boolean;
+  /** Answers of the routes that call stores say how long that took. */
+  readonly serverTiming: () => boolean;
+  /** HTTP/2 by prior knowledge, besides HTTP/1.1. */
+  readonly http2: boolean;
   readonly headerBytesMax: number;
   readonly bodyBytesMax: number;
   /** From then on every answer ends its connection. */
@@ -38,7 +57,7 @@ export interface HttpServerOptions {
   /** Told of each exchange's body bytes, in and out, when it has ended. */
   readonly onBody: (bytes: number) => void;
   /** The metrics label of a path: the store's name for state routes that have one, never a key. */
-  readonly pathLabel: (match: Match<Handler> | null, parameters: readonly string[]) => string;
+  readonly pathLabel: PathLabel;
 }
 
 /** A client has this long to send a request's head, in milliseconds (Dapr's ReadHeaderTimeout). */
@@ -58,7 +77,7 @@ const NO_ROUTE_TEXT = "failed getting app id either from the URL path or the hea
 
 /** A server that is not yet listening. */
 export function createHttpServer(options: HttpServerOptions): Server {
-  const server = createServer({
+  const http1 = {
     maxHeaderSize: options.headerBytesMax + HEAD_SLOP_BYTES,
     headersTimeout: HEAD_TIMEOUT_MS,
     requestTimeout: REQUEST_TIMEOUT_MS,
@@ -67,7 +86,8 @@ export function createHttpServer(options: HttpServerOptions): Server {
     noDelay: true,
     // Refused by ourselves, with a body that says so.
     requireHostHeader: false,
-  });
+  };
+  const server = options.http2 ? withHttp2(options, http1) : createServer(http1);
   // A client may end its side with its last request, as Go's server and RFC 9112 (9.6) allow.
   Object.assign(server, { httpAllowHalfOpen: true });
   const turns = new Turns();
@@ -87,35 +107,91 @@ export function createHttpServer(options: HttpServerOptions): Server {
   return server;
 }
 
+function withHttp2(options: HttpServerOptions, http1: ServerOptions): Server {
+  const { clock, headerBytesMax } = options;
+  const http2 = new Http2Sessions({
+    clock,
+    headerBytesMax: headerBytesMax + HEAD_SLOP_BYTES,
+    firstRequestTimeoutMs: HEAD_TIMEOUT_MS,
+    idleTimeoutMs: IDLE_TIMEOUT_MS,
+    requestTimeoutMs: REQUEST_TIMEOUT_MS,
+    stalledTimeoutMs: STALLED_TIMEOUT_MS,
+    serve: (request, response) => void serve(options, request, response, expectation(request.headers.expect)),
+  });
+  return new TwoProtocolServer({ http1, http2, clock, firstBytesTimeoutMs: HEAD_TIMEOUT_MS });
+}
+
+/** For HTTP/1.1 the parser tells. */
+function expectation(expect: string | undefined): Expectation {
+  if (expect === undefined) return "nothing";
+  return expect.toLowerCase() === "100-continue" ? "continue" : "unknown";
+}
+
 async function serve(
   options: HttpServerOptions,
-  request: IncomingMessage,
-  response: ServerResponse,
+  request: HttpRequest,
+  response: HttpResponse,
   expects: Expectation,
 ): Promise<void> {
   const startMs = options.clock.monotonicMs();
   const target = parseTarget(request.url ?? "/");
   const exchange = new Exchange(request, response, target.query, expects);
-  const match = options.router.match(request.method ?? "", target.parts);
+  const match = findRoute(options, request.method ?? "", target.parts);
+  const span = trace(options, exchange, match);
+  if (match !== null && isTimed(match.route.api) && options.serverTiming()) {
+    exchange.timing = new ServerTiming(options.clock, startMs);
+  }
   try {
     await answer(options, exchange, match);
   } catch (error) {
     answerError(options, exchange, error);
   }
-  observe(options, exchange, match, startMs);
+  const status = exchange.status === 0 ? CLIENT_LEFT : exchange.status;
+  if (span !== null) endRequestSpan(span, status);
+  observe(options, exchange, match, { status, latencyMs: options.clock.monotonicMs() - startMs });
+}
+
+/** Begins the request's span, where there is a tracer, and answers with its context or else with the client's. */
+function trace(options: HttpServerOptions, exchange: Exchange, match: Match<Handler> | null): RequestSpan | null {
+  const { request } = exchange;
+  const { tracer } = options.tracing;
+  const parent = traceContextOf(request);
+  if (isHealth(match)) return null;
+  const withKeys = options.keysInSpans();
+  const span = tracer === null ? null : startRequestSpan(tracer, { request, match, parent, withKeys });
+  const context = span?.context ?? parent;
+  if (context !== null) shareTraceContext(exchange, context);
+  return span;
+}
+
+/** Probes are no part of a trace, as with Dapr. */
+function isHealth(match: Match<Handler> | null): boolean {
+  return match !== null && match.route.api === null;
+}
+
+/** A route that the Configuration has taken away is none (dapr-state-api.md 3.3). */
+function findRoute(
+  { router, isAllowed }: HttpServerOptions,
+  method: string,
+  parts: readonly string[],
+): Match<Handler> | null {
+  const match = router.match(method, parts);
+  return match === null || isAllowed(match.route.api) ? match : null;
 }
 
 function answer(options: HttpServerOptions, exchange: Exchange, match: Match<Handler> | null): void | Promise<void> {
   const fault = faultOf(exchange);
   if (options.isDraining() || fault !== null) exchange.share("Connection", "close");
-  if (fault !== null) return exchange.sendJson(fault.status, fault.body);
+  if (fault !== null) return sendError(options, exchange, fault);
   if (hasUnknownEncoding(exchange.request)) return exchange.sendText(501, "Unsupported transfer encoding\n");
-  shareTraceContext(exchange);
+  const baggageFault = isHealth(match) ? null : shareBaggage(exchange);
+  if (baggageFault !== null) return exchange.sendText(400, `header baggage: ${baggageFault}\n`);
   if (answerCors(exchange, options.allowedOrigins)) return;
   if (options.token !== null && !options.token(exchange.request, match?.route.pattern ?? "")) {
     return exchange.sendText(401, "invalid api token\n");
   }
-  if (match === null) return noRoute(exchange);
+  // Dapr takes it as a call of another app, which cannot name its target (dapr-state-api.md 1.2).
+  if (match === null) return sendError(options, exchange, shortAnswer(404, "ERR_DIRECT_INVOKE", NO_ROUTE_TEXT));
   const broken = unescapeParameters(exchange, match);
   if (broken !== null) {
     return exchange.sendText(
@@ -137,7 +213,7 @@ function faultOf({ request, expects }: Exchange): ErrorAnswer | null {
 }
 
 /** The parser undoes chunks and nothing else; a body that is packed besides must not be stored as it is. */
-function hasUnknownEncoding(request: IncomingMessage): boolean {
+function hasUnknownEncoding(request: HttpRequest): boolean {
   const encoding = request.headers["transfer-encoding"];
   return encoding !== undefined && encoding.toLowerCase() !== "chunked";
 }
@@ -160,9 +236,8 @@ function parameterName(pattern: string, index: number): string {
   return (names[index] ?? "").slice(1, -1);
 }
 
-/** Dapr takes what it has no route for as a call of another app, which cannot name its target (dapr-state-api.md 1.2). */
-function noRoute(exchange: Exchange): void {
-  const { status, body } = shortAnswer(404, "ERR_DIRECT_INVOKE", NO_ROUTE_TEXT);
+function sendError({ metrics }: HttpServerOptions, exchange: Exchange, { status, body, code }: ErrorAnswer): void {
+  metrics.errorCode(code);
   exchange.sendJson(status, body);
 }
 
@@ -176,8 +251,7 @@ function answerError(options: HttpServerOptions, exchange: Exchange, error: unkn
     return;
   }
   const internal = shortAnswer(500, "ERR_INTERNAL", "the sidecar failed on this request; its log says how");
-  const { status, body } = error instanceof StateError ? answerOf(error, options.appId) : internal;
-  exchange.sendJson(status, body);
+  sendError(options, exchange, error instanceof StateError ? answerOf(error, options.appId) : internal);
 }
 
 function stackOf(error: unknown): string {
@@ -187,22 +261,31 @@ function stackOf(error: unknown): string {
 /** What a request counts as whose client left before there was an answer; nothing of it goes over the wire. */
 const CLIENT_LEFT = 499;
 
-function observe(options: HttpServerOptions, exchange: Exchange, match: Match<Handler> | null, startMs: number): void {
-  const latencyMs = options.clock.monotonicMs() - startMs;
-  const { request, status, receivedBytes, sentBytes } = exchange;
+interface Outcome {
+  readonly status: number;
+  readonly latencyMs: number;
+}
+
+function observe(
+  options: HttpServerOptions,
+  exchange: Exchange,
+  match: Match<Handler> | null,
+  { status, latencyMs }: Outcome,
+): void {
+  const { request, receivedBytes, sentBytes } = exchange;
   options.onBody(receivedBytes + sentBytes);
   options.metrics.http({
     method: request.method ?? "",
-    path: options.pathLabel(match, exchange.parameters),
-    status: status === 0 ? CLIENT_LEFT : status,
+    path: options.pathLabel(match, exchange.parameters, request.url ?? ""),
+    status,
     latencyMs,
     requestBytes: receivedBytes,
     responseBytes: sentBytes,
   });
-  if (!options.apiLogging) return;
+  if (!options.apiLogging || (options.omitsHealthChecks && match?.route.api === null)) return;
   options.log.info("HTTP API Called", {
     method: `${request.method} ${match?.route.pattern ?? "(no route)"}`,
-    code: status,
+    code: exchange.status,
     duration: Math.trunc(latencyMs),
     size: sentBytes,
     useragent: (request.headers["user-agent"] ?? "").slice(0, 200),

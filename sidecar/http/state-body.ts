@@ -2,11 +2,12 @@
 // duplicates the last counts, bytes after the first JSON value are ignored: as Dapr's decoder does (dapr-state-api.md
 // 1.5). The bytes of a `value` are handed on exactly as they came.
 import { isUtf8 } from "node:buffer";
+import { JsonFault, JsonScanner } from "#kit/json-scanner.ts";
+import type { ActorOperation } from "../state/actors.ts";
 import { malformed } from "../state/errors.ts";
 import type { OptionWords, SaveRequest } from "../state/requests.ts";
 import type { RetryPolicy } from "../state/retry.ts";
 import type { Metadata } from "../stores/store.ts";
-import { JsonFault, JsonScanner } from "./json-scanner.ts";
 import { RETRY_INTERVAL_MS_MAX, readRetryPolicy } from "./legacy.ts";
 
 export interface BulkGetBody {
@@ -72,6 +73,13 @@ export function decodeTransaction(body: Buffer): TransactionBody {
   });
 }
 
+/** The operations of an actor's transaction: a JSON array, `null` for none. Throws `malformed`. */
+export function decodeActorTransaction(body: Buffer): readonly ActorOperation[] {
+  return decode(body, "failed deserializing HTTP body: ", (scanner) =>
+    readArray(scanner, "the body", () => readParts(scanner)),
+  );
+}
+
 function decode<T>(body: Buffer, prefix: string, read: (scanner: JsonScanner) => T): T {
   if (!isUtf8(body)) throw malformed(`${prefix}the body is not valid UTF-8`);
   try {
@@ -108,10 +116,16 @@ function readItem(scanner: JsonScanner): SaveRequest {
     else scanner.span();
   });
   const { concurrency, consistency, retry } = options;
-  return { key, bytes, isJson: true, etag, options: { concurrency, consistency }, metadata, retry };
+  const shared = { key, bytes, etag, options: { concurrency, consistency }, metadata, retry };
+  return { ...shared, isJson: true, asText: true };
 }
 
 function readOperation(scanner: JsonScanner): BodyOperation {
+  const { operation, request } = readParts(scanner);
+  return { operation, request: request ?? EMPTY_REQUEST };
+}
+
+function readParts(scanner: JsonScanner): { readonly operation: string; readonly request: SaveRequest | null } {
   let operation = "";
   let request: SaveRequest | null = null;
   readObject(scanner, "an operation", (name) => {
@@ -119,7 +133,7 @@ function readOperation(scanner: JsonScanner): BodyOperation {
     else if (name === "request") request = readItem(scanner);
     else scanner.span();
   });
-  return { operation, request: request ?? EMPTY_REQUEST };
+  return { operation, request };
 }
 
 const EMPTY_REQUEST: SaveRequest = Object.freeze({

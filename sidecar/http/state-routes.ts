@@ -1,15 +1,18 @@
 // The routes of the state API (dapr-state-api.md 1): what stands in the request becomes a call of the state service,
 // what comes back becomes bytes and headers. No rule of the API is decided here.
 
-import { malformed, queryNotSupported } from "../state/errors.ts";
+import { malformed, StateError } from "../state/errors.ts";
+import { type QueryAnswer, queryState as runQuery } from "../state/query/run.ts";
 import type { SaveRequest } from "../state/requests.ts";
 import type { StateService } from "../state/service.ts";
 import type { StoreEntry } from "../state/table.ts";
 import { requireTransactions, transact } from "../state/transact.ts";
 import { expireTimeText } from "../state/ttl.ts";
 import { writeBulkItems } from "./bulk-answer.ts";
+import { answerOf, shortAnswer } from "./errors.ts";
 import type { Exchange } from "./exchange.ts";
 import { etagFromHeader, readQueryRetry, withHeaderOptions } from "./legacy.ts";
+import { writeQueryAnswer } from "./query-answer.ts";
 import type { Router } from "./router.ts";
 import type { Handler } from "./server.ts";
 import { type BodyOperation, decodeBulkGet, decodeSave, decodeTransaction } from "./state-body.ts";
@@ -153,9 +156,21 @@ function withShared(body: BodyOperation, shared: SaveRequest["metadata"], exchan
   return { operation: body.operation, request };
 }
 
-/** No store of this release can be queried. */
-function queryState(exchange: Exchange, { service }: StateRoutesOptions): void {
-  throw queryNotSupported(service.find(exchange.parameter(0)).name);
+/** Of all routes this one alone has a code for a body that cannot be read, and tells no app id (dapr-state-api.md 1.4). */
+async function queryState(exchange: Exchange, { service, bodyBytesMax }: StateRoutesOptions): Promise<void> {
+  let answer: QueryAnswer;
+  try {
+    const body = await exchange.body(bodyBytesMax, "failed to read request body: ");
+    const request = { body, bytesMax: bodyBytesMax * ANSWER_BODIES_MAX };
+    answer = await runQuery(service, exchange.parameter(0), request, exchange);
+  } catch (error) {
+    if (!(error instanceof StateError) || exchange.response.destroyed) throw error;
+    const isUnread = error.code === "malformed";
+    const { status, body } = isUnread ? shortAnswer(400, "ERR_BODY_READ", error.message) : answerOf(error, null);
+    return exchange.sendJson(status, body);
+  }
+  if (answer.rows.length === 0) exchange.sendNothing();
+  else await exchange.sendPieces(200, writeQueryAnswer(answer));
 }
 
 /** Whether a header can carry it: an ETag is what the store holds, and something else may have written the row. */

@@ -1,15 +1,26 @@
-// W3C trace context (https://www.w3.org/TR/trace-context/): a valid `traceparent` is passed through and answered, none
-// is made up without a tracer (dapr-state-api.md 10.1).
+// The W3C contexts of a request over HTTP: what is valid is answered, with the span's own in place of the client's when
+// there is a tracer; none is made up without one (dapr-state-api.md 10.1).
+import { baggageFault, formatTraceparent, parseTraceparent, type TraceContext } from "../tracing/trace-context.ts";
 import type { Exchange } from "./exchange.ts";
+import type { HttpRequest } from "./message.ts";
 
-const TRACESTATE_CHARACTERS_MAX = 512;
-/** version-traceid-parentid-flags, all lower-case hex; version ff is invalid, zeros are no ids. */
-const TRACEPARENT = /^(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/;
+/** The client's context, or null. */
+export function traceContextOf({ headers }: HttpRequest): TraceContext | null {
+  const { traceparent, tracestate } = headers;
+  if (typeof traceparent !== "string") return null;
+  return parseTraceparent(traceparent, typeof tracestate === "string" ? tracestate : "");
+}
 
-export function shareTraceContext(exchange: Exchange): void {
-  const { traceparent, tracestate } = exchange.request.headers;
-  if (typeof traceparent !== "string" || !TRACEPARENT.test(traceparent)) return;
-  exchange.share("traceparent", traceparent);
-  if (typeof tracestate === "string" && tracestate.length <= TRACESTATE_CHARACTERS_MAX)
-    exchange.share("tracestate", tracestate);
+export function shareTraceContext(exchange: Exchange, context: TraceContext): void {
+  exchange.share("traceparent", formatTraceparent(context));
+  if (context.state !== "") exchange.share("tracestate", context.state);
+}
+
+/** Answers with the client's `baggage`. Gives what is wrong with it, or null. */
+export function shareBaggage(exchange: Exchange): string | null {
+  const { baggage } = exchange.request.headers;
+  if (typeof baggage !== "string" || baggage === "") return null;
+  const fault = baggageFault(baggage);
+  if (fault === null) exchange.share("baggage", baggage);
+  return fault;
 }

@@ -1,6 +1,23 @@
 // What stands between the rules of the API and a store's answer when a Resiliency resource says so: timeouts, retries,
 // circuit breakers. Only the shape: the resources and what they mean are in resiliency/.
-import type { Call } from "../stores/store.ts";
+import { type Call, StoreError } from "../stores/store.ts";
+
+/** The circuit is open: the store was not asked, and asking again at once would be refused too. */
+export class CircuitRefusal extends StoreError {
+  constructor(message: string) {
+    super("unavailable", message);
+  }
+}
+
+/**
+ * Whether another attempt can help after this error. Conflicts and what the caller did wrong stay as they are. A
+ * conditional call that may have been applied would then only misreport a conflict, so it is not made again.
+ */
+export function canMend(error: unknown, conditional: boolean): boolean {
+  if (!(error instanceof StoreError) || error instanceof CircuitRefusal) return false;
+  if (error.code === "unavailable" || error.code === "failed") return true;
+  return !conditional && (error.code === "timeout" || error.code === "unknown-outcome");
+}
 
 /** How one call may be tried again. */
 export interface AttemptRules {

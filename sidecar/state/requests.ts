@@ -18,6 +18,11 @@ export interface SaveRequest {
   readonly bytes: Uint8Array;
   /** The bytes are one JSON text. */
   readonly isJson: boolean;
+  /**
+   * The bytes are one JSON text without space before it, and an encrypted store may keep a JSON string as its
+   * characters, as Dapr does over HTTP (dapr-state-api.md 6). Left out: every value is kept as its bytes.
+   */
+  readonly asText?: boolean;
   /** "" counts as none, as with Dapr (dapr-state-stores.md 0.1). */
   readonly etag: string;
   readonly options: OptionWords;
@@ -46,7 +51,7 @@ export function toWrite(entry: StoreEntry, request: SaveRequest, code: StateErro
   const { firstWrite, strong } = readOptions(entry, request.options, code);
   const { valueBytesMax } = entry.store.limits;
   const { cipher } = entry.core;
-  const bytes = cipher === null ? request.bytes : cipher.seal(request.bytes, request.isJson);
+  const bytes = cipher === null ? request.bytes : cipher.seal(request.bytes, request.asText ?? false);
   if (valueBytesMax !== null && bytes.length > valueBytesMax) {
     const text = `the value has ${bytes.length} bytes, state store ${entry.name} (${entry.type}) keeps at most ${valueBytesMax}`;
     throw invalid(code, text, entry.name);
@@ -77,13 +82,25 @@ export function toRemoval(entry: StoreEntry, request: DeleteRequest, code: State
 
 /** The store's key. Throws illegal-key for one with the separator, `code` for one that is too long for the store. */
 export function toKey(entry: StoreEntry, key: string, code: StateErrorCode): string {
-  const qualified = qualify(entry.name, entry.keyPrefix, key);
+  return checkKeyBytes(entry, qualify(entry.name, entry.keyPrefix, key), code);
+}
+
+/** Gives the store's key back. Throws `code` for one that is too long for the store. */
+export function checkKeyBytes(entry: StoreEntry, qualified: string, code: StateErrorCode): string {
   const { keyBytesMax } = entry.store.limits;
   if (keyBytesMax !== null && Buffer.byteLength(qualified) > keyBytesMax) {
     const text = `the key has more than the ${keyBytesMax} bytes that state store ${entry.name} (${entry.type}) takes, its prefix included`;
     throw invalid(code, text, entry.name);
   }
   return qualified;
+}
+
+/** Throws `code` for a value that is larger than the store takes. */
+export function checkValueBytes(entry: StoreEntry, bytes: Uint8Array, code: StateErrorCode): void {
+  const { valueBytesMax } = entry.store.limits;
+  if (valueBytesMax === null || bytes.length <= valueBytesMax) return;
+  const text = `the value has ${bytes.length} bytes, state store ${entry.name} (${entry.type}) keeps at most ${valueBytesMax}`;
+  throw invalid(code, text, entry.name);
 }
 
 /** Whether the client asked for a strong read. Throws `code` for a word that is none of the API's. */
@@ -110,13 +127,15 @@ function readOptions(
   return { firstWrite: true, strong };
 }
 
-function toEtag(entry: StoreEntry, etag: string, code: StateErrorCode): string | null {
+/** Null for none. Throws `code` when the store has no ETags. */
+export function toEtag(entry: StoreEntry, etag: string, code: StateErrorCode): string | null {
   if (etag === "") return null;
   if (!entry.store.features.etag) throw invalid(code, lacks(entry, "ETags"), entry.name);
   return etag;
 }
 
-function toTtlSec(entry: StoreEntry, metadata: Metadata, code: StateErrorCode): number | null {
+/** Seconds, or null for no expiry. Throws `code` for what is no TTL, or none that this store keeps. */
+export function toTtlSec(entry: StoreEntry, metadata: Metadata, code: StateErrorCode): number | null {
   const reading = readTtl(metadata);
   if ("problem" in reading) throw invalid(code, reading.problem, entry.name);
   const { ttl } = reading;

@@ -1,7 +1,8 @@
 // Retries that a request asks for (`options.retryPolicy`, `retryInterval` and so on), as Dapr's first releases had them
 // (dapr-state-api.md 7.5): threshold attempts in total, a pause after each, doubled for "exponential". Milliseconds.
 import { type Clock, sleep } from "#kit/clock.ts";
-import { type Call, StoreError } from "../stores/store.ts";
+import type { Call } from "../stores/store.ts";
+import { canMend } from "./policies.ts";
 
 export interface RetryPolicy {
   readonly intervalMs: number;
@@ -45,10 +46,4 @@ export async function withRetries<T>(run: RetryRun, attempt: () => Promise<T>): 
     }
     if (run.policy.pattern === "exponential") pauseMs *= 2;
   }
-}
-
-function canMend(error: unknown, conditional: boolean): boolean {
-  if (!(error instanceof StoreError)) return false;
-  if (error.code === "unavailable" || error.code === "failed") return true;
-  return !conditional && (error.code === "timeout" || error.code === "unknown-outcome");
 }

@@ -2,21 +2,25 @@
 // Knows no driver and no HTTP word.
 import type { Clock } from "#kit/clock.ts";
 import type { Metrics, StateOperation } from "../metrics.ts";
-import { type Call, type Found, type Metadata, StoreError } from "../stores/store.ts";
-import { faultOf, invalid, StateError, storeErrorText, storeNotConfigured, storeNotFound } from "./errors.ts";
+import { type Call, type Found, type Metadata, type Removal, StoreError, type Write } from "../stores/store.ts";
+import {
+  faultOf,
+  invalid,
+  StateError,
+  type StateErrorCode,
+  storeErrorText,
+  storeNotConfigured,
+  storeNotFound,
+} from "./errors.ts";
 import { getMany } from "./get-many.ts";
-import { inParallel } from "./parallel.ts";
+import { ItemsFailed, joined, type Outcome, runEach } from "./outcomes.ts";
 import type { AttemptRules, Policies } from "./policies.ts";
 import { type DeleteRequest, readConsistency, type SaveRequest, toKey, toRemoval, toWrite } from "./requests.ts";
 import { type RetryPolicy, withRetries } from "./retry.ts";
 import type { StoreEntry, StoreTable } from "./table.ts";
 
-/** Most writes that one bulk save has under way in a store. */
-const BULK_WIDTH_MAX = 64;
 /** Most keys of one bulk get. */
 const BULK_KEYS_MAX = 100_000;
-/** Of a bulk write's failures, this many are told; the rest are counted. */
-const FAILURES_TOLD_MAX = 10;
 
 export interface GetRequest {
   readonly key: string;
@@ -57,6 +61,14 @@ export interface StepRules {
   readonly conditional: boolean;
 }
 
+/** A request of many items, each of which has a step of its own. */
+export interface EachItem<Item extends { readonly key: string }> {
+  readonly operation: StateOperation;
+  readonly items: readonly Item[];
+  /** Rejects with a StoreError or StateError for what is wrong with this item. */
+  readonly step: (item: Item) => Promise<void>;
+}
+
 const PLAIN: AttemptRules = { retry: true, conditional: false };
 
 export class StateService {
@@ -95,29 +107,45 @@ export class StateService {
   /** Writes one or more values. Several are not atomic: those that fail are told, the others stay. Throws save-failed. */
   async save(storeName: string, requests: readonly SaveRequest[], call: Caller): Promise<void> {
     const entry = this.find(storeName);
-    const writes = requests.map((request) => wrapChecks(() => toWrite(entry, request, "save-failed"), savingIn(entry)));
-    await this.#bulk(entry, requests, call, async (index) => {
-      const write = writes[index];
-      if (write === undefined) return;
-      const retry = requests[index]?.retry ?? null;
-      const conditional = write.etag !== null || write.firstWrite;
-      await this.attempt(entry, call, { retry, conditional }, (each) => entry.store.set(write, each));
-    });
+    const items = requests.map((request) => ({
+      key: request.key,
+      retry: request.retry,
+      write: wrapChecks(() => toWrite(entry, request, "save-failed"), savingIn(entry)),
+    }));
+    const step = ({ write, retry }: (typeof items)[number]): Promise<void> => this.write(entry, write, retry, call);
+    const outcomes = await this.each(entry, { operation: "set", items, step }, call);
+    if (outcomes.every(({ error }) => error === null)) return;
+    throw failure("save-failed", savingIn(entry), joined("save-failed", outcomes), entry);
   }
 
   /** Deletes a key; deleting what is not there succeeds. Throws delete-failed. */
   async delete(storeName: string, request: DeleteRequest, call: Caller): Promise<void> {
     const entry = this.find(storeName);
-    const text = `failed deleting state with key ${request.key}`;
+    const text = deletingIn(request.key);
     const removal = wrapChecks(() => toRemoval(entry, request, "delete-failed"), text);
-    const rules = { retry: request.retry, conditional: removal.etag !== null };
     try {
-      await this.count(entry, "delete", call, () =>
-        this.attempt(entry, call, rules, (each) => entry.store.remove(removal, each)),
-      );
+      await this.count(entry, "delete", call, () => this.erase(entry, removal, request.retry, call));
     } catch (error) {
       throw failure("delete-failed", text, error, entry);
     }
+  }
+
+  /**
+   * Deletes one or more keys. Several are not atomic: those that fail are told, the others are gone. Throws
+   * bulk-delete-failed.
+   */
+  async bulkDelete(storeName: string, requests: readonly DeleteRequest[], call: Caller): Promise<void> {
+    const entry = this.find(storeName);
+    const code = "bulk-delete-failed";
+    const items = requests.map((request) => ({
+      key: request.key,
+      retry: request.retry,
+      removal: wrapChecks(() => toRemoval(entry, request, code), deletingIn(request.key)),
+    }));
+    const step = ({ removal, retry }: (typeof items)[number]): Promise<void> => this.erase(entry, removal, retry, call);
+    const outcomes = await this.each(entry, { operation: "bulk_delete", items, step }, call);
+    if (outcomes.every(({ error }) => error === null)) return;
+    throw failure(code, `failed deleting state in state store ${entry.name}`, joined(code, outcomes), entry);
   }
 
   /**
@@ -150,8 +178,13 @@ export class StateService {
     });
   }
 
-  /** Counts the call in and out of the store and into the metrics. */
-  async count<T>(entry: StoreEntry, operation: StateOperation, call: Caller, task: () => Promise<T>): Promise<T> {
+  /** Counts the call in and out of the store and into the metrics of its operation; null: into none. */
+  async count<T>(
+    entry: StoreEntry,
+    operation: StateOperation | null,
+    call: Caller,
+    task: () => Promise<T>,
+  ): Promise<T> {
     const startMs = this.clock.monotonicMs();
     let success = false;
     entry.enter();
@@ -162,7 +195,7 @@ export class StateService {
     } finally {
       entry.leave();
       const elapsedMs = this.clock.monotonicMs() - startMs;
-      this.#metrics.state(entry.name, operation, success, elapsedMs);
+      if (operation !== null) this.#metrics.state(entry.name, operation, success, elapsedMs);
       call.onStore?.(elapsedMs);
     }
   }
@@ -176,80 +209,51 @@ export class StateService {
     return retry === null ? once() : withRetries({ policy: retry, conditional, clock: this.clock, call }, once);
   }
 
-  /** Runs one step per request, those of one key in their order, and joins what failed. */
-  async #bulk(
+  /** Within a counted call: one checked write. Rejects with a StoreError. */
+  write(entry: StoreEntry, write: Write, retry: RetryPolicy | null, call: Call): Promise<void> {
+    const conditional = write.etag !== null || write.firstWrite;
+    return this.attempt(entry, call, { retry, conditional }, (each) => entry.store.set(write, each));
+  }
+
+  /** Within a counted call: one checked delete. Rejects with a StoreError. */
+  erase(entry: StoreEntry, removal: Removal, retry: RetryPolicy | null, call: Call): Promise<void> {
+    const conditional = removal.etag !== null || removal.firstWrite;
+    return this.attempt(entry, call, { retry, conditional }, (each) => entry.store.remove(removal, each));
+  }
+
+  /**
+   * One counted call with a step per item, those of one key in their order. Gives each item's error or null; the call
+   * counts as a failed one when an item failed.
+   */
+  async each<Item extends { readonly key: string }>(
     entry: StoreEntry,
-    requests: readonly SaveRequest[],
+    { operation, items, step }: EachItem<Item>,
     call: Caller,
-    step: (index: number) => Promise<void>,
-  ): Promise<void> {
-    if (requests.length === 0) return;
-    const errors: unknown[] = new Array(requests.length).fill(null);
-    const lanes = [...byKey(requests).values()];
+  ): Promise<readonly Outcome[]> {
+    if (items.length === 0) return [];
+    let outcomes: readonly Outcome[] = [];
     try {
-      await this.count(entry, "set", call, async () => {
-        await inParallel(lanes.length, BULK_WIDTH_MAX, async (lane) => {
-          for (const index of lanes[lane] ?? []) errors[index] = await outcome(() => step(index));
-        });
-        if (errors.some((error) => error !== null)) throw joined(requests, errors);
+      await this.count(entry, operation, call, async () => {
+        outcomes = await runEach(items, step);
+        if (outcomes.some(({ error }) => error !== null)) throw new ItemsFailed();
       });
     } catch (error) {
-      throw failure("save-failed", savingIn(entry), error, entry);
+      if (!(error instanceof ItemsFailed)) throw error;
     }
+    return outcomes;
   }
 }
 
-function savingIn(entry: StoreEntry): string {
+export function savingIn(entry: StoreEntry): string {
   return `failed saving state in state store ${entry.name}`;
 }
 
-/** Indexes of the requests by key, so that of two writes to one key the later one wins. */
-function byKey(requests: readonly SaveRequest[]): Map<string, number[]> {
-  const lanes = new Map<string, number[]>();
-  for (const [index, request] of requests.entries()) {
-    const lane = lanes.get(request.key);
-    if (lane === undefined) lanes.set(request.key, [index]);
-    else lane.push(index);
-  }
-  return lanes;
+export function deletingIn(key: string): string {
+  return `failed deleting state with key ${key}`;
 }
 
-/** The error of a store or of a check; a fault of ours passes. */
-async function outcome(step: () => Promise<void>): Promise<unknown> {
-  try {
-    await step();
-    return null;
-  } catch (error) {
-    if (error instanceof StoreError || error instanceof StateError) return error;
-    throw error;
-  }
-}
-
-/**
- * One error for all that failed. Only conflicts and refusals: the joined error is one (a refusal wins, as with Dapr);
- * anything else among them makes it a failure of the store, since those items need another look than the others. Items
- * that may have been written are counted apart and told first.
- */
-function joined(requests: readonly SaveRequest[], errors: readonly unknown[]): unknown {
-  const failed = errors.flatMap((error, index) => (error === null ? [] : [{ error, key: requests[index]?.key ?? "" }]));
-  if (requests.length === 1) return failed[0]?.error;
-  const faults = new Set(failed.map(({ error }) => faultOf(error)));
-  const fault = faults.has("failed") ? "failed" : faults.has("invalid") ? "invalid" : "conflict";
-  const unknown = failed.filter(({ error }) => mayHaveHappened(error));
-  const told = [...unknown, ...failed.filter(({ error }) => !mayHaveHappened(error))]
-    .slice(0, FAILURES_TOLD_MAX)
-    .map(({ error, key }) => `key ${JSON.stringify(key)}: ${storeErrorText(error)}`);
-  if (failed.length > told.length) told.push(`and ${failed.length - told.length} more`);
-  const maybe = unknown.length === 0 ? "" : `, ${unknown.length} of them may have been written all the same`;
-  const text = `${failed.length} of ${requests.length} items failed${maybe}: ${told.join("; ")}`;
-  return new StateError("save-failed", fault, text, {}, failed[0]?.error);
-}
-
-function mayHaveHappened(error: unknown): boolean {
-  return error instanceof StoreError && (error.code === "timeout" || error.code === "unknown-outcome");
-}
-
-function toBulkItem(entry: StoreEntry, key: string, result: Found | null | StoreError): BulkItem {
+/** One key's answer out of what the store said, decrypted where it is encrypted. */
+export function toBulkItem(entry: StoreEntry, key: string, result: Found | null | StoreError): BulkItem {
   if (result instanceof StoreError) return { key, found: null, error: storeErrorText(result) };
   if (result === null || entry.core.cipher === null) return { key, found: result, error: null };
   try {
@@ -277,9 +281,18 @@ export function wrapChecks<T>(check: () => T, text: string): T {
 }
 
 /** A store's error as an answer. What is no error of a store passes as it is: it is a fault of ours. */
-export function failure(code: StateError["code"], text: string | null, error: unknown, entry: StoreEntry): unknown {
-  const isOurs = error instanceof StateError;
-  if (!isOurs && !(error instanceof StoreError)) return error;
+export function failure(code: StateErrorCode, text: string | null, error: unknown, entry: StoreEntry): unknown {
+  if (!(error instanceof StateError) && !(error instanceof StoreError)) return error;
+  return toStateError(code, text, error, entry);
+}
+
+/** The error of a store or of a check under the code of what was asked for. */
+export function toStateError(
+  code: StateErrorCode,
+  text: string | null,
+  error: StoreError | StateError,
+  entry: StoreEntry,
+): StateError {
   const message = text === null ? storeErrorText(error) : `${text}: ${storeErrorText(error)}`;
   return new StateError(code, faultOf(error), message, { store: entry.name }, error);
 }

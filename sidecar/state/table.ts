@@ -33,13 +33,24 @@ export interface EntryCore {
 
 /** Automatic encryption: what is written in place of a value, and back (dapr-state-api.md 6). */
 export interface ValueCipher {
-  /** The stored form of a value; `isJson` as in `Write`. */
-  seal(bytes: Uint8Array, isJson: boolean): Uint8Array;
+  /** The stored form of a value; `asText` as in `SaveRequest`. */
+  seal(bytes: Uint8Array, asText: boolean): Uint8Array;
   /** Rejects nothing and throws a StoreError of code `corrupt` for what no key of this Component can open. */
   open(bytes: Uint8Array): Uint8Array;
 }
 
-/** One opened store and the count of calls that use it. */
+/** What all entries over one opened store share, whatever the rules in each. */
+class StoreUse {
+  calls = 0;
+  idle: (() => void) | null = null;
+  health: StoreHealth;
+
+  constructor(openedAtMs: number) {
+    this.health = { up: true, sinceMs: openedAtMs };
+  }
+}
+
+/** One opened store, the rules over it, and the count of calls that use it. */
 export class StoreEntry {
   readonly name: string;
   readonly type: string;
@@ -47,40 +58,54 @@ export class StoreEntry {
   readonly keyPrefix: string;
   readonly core: EntryCore;
   readonly store: Store;
-  /** Kept by the component host from its probes. */
-  health: StoreHealth;
-  #calls = 0;
-  #idle: (() => void) | null = null;
+  readonly #use: StoreUse;
 
-  constructor(options: StoreEntryOptions) {
+  /** `use` only from {@link withRules}. */
+  constructor(options: StoreEntryOptions, use: StoreUse = new StoreUse(options.openedAtMs)) {
     this.name = options.name;
     this.type = options.type;
     this.version = options.version;
     this.keyPrefix = options.keyPrefix;
     this.core = options.core;
     this.store = options.store;
-    this.health = { up: true, sinceMs: options.openedAtMs };
+    this.#use = use;
+  }
+
+  /** The same open store under another prefix or other core fields. Calls on either entry keep the store from closing. */
+  withRules({ keyPrefix, core }: { readonly keyPrefix: string; readonly core: EntryCore }): StoreEntry {
+    const { name, type, version, store } = this;
+    const openedAtMs = this.health.sinceMs;
+    return new StoreEntry({ name, type, version, keyPrefix, core, store, openedAtMs }, this.#use);
+  }
+
+  /** Kept by the component host from its probes. */
+  get health(): StoreHealth {
+    return this.#use.health;
+  }
+
+  set health(health: StoreHealth) {
+    this.#use.health = health;
   }
 
   /** Counts a call in. Find and enter in one tick: between them the host cannot drain. */
   enter(): void {
-    this.#calls++;
+    this.#use.calls++;
   }
 
   leave(): void {
-    this.#calls--;
-    if (this.#calls === 0) this.#idle?.();
+    this.#use.calls--;
+    if (this.#use.calls === 0) this.#use.idle?.();
   }
 
   get calls(): number {
-    return this.#calls;
+    return this.#use.calls;
   }
 
   /** Resolves when no call uses the store any more; the host asks after it has taken the entry out of the table. */
   idle(): Promise<void> {
-    if (this.#calls === 0) return Promise.resolve();
+    if (this.#use.calls === 0) return Promise.resolve();
     return new Promise((resolve) => {
-      this.#idle = resolve;
+      this.#use.idle = resolve;
     });
   }
 }

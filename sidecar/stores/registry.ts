@@ -6,12 +6,14 @@ type Load = () => Promise<{ readonly driver: StoreDriver }>;
 
 const LOADERS: Readonly<Record<string, Load>> = {
   "state.in-memory": () => import("./in-memory/in-memory.ts"),
+  "state.postgresql": () => import("./postgresql/postgresql.ts"),
   "state.redis": () => import("./redis/redis.ts"),
   "state.sqlite": () => import("./sqlite/sqlite.ts"),
 };
 
 /** Other names of a type (dapr-state-stores.md 0.5). */
 const ALIASES: Readonly<Record<string, string>> = {
+  "state.postgres": "state.postgresql",
   "state.sqlite3": "state.sqlite",
 };
 

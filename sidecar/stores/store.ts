@@ -46,6 +46,11 @@ export interface Traits {
   readonly durable: boolean;
   /** A walk goes by the bytes of the key in UTF-8, or in an order of the store's own, which may tell a key twice. */
   readonly listOrder: "key" | "none";
+  /**
+   * In queries a string is equal to strings only ("typed"), or also to the number or boolean that it spells ("loose"), as
+   * where Dapr's own query compares texts (dapr-state-stores.md 3e).
+   */
+  readonly queryStrings: "typed" | "loose";
   /** What `consistency: strong` means on a read and on a write here, one sentence each. */
   readonly strongRead: string;
   readonly strongWrite: string;
@@ -108,13 +113,21 @@ export interface KeyRange {
   readonly start: string;
 }
 
+/** Whether a store's key belongs to a range. */
+export function isInRange(range: KeyRange, key: string): boolean {
+  return key.startsWith(range.start) && key.indexOf("||", range.scope.length) < 0;
+}
+
+/** A page with values ends with the row with which they reach this many bytes: values can be large, and pages long. */
+export const LIST_BYTES_MAX: number = 8 * 1024 * 1024;
+
 export interface ListRequest {
   readonly range: KeyRange;
   /** Where the page before ended (`ListPage.next`); null for the first page. Any text may come in, also one of no page. */
   readonly after: string | null;
   /** Most rows of the page, at least 1. */
   readonly limit: number;
-  /** Give each row's value, ETag and expiry. */
+  /** Give each row's value, ETag and expiry; the page then also ends by {@link LIST_BYTES_MAX}. */
   readonly values: boolean;
 }
 
@@ -158,6 +171,12 @@ export interface Store {
   count?(range: KeyRange, call: Call): Promise<number>;
   /** Deletes at most `limit` rows of a range and gives their number; fewer than `limit`: none are left. Else the core walks. */
   removeRange?(range: KeyRange, limit: number, call: Call): Promise<number>;
+  /**
+   * Deletes the rows under these keys, which are different ones and were told by `list`, and gives how many it deleted;
+   * what is no longer a row of this driver's layout stays. In place of `removeRange` where finding the rows costs more
+   * than deleting them, so that the core goes through the range once.
+   */
+  removeListed?(keys: readonly string[], call: Call): Promise<number>;
   /** Resolves when the server answers. */
   ping(call: Call): Promise<void>;
   /**
@@ -216,6 +235,8 @@ export interface StoreDriver {
   /** The version that an empty `version` means. */
   readonly defaultVersion: string;
   readonly fields: FieldTable<object>;
+  /** Where versions have fields and a layout of their own: the driver of each. Absent: this one serves all. */
+  readonly byVersion?: Readonly<Record<string, StoreDriver>>;
   decode(properties: readonly Property[], others: readonly string[]): PreparedStore;
 }
 
@@ -255,6 +276,13 @@ export function storeDriver<S extends object>(definition: DriverDefinition<S>): 
       return { faults, fingerprint: JSON.stringify(settings), open: (context) => definition.open(settings, context) };
     },
   };
+}
+
+/** The versions of one type under one name; without a choice among `byVersion` it is the driver of the default one. */
+export function versionedDriver(byDefault: StoreDriver, ...others: readonly StoreDriver[]): StoreDriver {
+  const all = [byDefault, ...others];
+  const byVersion = Object.fromEntries(all.flatMap((each) => each.versions.map((version) => [version, each])));
+  return { ...byDefault, versions: Object.keys(byVersion), byVersion };
 }
 
 /**

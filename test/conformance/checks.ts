@@ -23,6 +23,11 @@ export async function expectValue(store: Store, key: string, bytes: Uint8Array):
   assertBytes((await mustFind(store, key)).bytes, bytes);
 }
 
+/** For a structure, which some layouts spell anew. */
+export async function expectJson(store: Store, key: string, value: unknown): Promise<void> {
+  assert.deepEqual(JSON.parse(Buffer.from((await mustFind(store, key)).bytes).toString()), value);
+}
+
 export async function expectMissing(store: Store, key: string): Promise<void> {
   const found = await store.get(key, READ, call());
   assert.equal(found === null ? null : show(found.bytes), null, `there is a value under ${key}`);

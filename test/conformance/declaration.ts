@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { type Case, type Chapter, caseFor } from "./case.ts";
 import { mustFind } from "./checks.ts";
 import { call, json, READ, write } from "./requests.ts";
-import { hasEtags, hasTransactions, hasTtl, not } from "./subject.ts";
+import { canList, hasEtags, hasTransactions, hasTtl, not } from "./subject.ts";
 
 const cases: readonly Case[] = [
   caseFor(null, "declares exactly what its runner file pins", async ({ store, subject }) => {
@@ -56,6 +56,15 @@ const cases: readonly Case[] = [
 
   caseFor(not(hasTransactions), "has no transact, as it declares none", async ({ store }) => {
     assert.equal(store.transact, undefined);
+  }),
+
+  caseFor(canList, "has list, as it declares", async ({ store }) => {
+    assert.equal(typeof store.list, "function");
+  }),
+
+  caseFor(not(canList), "has nothing of a walk, as it declares none", async ({ store }) => {
+    const { list, count, removeRange, removeListed } = store;
+    assert.deepEqual([list, count, removeRange, removeListed], [undefined, undefined, undefined, undefined]);
   }),
 
   caseFor(not(hasEtags), "answers no ETag, as it declares none", async ({ store, key }) => {

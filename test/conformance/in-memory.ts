@@ -6,7 +6,7 @@ export const inMemory: Subject = {
   name: "state.in-memory",
   driver,
   declares: {
-    features: { etag: true, transactions: true, ttl: true, list: false },
+    features: { etag: true, transactions: true, ttl: true, list: true },
     limits: { valueBytesMax: null, keyBytesMax: null, operationsMax: null, ttlSecMin: 1 },
     traits: {
       values: "exact-bytes",
@@ -16,6 +16,7 @@ export const inMemory: Subject = {
       ttlStepMs: 1,
       durable: false,
       listOrder: "key",
+      queryStrings: "typed",
     },
   },
   server: "none",

@@ -31,7 +31,21 @@ export function operations(store: Store, key: (name: string) => string, each: Ca
     const changes = [upsert(key("transact"), json(1)), upsert(key("transact-too"), json(1))];
     list.push({ name: "transact", creates: key("transact"), run: () => transact.call(store, changes, each) });
   }
-  return list;
+  return [...list, ...walks(store, key, each)];
+}
+
+/** What a store that can walk over its keys does besides; nothing else lies in the range. */
+function walks(store: Store, key: (name: string) => string, each: Call): readonly Operation[] {
+  const { list, count, removeRange, removeListed } = store;
+  const range = { scope: "conformance||", start: key("walk") };
+  const page = { range, after: null, limit: 10, values: true };
+  const found: Operation[] = [];
+  const add = (name: string, run: Operation["run"]): void => void found.push({ name, creates: null, run });
+  if (list !== undefined) add("list", () => list.call(store, page, each));
+  if (count !== undefined) add("count", () => count.call(store, range, each));
+  if (removeRange !== undefined) add("removeRange", () => removeRange.call(store, range, 10, each));
+  if (removeListed !== undefined) add("removeListed", () => removeListed.call(store, [key("walk")], each));
+  return found;
 }
 
 /** When every key has failed, the call has: a driver may say so once or once per key. */

@@ -11,7 +11,7 @@ const oneServer: Subject = {
   name: "state.redis, one server",
   driver,
   declares: {
-    features: { etag: true, transactions: true, ttl: true, list: false },
+    features: { etag: true, transactions: true, ttl: true, list: true },
     limits: { valueBytesMax: STRING_BYTES_MAX, keyBytesMax: STRING_BYTES_MAX, operationsMax: 10_000, ttlSecMin: 1 },
     traits: {
       values: "exact-bytes",
@@ -20,7 +20,8 @@ const oneServer: Subject = {
       firstWriteDelete: "ignored",
       ttlStepMs: 1,
       durable: true,
-      listOrder: "key",
+      listOrder: "none",
+      queryStrings: "typed",
     },
   },
   server: "pause",

@@ -7,7 +7,7 @@ import { type Declaration, properties, type Subject } from "./subject.ts";
 import { conformance } from "./suite.ts";
 
 const declares: Declaration = {
-  features: { etag: true, transactions: true, ttl: true, list: false },
+  features: { etag: true, transactions: true, ttl: true, list: true },
   limits: { valueBytesMax: null, keyBytesMax: null, operationsMax: null, ttlSecMin: 1 },
   traits: {
     values: "exact-bytes",
@@ -17,6 +17,7 @@ const declares: Declaration = {
     ttlStepMs: 1000,
     durable: true,
     listOrder: "key",
+    queryStrings: "typed",
   },
 };
 

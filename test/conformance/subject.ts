@@ -57,6 +57,8 @@ export function properties(pairs: Readonly<Record<string, string>>): readonly Pr
 export const hasEtags = (subject: Subject): boolean => subject.declares.features.etag;
 export const hasTransactions = (subject: Subject): boolean => subject.declares.features.transactions;
 export const hasTtl = (subject: Subject): boolean => subject.declares.features.ttl;
+export const canList = (subject: Subject): boolean => subject.declares.features.list;
+export const isOrdered = (subject: Subject): boolean => subject.declares.traits.listOrder === "key";
 export const isDurable = (subject: Subject): boolean => subject.declares.traits.durable;
 
 /** The largest values and keys that the suite makes. A limit beyond it is pinned, and not tried. */

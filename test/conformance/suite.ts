@@ -8,6 +8,7 @@ import { etags } from "./etags.ts";
 import { firstWrite } from "./first-write.ts";
 import { keys } from "./keys.ts";
 import { lifecycle } from "./lifecycle.ts";
+import { listing } from "./listing.ts";
 import { outages } from "./outages.ts";
 import { sequences } from "./sequences.ts";
 import type { Subject } from "./subject.ts";
@@ -25,6 +26,7 @@ export const CHAPTERS: readonly Chapter[] = [
   ttl,
   transactions,
   bulk,
+  listing,
   concurrency,
   sequences,
   lifecycle,

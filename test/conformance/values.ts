@@ -96,7 +96,7 @@ const table: readonly Case[] = [
   ]),
   ...Object.entries({ ...SPELLINGS, ...FRAGILE }).flatMap(([what, text]) => [
     caseFor(keepsBytes, `keeps ${what} byte for byte`, (context) => comesBack(context, utf8(text), {})),
-    caseFor(parsesJson, `keeps or refuses ${what}`, (context) => comesBackEqual(context, text, text in FRAGILE)),
+    caseFor(parsesJson, `keeps or refuses ${what}`, (context) => comesBackEqual(context, text, what in FRAGILE)),
   ]),
   ...Object.entries(RAW).map(([what, bytes]) =>
     caseFor(null, `gives back raw ${what}`, (context) => comesBack(context, bytes, { isJson: false })),
@@ -144,9 +144,9 @@ const cases: readonly Case[] = [
   }),
 
   caseFor(null, "stores the window and not the buffer behind it", async ({ store, key }) => {
-    const body = utf8('{"value":[1,2],"other":"secret"}');
+    const body = utf8('{"value":"own","other":"secret"}');
     await store.set(write(key("value"), body.subarray(9, 14)), call());
-    await expectValue(store, key("value"), json([1, 2]));
+    await expectValue(store, key("value"), json("own"));
   }),
 
   caseFor(null, "answers nothing for a key that was never written", ({ store, key }) =>

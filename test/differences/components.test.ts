@@ -86,13 +86,6 @@ describe("differences in Components", () => {
     assert.match(message, /outboxPublishPubsub.*no pub\/sub/s);
   });
 
-  it("M6: an encryption key is refused, without showing it", async () => {
-    const key = "00112233445566778899aabbccddeeff";
-    const message = await refused({ primaryEncryptionKey: key });
-    assert.match(message, /primaryEncryptionKey/);
-    assert.ok(!message.includes(key));
-  });
-
   it("M7: a secret file that changes is read again", () =>
     over({ manifests: {} }, async (wire) => {
       const secrets = join(wire.folder, "secrets.json");

@@ -7,7 +7,7 @@ import { readPages } from "./pages.ts";
 describe("manifests in the docs", () => {
   const pages = readPages();
   const blocks = pages.flatMap((page) => page.blocks).filter(({ language }) => language === "yaml");
-  const manifests = blocks.filter(({ text }) => /^kind: Component$/m.test(text));
+  const manifests = blocks.filter(({ text }) => /^kind: (Component|Resiliency|Configuration)$/m.test(text));
 
   for (const { page, line, text, wrongOnPurpose } of manifests) {
     if (wrongOnPurpose) {
@@ -17,7 +17,8 @@ describe("manifests in the docs", () => {
     } else {
       it(`${page}:${line} has no fault and draws no warning`, async () => {
         const { code, report } = await judge(text);
-        assert.deepEqual([code, report], [0, "1 Component in 1 file: 0 errors, 0 warnings\n"]);
+        const kind = /^kind: (\w+)$/m.exec(text)?.[1];
+        assert.deepEqual([code, report], [0, `1 ${kind} in 1 file: 0 errors, 0 warnings\n`]);
       });
     }
   }

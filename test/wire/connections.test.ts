@@ -10,6 +10,7 @@ import { Router } from "#sidecar/http/router.ts";
 import { createHttpServer, type Handler } from "#sidecar/http/server.ts";
 import { noMetrics } from "#sidecar/metrics.ts";
 import { malformed } from "#sidecar/state/errors.ts";
+import { noTracing } from "#sidecar/tracing/tracer.ts";
 
 /** What the kernel may hold of a connection's unread bytes is not the server's; this is what one read of it takes. */
 const READ_BYTES = 65_536;
@@ -87,6 +88,12 @@ describe("a connection", () => {
       token: null,
       allowedOrigins: [],
       apiLogging: false,
+      omitsHealthChecks: false,
+      isAllowed: () => true,
+      tracing: noTracing,
+      keysInSpans: () => true,
+      serverTiming: () => false,
+      http2: true,
       headerBytesMax: 4096,
       bodyBytesMax: BODY_MAX,
       isDraining: () => false,

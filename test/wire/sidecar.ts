@@ -64,12 +64,15 @@ const BASE: SidecarSettings = {
   httpPort: 0,
   grpcPort: 0,
   publicPort: null,
+  unixSocketFolder: null,
+  http2: true,
   listenAddresses: ["127.0.0.1"],
   publicListenAddresses: ["127.0.0.1"],
   metricsEnabled: true,
   metricsPort: 0,
   metricsListenAddress: "127.0.0.1",
   resourcesPaths: [],
+  configPaths: [],
   bodyBytesMax: 4 * 1024 * 1024,
   headerBytesMax: 4096,
   allowedOrigins: [],
@@ -89,6 +92,11 @@ export function component(name: string, type: string, metadata: Readonly<Record<
   );
   const list = items.length === 0 ? "  metadata: []\n" : `  metadata:\n${items.join("")}`;
   return `apiVersion: dapr.io/v1alpha1\nkind: Component\nmetadata:\n  name: ${name}\nspec:\n  type: ${type}\n  version: v1\n${list}`;
+}
+
+/** A Configuration, as JSON. */
+export function configuration(spec: object): string {
+  return JSON.stringify({ apiVersion: "dapr.io/v1alpha1", kind: "Configuration", metadata: { name: "wire" }, spec });
 }
 
 export async function startWire(options: WireOptions): Promise<WireSidecar> {

@@ -159,40 +159,6 @@ describe("a token outside ASCII", () => {
     }));
 });
 
-describe("what belongs to later releases", () => {
-  it("is answered as a sidecar of Dapr answers that lacks it", () =>
-    over({}, async (wire) => {
-      const query = await wire.ask("POST", "/v1.0-alpha1/state/statestore/query", { body: "{}" });
-      assert.equal(query.status, 500);
-      assert.deepEqual(JSON.parse(query.text), {
-        errorCode: "ERR_STATE_STORE_NOT_SUPPORTED",
-        message: "state store does not support querying",
-        details: [
-          {
-            "@type": "type.googleapis.com/google.rpc.ResourceInfo",
-            description: "",
-            owner: "",
-            resource_name: "statestore",
-            resource_type: "state",
-          },
-          {
-            "@type": "type.googleapis.com/google.rpc.ErrorInfo",
-            domain: "dapr.io",
-            metadata: null,
-            reason: "DAPR_STATE_QUERYING_NOT_SUPPORTED",
-          },
-        ],
-      });
-      for (const [method, path] of [
-        ["GET", "/v1.0/actors/t/1/state/k"],
-        ["POST", "/v1.0/actors/t/1/state"],
-      ] as const) {
-        const answer = await wire.ask(method, path);
-        assert.deepEqual([answer.status, JSON.parse(answer.text).errorCode], [400, "ERR_ACTOR_NO_PLACEMENT"]);
-      }
-    }));
-});
-
 describe("CORS", () => {
   const preflight = {
     origin: "http://app.test",

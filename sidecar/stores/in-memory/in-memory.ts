@@ -4,16 +4,20 @@
 import type { FieldTable } from "#crds/fields.ts";
 import type { Clock, Timer } from "#kit/clock.ts";
 import type { Random } from "#kit/random.ts";
-import type { Features, Limits, StoreDriver, Traits, Write } from "../store.ts";
+import type { Features, KeyRange, Limits, ListedRow, ListPage, ListRequest, Traits, Write } from "../store.ts";
 import {
   type Change,
   type Found,
+  isInRange,
+  LIST_BYTES_MAX,
   type OpenContext,
   type Removal,
   type Store,
+  type StoreDriver,
   StoreError,
   storeDriver,
 } from "../store.ts";
+import { OrderedKeys, placeOf } from "./ordered-keys.ts";
 
 /** It has nothing to configure. */
 type InMemorySettings = Record<never, never>;
@@ -42,7 +46,7 @@ interface Row {
 const SWEEP_EVERY_MS = 1000;
 
 class InMemoryStore implements Store {
-  readonly features: Features = { etag: true, transactions: true, ttl: true, list: false };
+  readonly features: Features = { etag: true, transactions: true, ttl: true, list: true };
   readonly limits: Limits = { valueBytesMax: null, keyBytesMax: null, operationsMax: null, ttlSecMin: 1 };
   readonly capabilities: readonly string[] = ["ETAG", "TRANSACTIONAL", "TTL", "DELETE_WITH_PREFIX", "KEYS_LIKE"];
   readonly defaultTtlSec = null;
@@ -54,10 +58,12 @@ class InMemoryStore implements Store {
     ttlStepMs: 1,
     durable: false,
     listOrder: "key",
+    queryStrings: "typed",
     strongRead: "every read sees the last write: there is one copy",
     strongWrite: "the write is in the process's memory; a restart loses it",
   };
   readonly #rows = new Map<string, Row>();
+  readonly #order = new OrderedKeys();
   readonly #clock: Clock;
   readonly #random: Random;
   #sweep: Timer;
@@ -83,7 +89,7 @@ class InMemoryStore implements Store {
   async remove(removal: Removal): Promise<void> {
     this.#mustBeOpen();
     this.#checkCondition(removal.key, removal.etag, removal.firstWrite);
-    this.#rows.delete(removal.key);
+    this.#delete(removal.key);
   }
 
   async getMany(keys: readonly string[]): Promise<readonly (Found | null)[]> {
@@ -100,8 +106,47 @@ class InMemoryStore implements Store {
     }
     for (const change of changes) {
       if (change.kind === "upsert") this.#put(change.write);
-      else this.#rows.delete(change.removal.key);
+      else this.#delete(change.removal.key);
     }
+  }
+
+  /** A position is the last key of the page. */
+  async list({ range, after, limit, values }: ListRequest): Promise<ListPage> {
+    this.#mustBeOpen();
+    if (after !== null && !isInRange(range, after))
+      throw new StoreError("refused", "the position of the page is none of this range");
+    const keys = this.#order.sorted(this.#rows.keys());
+    const rows: ListedRow[] = [];
+    let bytes = 0;
+    for (let at = placeOf(keys, after ?? range.start); at < keys.length; at++) {
+      const key = keys[at] ?? "";
+      if (!key.startsWith(range.start)) break;
+      const row = this.#live(key);
+      if (row === null || key === after || !isInRange(range, key)) continue;
+      if (rows.length === limit || bytes >= LIST_BYTES_MAX) return { rows, next: rows.at(-1)?.key ?? null };
+      rows.push({ key, found: values ? row : null });
+      if (values) bytes += row.bytes.length;
+    }
+    return { rows, next: null };
+  }
+
+  async count(range: KeyRange): Promise<number> {
+    this.#mustBeOpen();
+    let count = 0;
+    for (const [key, row] of this.#rows) if (isInRange(range, key) && !this.#isExpired(row)) count++;
+    return count;
+  }
+
+  async removeRange(range: KeyRange, limit: number): Promise<number> {
+    this.#mustBeOpen();
+    let removed = 0;
+    for (const [key, row] of this.#rows) {
+      if (removed === limit) break;
+      if (!isInRange(range, key) || this.#isExpired(row)) continue;
+      this.#delete(key);
+      removed++;
+    }
+    return removed;
   }
 
   async ping(): Promise<void> {
@@ -112,6 +157,7 @@ class InMemoryStore implements Store {
     this.#closed = true;
     this.#sweep.cancel();
     this.#rows.clear();
+    this.#order.clear();
   }
 
   #live(key: string): Row | null {
@@ -138,12 +184,18 @@ class InMemoryStore implements Store {
 
   #put(write: Write): void {
     const expiresAtMs = write.ttlSec === null ? null : this.#clock.nowMs() + write.ttlSec * 1000;
+    const isNew = !this.#rows.has(write.key);
     // A copy: the caller's bytes may be a window on a larger request body that must not stay in memory.
     this.#rows.set(write.key, { bytes: Uint8Array.from(write.bytes), etag: this.#random.uuid(), expiresAtMs });
+    if (isNew) this.#order.add(write.key, this.#rows.size);
+  }
+
+  #delete(key: string): void {
+    if (this.#rows.delete(key)) this.#order.remove(this.#rows.size);
   }
 
   #removeExpired(): void {
-    for (const [key, row] of this.#rows) if (this.#isExpired(row)) this.#rows.delete(key);
+    for (const [key, row] of this.#rows) if (this.#isExpired(row)) this.#delete(key);
     this.#sweep = this.#clock.after(SWEEP_EVERY_MS, () => this.#removeExpired());
   }
 

@@ -1,14 +1,30 @@
 // state.redis: one hash per key with the fields data and version, as Dapr lays it out (dapr-state-stores.md 2b).
 // What differs from Dapr on purpose is in docs/stores/redis.md.
 import type { Clock } from "#kit/clock.ts";
-import type { Call, Features, Found, Limits, Read, Removal, StoreDriver, Traits, Write } from "../store.ts";
-import { type Change, type OpenContext, type Store, StoreError, storeDriver } from "../store.ts";
+import type {
+  Call,
+  Change,
+  Features,
+  Found,
+  Limits,
+  ListPage,
+  ListRequest,
+  OpenContext,
+  Read,
+  Removal,
+  Store,
+  StoreDriver,
+  Traits,
+  Write,
+} from "../store.ts";
+import { StoreError, storeDriver } from "../store.ts";
 import { Connection } from "./connection.ts";
 import { RedisError } from "./errors.ts";
 import { addressOf, check, fields, type RedisSettings, retryLimits, timeouts } from "./fields.ts";
 import type { Argument, Link, LinkOptions } from "./link.ts";
 import { canonicalVersion, readRow } from "./rows.ts";
-import { REMOVE, type Script, SET, TRANSACT, VERDICT } from "./scripts.ts";
+import { scanPage } from "./scan.ts";
+import { REMOVE, REMOVE_ROW, type Script, SET, TRANSACT, VERDICT } from "./scripts.ts";
 import { StrongWrites } from "./strong.ts";
 
 export const driver: StoreDriver = storeDriver<RedisSettings>({
@@ -59,7 +75,7 @@ const OPERATIONS_MAX = 10_000;
 const BULK_CHUNK = 512;
 
 class RedisStore implements Store {
-  readonly features: Features = { etag: true, transactions: true, ttl: true, list: false };
+  readonly features: Features = { etag: true, transactions: true, ttl: true, list: true };
   readonly limits: Limits = {
     valueBytesMax: VALUE_BYTES_MAX,
     keyBytesMax: VALUE_BYTES_MAX,
@@ -73,7 +89,8 @@ class RedisStore implements Store {
     firstWriteDelete: "ignored",
     ttlStepMs: 1,
     durable: true,
-    listOrder: "key",
+    listOrder: "none",
+    queryStrings: "typed",
     strongRead: "the same as any read: the server that redisHost names is asked",
     strongWrite: "as many replicas as strongAcks says have acknowledged the write within a second",
   };
@@ -93,15 +110,8 @@ class RedisStore implements Store {
     this.#clock = clock;
   }
 
-  async get(key: string, _read: Read, call: Call): Promise<Found | null> {
-    for (let made = 1; ; made++) {
-      try {
-        const link = this.#connection.current ?? (await this.#connection.next(call.signal));
-        return await readRow(link, key, this.#clock);
-      } catch (error) {
-        await this.#connection.pause(error, made, call.signal);
-      }
-    }
+  get(key: string, _read: Read, call: Call): Promise<Found | null> {
+    return this.#read(call, (link) => readRow(link, key, this.#clock));
   }
 
   async set(write: Write, call: Call): Promise<void> {
@@ -142,6 +152,21 @@ class RedisStore implements Store {
     if (verdict !== 0) throw refusal(Number(verdict), place(Number(failing), changes.length));
   }
 
+  list(request: ListRequest, call: Call): Promise<ListPage> {
+    return this.#read(call, (link) => scanPage({ ...request, link, clock: this.#clock, call }));
+  }
+
+  /** A script per key, all of a chunk in one write: what lies under the key is judged and deleted in one step. */
+  async removeListed(keys: readonly string[], call: Call): Promise<number> {
+    let removed = 0;
+    for (let at = 0; at < keys.length; at += BULK_CHUNK) {
+      const chunk = keys.slice(at, at + BULK_CHUNK);
+      const answers = await Promise.all(chunk.map((key) => this.#run(REMOVE_ROW, ["1", key], false, call)));
+      for (const answer of answers) removed += Number(answer);
+    }
+    return removed;
+  }
+
   async ping(call: Call): Promise<void> {
     const link = this.#connection.current ?? (await this.#connection.next(call.signal));
     await link.call("read", "ping", []);
@@ -149,6 +174,17 @@ class RedisStore implements Store {
 
   async close(): Promise<void> {
     this.#connection.close();
+  }
+
+  /** What reads can be done again from its beginning. */
+  async #read<T>(call: Call, task: (link: Link) => Promise<T>): Promise<T> {
+    for (let made = 1; ; made++) {
+      try {
+        return await task(this.#connection.current ?? (await this.#connection.next(call.signal)));
+      } catch (error) {
+        await this.#connection.pause(error, made, call.signal);
+      }
+    }
   }
 
   async #run(script: Script, args: readonly Argument[], strong: boolean, call: Call): Promise<unknown> {

@@ -87,6 +87,20 @@ return 0
 `);
 
 /**
+ * KEYS: the key. Deletes what is a row, under whatever version: a hash with data and version, or a plain string. Answers
+ * how many were deleted.
+ */
+export const REMOVE_ROW: Script = script(`
+local kind = redis.call('TYPE', KEYS[1]).ok
+if kind == 'hash' then
+  if redis.call('HEXISTS', KEYS[1], 'data') == 0 or redis.call('HEXISTS', KEYS[1], 'version') == 0 then return 0 end
+elseif kind ~= 'string' then
+  return 0
+end
+return redis.call('DEL', KEYS[1])
+`);
+
+/**
  * KEYS: the key of each change, in order. ARGV: five per change: "upsert" or "delete", etag or "", first-write "1" or "",
  * ttl or "", value. All conditions are checked against the state before the first change. Answers {verdict, number of
  * the failing change from 1}. ARGV is read by index and never unpacked: Lua's stack holds some 8,000 values.

@@ -3,7 +3,7 @@
 import { type Connection, connect } from "./connection.ts";
 import { explain, Failed, needsReconnect, primaryCode, type Scene, SQLITE } from "./failures.ts";
 import { type Round, runJob } from "./jobs.ts";
-import type { Answer, Job, Report, ThreadSettings } from "./messages.ts";
+import { type Answer, isChange, type Job, type Report, type ThreadSettings } from "./messages.ts";
 
 type Stage = "beginning" | "working" | "committing";
 
@@ -133,7 +133,7 @@ function freeValues(jobs: readonly Job[]): void {
 }
 
 function isWrite(job: Job): boolean {
-  return job.kind === "apply" || job.kind === "cleanup";
+  return isChange(job) || job.kind === "cleanup";
 }
 
 /** The batch goes on without this job: its condition did not hold, its value is too large. A broken file ends it. */

@@ -8,7 +8,20 @@ import { migrate } from "./migration.ts";
 import { statementsFor } from "./statements.ts";
 
 type Prepared = Readonly<
-  Record<"get" | "liveEtag" | "put" | "remove" | "ping" | "claimCleanup" | "cleanup", StatementSync>
+  Record<
+    | "get"
+    | "liveEtag"
+    | "put"
+    | "remove"
+    | "listKeys"
+    | "listRows"
+    | "countRange"
+    | "removeRange"
+    | "ping"
+    | "claimCleanup"
+    | "cleanup",
+    StatementSync
+  >
 >;
 
 export interface Connection {
@@ -32,6 +45,10 @@ export function connect(settings: ThreadSettings): Connection {
       liveEtag: database.prepare(sql.liveEtag),
       put: database.prepare(sql.put),
       remove: database.prepare(sql.remove),
+      listKeys: database.prepare(sql.listKeys),
+      listRows: database.prepare(sql.listRows),
+      countRange: database.prepare(sql.countRange),
+      removeRange: database.prepare(sql.removeRange),
       ping: database.prepare(sql.ping),
       claimCleanup: database.prepare(sql.claimCleanup),
       cleanup: database.prepare(sql.cleanup),

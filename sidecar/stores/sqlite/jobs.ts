@@ -5,6 +5,7 @@ import type { Connection } from "./connection.ts";
 import { Failed } from "./failures.ts";
 import type { Failure, Job, Results, RowChange } from "./messages.ts";
 import { columnValue, expirySec, foundIn } from "./rows.ts";
+import { countStep, listPage, removeRange } from "./walk.ts";
 
 /** A bulk read stops after the value with which its values reach this many bytes; the rest is asked for again. */
 export const READ_BYTES_MAX: number = 8 * 1024 * 1024;
@@ -26,6 +27,12 @@ export function runJob(round: Round, job: Job): Results[Job["kind"]] {
       return find(round, job.key);
     case "getMany":
       return findMany(round, job.keys);
+    case "list":
+      return listPage(round, job.request);
+    case "count":
+      return countStep(round, job.range, job.after);
+    case "removeRange":
+      return removeRange(round, job.range, job.limit);
     case "apply":
       return apply(round, job.changes);
     case "cleanup":

@@ -6,7 +6,7 @@ import type { Clock, Timer } from "#kit/clock.ts";
 import { formatMs } from "#kit/duration.ts";
 import type { Log } from "#kit/log.ts";
 import { StoreError } from "../store.ts";
-import type { Answer, Failure, Job, Order, Report, Results } from "./messages.ts";
+import { type Answer, type Failure, isChange, type Job, type Order, type Report, type Results } from "./messages.ts";
 import { PendingJob } from "./pending-job.ts";
 
 /** Jobs that may wait for the thread; one more is refused. */
@@ -302,10 +302,6 @@ function memoryOf(pending: PendingJob): ArrayBuffer[] {
 
 export function toStoreError(failure: Failure): StoreError {
   return new StoreError(failure.code, failure.message);
-}
-
-function isChange(job: Job): boolean {
-  return job.kind === "apply";
 }
 
 function closed(): StoreError {

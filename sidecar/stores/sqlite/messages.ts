@@ -1,5 +1,5 @@
-// What the event loop and a database thread say to each other. Types only: both sides read this, neither runs it.
-import type { Found, StoreErrorCode } from "../store.ts";
+// What the event loop and a database thread say to each other.
+import type { Found, KeyRange, ListPage, ListRequest, StoreErrorCode } from "../store.ts";
 import type { Location } from "./connection-string.ts";
 import type { Tables } from "./statements.ts";
 
@@ -28,16 +28,35 @@ export interface RowChange {
 export type Job =
   | { readonly kind: "get"; readonly key: string }
   | { readonly kind: "getMany"; readonly keys: readonly string[] }
+  | { readonly kind: "list"; readonly request: ListRequest }
+  /** Counts rows of a range from a position on. */
+  | { readonly kind: "count"; readonly range: KeyRange; readonly after: string | null }
+  | { readonly kind: "removeRange"; readonly range: KeyRange; readonly limit: number }
   | { readonly kind: "apply"; readonly changes: readonly RowChange[] }
   /** Removes expired rows; `claim` asks first whether another sidecar did so within the interval. */
   | { readonly kind: "cleanup"; readonly intervalMs: number; readonly claim: boolean }
   | { readonly kind: "ping" };
+
+export interface CountStep {
+  readonly count: number;
+  /** Where to count on; null at the end of the range. */
+  readonly next: string | null;
+}
+
+/** Whether a job may have changed something when its answer is lost. */
+export function isChange({ kind }: Job): boolean {
+  return kind === "apply" || kind === "removeRange";
+}
 
 /** What each kind of job is answered with. */
 export interface Results {
   readonly get: Found | null;
   /** In the order of the keys; of the first keys only when their values are large, of one at least. */
   readonly getMany: readonly (Found | null | Failure)[];
+  readonly list: ListPage;
+  readonly count: CountStep;
+  /** Rows removed. */
+  readonly removeRange: number;
   readonly apply: null;
   /** Rows removed. */
   readonly cleanup: number;

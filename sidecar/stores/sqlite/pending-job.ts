@@ -59,6 +59,9 @@ function carriedBytes(job: Job): number {
     case "apply":
       for (const change of job.changes) bytes += change.key.length + (change.value?.byteLength ?? 0);
       return bytes;
+    case "list":
+    case "count":
+    case "removeRange":
     case "cleanup":
     case "ping":
       return 0;

@@ -8,7 +8,10 @@ import type {
   Change,
   Features,
   Found,
+  KeyRange,
   Limits,
+  ListPage,
+  ListRequest,
   OpenContext,
   Read,
   Removal,
@@ -18,7 +21,7 @@ import type {
   Write,
 } from "../store.ts";
 import { type Lane, toStoreError } from "./lane.ts";
-import type { RowChange } from "./messages.ts";
+import type { CountStep, RowChange } from "./messages.ts";
 import { CLEANUP_ROWS_MAX } from "./statements.ts";
 
 export interface SqliteStoreOptions {
@@ -35,11 +38,14 @@ export interface SqliteStoreOptions {
 /** Keys of a bulk read that the reading thread gets at a time: other reads come between. */
 export const BULK_KEYS_MAX = 256;
 
+/** Rows that are deleted in one job of the writing thread. */
+const REMOVED_ROWS_MAX = 1000;
+
 /** Cleanup belongs to no caller. */
 const NOBODY: AbortSignal = new AbortController().signal;
 
 export class SqliteStore implements Store {
-  readonly features: Features = { etag: true, transactions: true, ttl: true, list: false };
+  readonly features: Features = { etag: true, transactions: true, ttl: true, list: true };
   readonly limits: Limits = { valueBytesMax: null, keyBytesMax: null, operationsMax: null, ttlSecMin: 1 };
   readonly capabilities: readonly string[] = ["ETAG", "TRANSACTIONAL", "TTL", "KEYS_LIKE"];
   readonly defaultTtlSec = null;
@@ -95,6 +101,34 @@ export class SqliteStore implements Store {
       change.kind === "upsert" ? this.#upsert(change.write) : removeRow(change.removal),
     );
     return this.#apply(rows, call);
+  }
+
+  list(request: ListRequest, call: Call): Promise<ListPage> {
+    return this.#reads.run({ kind: "list", request }, call.signal);
+  }
+
+  /** In steps, between which other reads come: not one snapshot. */
+  async count(range: KeyRange, call: Call): Promise<number> {
+    let count = 0;
+    let after: string | null = null;
+    do {
+      const step: CountStep = await this.#reads.run({ kind: "count", range, after }, call.signal);
+      count += step.count;
+      after = step.next;
+    } while (after !== null);
+    return count;
+  }
+
+  /** In steps, between which other writes come. */
+  async removeRange(range: KeyRange, limit: number, call: Call): Promise<number> {
+    let removed = 0;
+    while (removed < limit) {
+      const step = Math.min(REMOVED_ROWS_MAX, limit - removed);
+      const gone = await this.#writes.run({ kind: "removeRange", range, limit: step }, call.signal);
+      removed += gone;
+      if (gone < step) break;
+    }
+    return removed;
   }
 
   async ping(call: Call): Promise<void> {
@@ -169,6 +203,7 @@ function traitsOf(durable: boolean): Traits {
     ttlStepMs: 1000,
     durable,
     listOrder: "key",
+    queryStrings: "typed",
     strongRead: "every read sees every write acknowledged before it: there is one copy",
     strongWrite: durable
       ? "the write is flushed to the disk before its answer, unless the connection string lowers _pragma=synchronous"

@@ -9,6 +9,11 @@ export interface Tables {
 /** Rows that one cleanup step removes at most, so that writes wait for one step and not for a whole table. */
 export const CLEANUP_ROWS_MAX = 1000;
 
+/** Rows that one page of a walk looks at at most, told or not, so that other reads come between. */
+export const LOOKED_ROWS_MAX = 10_000;
+/** Rows that one step of a count looks at. */
+export const COUNT_ROWS_MAX = 50_000;
+
 /** The number that the row 'migrations' holds once the layout is made. */
 export const LAYOUT_LEVEL = 1;
 
@@ -21,6 +26,14 @@ export interface Statements {
   readonly put: string;
   /** key */
   readonly remove: string;
+  /** first key as bytes, first key beyond, key to be skipped or null, where the part after the scope begins, now */
+  readonly listKeys: string;
+  /** the same, with values */
+  readonly listRows: string;
+  /** the same */
+  readonly countRange: string;
+  /** first key as bytes, first key beyond, most rows, where the part after the scope begins, now */
+  readonly removeRange: string;
   readonly ping: string;
   /** now, interval in milliseconds; changes a row exactly when no sidecar cleaned within the interval */
   readonly claimCleanup: string;
@@ -38,6 +51,11 @@ export function statementsFor(tables: Tables): Statements {
   const state = `"${tables.state}"`;
   const metadata = `"${tables.metadata}"`;
   const live = "key = ?1 AND (expiration_time IS NULL OR expiration_time > datetime(?2, 'unixepoch'))";
+  // A range of the primary key's own index, which is in the order of the bytes. LIKE would need another, and take %.
+  const range = "key >= CAST(?1 AS TEXT) AND key < ?2";
+  const page = `${range} AND key IS NOT CAST(?3 AS TEXT)`;
+  const told = `(instr(substr(CAST(key AS BLOB), ?4), x'7C7C') = 0
+      AND (expiration_time IS NULL OR expiration_time > datetime(?5, 'unixepoch')))`;
   return {
     // Values go in and out as bytes through CAST: no decoding, and U+0000 inside a text survives.
     get: `SELECT CAST(value AS BLOB) AS value, is_binary AS isBinary, CAST(etag AS TEXT) AS etag,
@@ -48,6 +66,14 @@ export function statementsFor(tables: Tables): Statements {
       ON CONFLICT (key) DO UPDATE SET value = excluded.value, is_binary = excluded.is_binary, etag = excluded.etag,
       expiration_time = excluded.expiration_time, update_time = excluded.update_time`,
     remove: `DELETE FROM ${state} WHERE key = ?1`,
+    listKeys: `SELECT CAST(key AS BLOB) AS key, ${told} AS told FROM ${state} WHERE ${page} ORDER BY ${state}.key`,
+    listRows: `SELECT CAST(key AS BLOB) AS key, ${told} AS told, CASE WHEN ${told} THEN CAST(value AS BLOB) END AS value,
+      is_binary AS isBinary, CAST(etag AS TEXT) AS etag, unixepoch(expiration_time) AS expiresAtSec
+      FROM ${state} WHERE ${page} ORDER BY ${state}.key`,
+    countRange: `SELECT count(*) AS looked, coalesce(sum(told), 0) AS told, max(key) AS last
+      FROM (SELECT CAST(key AS BLOB) AS key, ${told} AS told FROM ${state} WHERE ${page} ORDER BY ${state}.key
+      LIMIT ${COUNT_ROWS_MAX})`,
+    removeRange: `DELETE FROM ${state} WHERE rowid IN (SELECT rowid FROM ${state} WHERE ${range} AND ${told} LIMIT ?3)`,
     ping: `SELECT 1 AS one FROM ${state} LIMIT 1`,
     // 100 ms of grace, as Dapr gives, so that a timer that fires a little early still counts.
     claimCleanup: `INSERT INTO ${metadata} (key, value) VALUES ('last-cleanup', datetime(?1, 'unixepoch'))

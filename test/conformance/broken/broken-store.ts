@@ -55,6 +55,9 @@ function members(store: Store): Store {
     remove: (removal, call) => store.remove(removal, call),
     getMany: (keys, read, call) => mustHave(store.getMany).call(store, keys, read, call),
     transact: (changes, call) => mustHave(store.transact).call(store, changes, call),
+    list: (request, call) => mustHave(store.list).call(store, request, call),
+    count: (range, call) => mustHave(store.count).call(store, range, call),
+    removeRange: (range, limit, call) => mustHave(store.removeRange).call(store, range, limit, call),
     ping: (call) => store.ping(call),
     close: () => store.close(),
   };

@@ -5,6 +5,7 @@ import { expiryFaults } from "./expiry.ts";
 import { lifeFaults } from "./life.ts";
 import { bulkFaults, transactionFaults } from "./many.ts";
 import { valueFaults } from "./values.ts";
+import { walkFaults } from "./walks.ts";
 
 export const BROKEN_STORES: readonly BrokenStore[] = [
   ...valueFaults,
@@ -12,5 +13,6 @@ export const BROKEN_STORES: readonly BrokenStore[] = [
   ...expiryFaults,
   ...transactionFaults,
   ...bulkFaults,
+  ...walkFaults,
   ...lifeFaults,
 ];

@@ -133,10 +133,25 @@ describe("the check of manifests", () => {
     assert.equal(named.code, 1);
   });
 
-  it("still refuses an encryption key that comes from a secret", async () => {
-    const metadata = "  metadata: [{name: primaryEncryptionKey, secretKeyRef: {name: s}}]\n";
-    const { text } = await run({ "a.yaml": component("a", MEMORY + metadata, "auth: {secretStore: vault}\n") });
-    assert.match(text, /primaryEncryptionKey: want no encryption key/);
+  it("judges where an encryption key comes from, whatever it is", async () => {
+    const report = async (...entries: readonly string[]): Promise<string> => {
+      const metadata = `  metadata: [${entries.join(", ")}]\n`;
+      return (await run({ "a.yaml": component("a", MEMORY + metadata, "auth: {secretStore: vault}\n") })).text;
+    };
+    const primary = "{name: primaryEncryptionKey, secretKeyRef: {name: s}}";
+    const secondary = "{name: secondaryEncryptionKey, secretKeyRef: {name: t}}";
+    const clean = "1 Component in 1 file: 0 errors, 0 warnings\n";
+    assert.equal(await report(primary), clean);
+    assert.equal(await report(primary, secondary), clean);
+    assert.match(await report(secondary), / primaryEncryptionKey: want a key beside secondaryEncryptionKey/);
+    assert.match(
+      await report("{name: primaryEncryptionKey, envRef: KEY}"),
+      /primaryEncryptionKey: want a secretKeyRef/,
+    );
+    assert.match(await report(primary.replace("Encry", "Ency")), /primaryEncyptionKey: want primaryEncryptionKey/);
+    const broken = await report("{name: primaryEncryptionKey, secretKeyRef: {key: k}}");
+    assert.match(broken, /secretKeyRef\.name: want the name of a secret/);
+    assert.match(broken, /: 1 error, 0 warnings/);
   });
 
   it("checks secret stores by their own fields", async () => {
@@ -156,6 +171,20 @@ describe("the check of manifests", () => {
     assert.match(text, /^b\.yaml:\d+: note: pubsub\.redis is passed over: Pannier has no building block pubsub$/m);
     assert.match(text, /^c\.yaml:1: note: ConfigMap \(v1\) is passed over/m);
     assert.equal(code, 0);
+  });
+
+  it("judges Resiliencies and Configurations, and what stands for a variable in none", async () => {
+    const head = (kind: string): string => `apiVersion: dapr.io/v1alpha1\nkind: ${kind}\nmetadata: {name: x}\nspec:\n`;
+    const { code, text } = await run({
+      "a.yaml": `${head("Resiliency")}  policies: {circuitBreakers: {c: {trip: failures > 1, interval: often}}}\n`,
+      "b.yaml": `${head("Configuration")}  tracing:\n    samplingRate: \${RATE}\n    stdot: true\n  api: {allowed: no}\n`,
+    });
+    assert.match(text, /^a\.yaml:5: resiliency "x": spec\.policies\.circuitBreakers\.c\.interval: got "often"/m);
+    assert.match(text, /^a\.yaml:5: resiliency "x": spec\.policies\.circuitBreakers\.c\.trip: .*Unknown variable/m);
+    assert.match(text, /^b\.yaml:7: warning: configuration "x": spec\.tracing\.stdot: .*did you mean stdout\?/m);
+    assert.match(text, /^b\.yaml:8: configuration "x": spec\.api\.allowed: got "false", want a list of rules/m);
+    assert.match(text, /^1 Resiliency, 1 Configuration in 2 files: 3 errors, 1 warning$/m);
+    assert.equal(code, 1);
   });
 
   it("shows no secret, whatever is wrong with it", async () => {
@@ -226,7 +255,7 @@ describe("the check of manifests", () => {
       { "a.yaml": "", "b.yaml": "kind: ConfigMap\napiVersion: v1\n" },
     ]) {
       const { code, text } = await run(files);
-      assert.match(text, /want at least one Component; there is nothing to check/);
+      assert.match(text, /want at least one Component, Resiliency or Configuration; there is nothing to check/);
       assert.equal(code, 1);
     }
   });

@@ -228,7 +228,9 @@ describe("the kind of a document", () => {
 
   it("is a Component, something passed over, or a mistake", () => {
     assert.equal(kindOf("dapr.io/v1alpha1", "Component"), "component");
-    assert.equal(kindOf("dapr.io/v1alpha1", "Resiliency"), "other");
+    assert.equal(kindOf("dapr.io/v1alpha1", "Resiliency"), "resiliency");
+    assert.equal(kindOf("dapr.io/v1alpha1", "Configuration"), "other");
+    assert.equal(kindOf("dapr.io/v1", "Resiliency"), "error apiVersion");
     assert.equal(kindOf("dapr.io/v2alpha1", "Subscription"), "other");
     assert.equal(kindOf("apps/v1", "Deployment"), "other");
     assert.equal(kindOf("dapr.io/v1", "Component"), "error apiVersion");

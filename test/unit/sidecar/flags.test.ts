@@ -25,17 +25,20 @@ describe("readSidecarFlags", () => {
       httpPort: 3500,
       grpcPort: 50_001,
       publicPort: null,
+      unixSocketFolder: null,
+      http2: true,
       listenAddresses: [],
       publicListenAddresses: [],
       metricsEnabled: true,
       metricsPort: 9090,
       metricsListenAddress: "0.0.0.0",
       resourcesPaths: [],
+      configPaths: [],
       bodyBytesMax: 4_194_304,
       headerBytesMax: 4096,
       allowedOrigins: [],
       apiToken: null,
-      apiLogging: false,
+      apiLogging: null,
       logLevel: "info",
       logJson: false,
       drainMs: 5000,
@@ -67,6 +70,7 @@ describe("readSidecarFlags", () => {
     [["--resources-path=a", "--resources-path=b,c"], { resourcesPaths: ["a", "b", "c"] }],
     [["--components-path=a"], { resourcesPaths: ["a"] }],
     [["--components-path=a", "--resources-path=b"], { resourcesPaths: ["b"] }],
+    [["--config=a.yaml", "--config", "b.yaml"], { configPaths: ["a.yaml", "b.yaml"] }],
     [["--max-body-size=8Mi"], { bodyBytesMax: 8_388_608 }],
     [["--max-body-size=-1"], { bodyBytesMax: 4_194_304 }],
     [["--max-body-size=0"], { bodyBytesMax: 0 }],
@@ -83,6 +87,7 @@ describe("readSidecarFlags", () => {
     [["--allowed-origins=*"], { allowedOrigins: ["*"] }],
     [["--allowed-origins=http://a,http://b"], { allowedOrigins: ["http://a", "http://b"] }],
     [["--enable-api-logging"], { apiLogging: true }],
+    [["--enable-api-logging=false"], { apiLogging: false }],
     [["--enable-metrics=false"], { metricsEnabled: false }],
     [["--metrics-port=9091"], { metricsPort: 9091 }],
     [["--metrics-listen-address=127.0.0.1"], { metricsListenAddress: "127.0.0.1" }],
@@ -98,6 +103,7 @@ describe("readSidecarFlags", () => {
     [["--hot-reload-reconcile-interval=0"], { reconcileMs: 60_000 }],
     [["--mode=standalone"], {}],
     [["--unix-domain-socket="], {}],
+    [["--unix-domain-socket=/run/pannier"], { unixSocketFolder: "/run/pannier" }],
   ];
   for (const [argv, wanted] of working) {
     it(`takes ${argv.join(" ")}`, () => {
@@ -144,6 +150,19 @@ describe("readSidecarFlags", () => {
     assert.equal(readSidecarFlags([], env).asks, "refusal");
   });
 
+  it("turns HTTP/2 off by DAPR_HTTP_DISABLE_H2C, as every word for true says", () => {
+    for (const [word, http2] of [
+      ["true", false],
+      ["Y", false],
+      ["1", false],
+      ["", true],
+      ["false", true],
+      ["2", true],
+    ] as const) {
+      assert.equal(serve([], { DAPR_HTTP_DISABLE_H2C: word }).settings.http2, http2, word);
+    }
+  });
+
   it("takes an empty DAPR_API_TOKEN for none", () => {
     assert.equal(serve([], { DAPR_API_TOKEN: "" }).settings.apiToken, null);
   });
@@ -155,7 +174,6 @@ describe("readSidecarFlags", () => {
     [["--app-id=a", "--app-port=3500"], /--dapr-http-port: got 3500, want another port than --app-port/],
     [["--app-id=a", "--app-port=50001"], /--dapr-grpc-port: got 50001/],
     [["--app-id=a", "--mode=kubernetes"], /needs the operator/],
-    [["--app-id=a", "--unix-domain-socket=/run"], /comes with a later release/],
   ];
   for (const [argv, wanted] of refused) {
     it(`refuses to start with ${JSON.stringify(argv)}`, () => {

@@ -37,6 +37,19 @@ describe("banner", () => {
     assert.match(text, /curl 'http:\/\/localhost:3500\/v1\.0\/state\/it%27s%20a%20store\/greeting'/);
   });
 
+  it("shows the unix socket in place of the port, and gives the app no port that nobody listens on", () => {
+    const onSocket = settings(["--unix-domain-socket=/run/pannier"]);
+    const text = banner({ ...FACTS, settings: onSocket });
+    assert.match(text, /state API +unix socket \/run\/pannier\/dapr-orders-http\.socket\n/);
+    assert.match(
+      text,
+      /curl --unix-socket '\/run\/pannier\/dapr-orders-http\.socket' 'http:\/\/localhost\/v1\.0\/state\/statestore\/greeting'/,
+    );
+    const environment = appEnvironment(onSocket);
+    assert.equal(environment.DAPR_GRPC_ENDPOINT, "unix:///run/pannier/dapr-orders-grpc.socket");
+    assert.deepEqual([environment.DAPR_HTTP_PORT, environment.DAPR_HTTP_ENDPOINT], [undefined, undefined]);
+  });
+
   it("sends the token by its variable and never shows it", () => {
     const text = banner({ ...FACTS, settings: settings([], { DAPR_API_TOKEN: "hush" }) });
     assert.equal(text.match(/-H "dapr-api-token: \$DAPR_API_TOKEN"/g)?.length, 2);

@@ -3,7 +3,15 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promis
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { load } from "js-yaml";
-import { APP_ID_FILE, FOLDER, keptAppId, keptResources, MANIFEST_FILE, RESOURCES_FOLDER } from "#cli/run/folder.ts";
+import {
+  APP_ID_FILE,
+  FOLDER,
+  keptAppId,
+  keptConfiguration,
+  keptResources,
+  MANIFEST_FILE,
+  RESOURCES_FOLDER,
+} from "#cli/run/folder.ts";
 import { systemRandom } from "#kit/random.ts";
 
 describe("the folder .pannier", () => {
@@ -18,6 +26,13 @@ describe("the folder .pannier", () => {
     assert.equal(first.made, true);
     assert.match(first.value, /^[a-z]+-[a-z]+-[0-9a-f]{4}$/);
     assert.deepEqual(await keptAppId(cwd, systemRandom), { value: first.value, made: false });
+  });
+
+  it("may hold a Configuration, and gets none", async () => {
+    assert.deepEqual(await keptConfiguration(cwd), []);
+    await mkdir(join(cwd, FOLDER));
+    await writeFile(join(cwd, FOLDER, "config.yaml"), "");
+    assert.deepEqual(await keptConfiguration(cwd), [join(FOLDER, "config.yaml")]);
   });
 
   it("makes up one app id when two start at once", async () => {
@@ -45,7 +60,10 @@ describe("the folder .pannier", () => {
       spec: {
         type: "state.sqlite",
         version: "v1",
-        metadata: [{ name: "connectionString", value: ".pannier/state.db" }],
+        metadata: [
+          { name: "connectionString", value: ".pannier/state.db" },
+          { name: "actorStateStore", value: "true" },
+        ],
       },
     });
   });

@@ -27,6 +27,7 @@ function scripted(parts: Partial<Store> = {}): Store {
       ttlStepMs: 1,
       durable: false,
       listOrder: "key",
+      queryStrings: "typed",
       strongRead: "",
       strongWrite: "",
     },

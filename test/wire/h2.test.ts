@@ -1,0 +1,383 @@
+// HTTP/2 without TLS, by prior knowledge, on the port of HTTP/1.1 (dapr-state-api.md 1.2).
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { once } from "node:events";
+import type { Server } from "node:http";
+import {
+  type ClientHttp2Session,
+  type ClientHttp2Stream,
+  connect,
+  constants,
+  type OutgoingHttpHeaders,
+} from "node:http2";
+import { type AddressInfo, connect as connectTcp } from "node:net";
+import { promisify } from "node:util";
+import { type Clock, systemClock } from "#kit/clock.ts";
+import { createLog } from "#kit/log.ts";
+import type { Exchange } from "#sidecar/http/exchange.ts";
+import { Router } from "#sidecar/http/router.ts";
+import { createHttpServer, type Handler } from "#sidecar/http/server.ts";
+import { drain } from "#sidecar/listen.ts";
+import { noMetrics } from "#sidecar/metrics.ts";
+import { noTracing } from "#sidecar/tracing/tracer.ts";
+import { STORE } from "./client.ts";
+import { component, startWire, type WireSidecar } from "./sidecar.ts";
+
+const PREFACE = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/** An empty SETTINGS frame. */
+const SETTINGS = Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0]);
+
+interface Answer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, unknown>>;
+  readonly text: string;
+}
+
+async function answerOf(stream: ClientHttp2Stream): Promise<Answer> {
+  const [headers] = await once(stream, "response");
+  const chunks: Buffer[] = [];
+  stream.on("data", (chunk: Buffer) => chunks.push(chunk));
+  await once(stream, "end");
+  return { status: headers[":status"], headers, text: Buffer.concat(chunks).toString() };
+}
+
+function ask(
+  client: ClientHttp2Session,
+  method: string,
+  path: string,
+  { body, headers = {} }: { readonly body?: string | Buffer; readonly headers?: OutgoingHttpHeaders } = {},
+): Promise<Answer> {
+  const stream = client.request({ ":method": method, ":path": path, ...headers }, { endStream: body === undefined });
+  if (body !== undefined) stream.end(body);
+  return answerOf(stream);
+}
+
+describe("HTTP/2 by prior knowledge", () => {
+  let wire: WireSidecar;
+  let client: ClientHttp2Session;
+
+  before(async () => {
+    wire = await startWire({
+      manifests: { "a.yaml": component("statestore", "state.in-memory") },
+      settings: { bodyBytesMax: 1_000_000 },
+    });
+  });
+  after(() => wire.stop());
+  beforeEach(() => {
+    client = connect(`http://127.0.0.1:${wire.sidecar.httpPort}`);
+  });
+  afterEach(() => client.destroy());
+
+  const save = (key: string, value: string) =>
+    ask(client, "POST", STORE, { body: `[{"key":"${key}","value":${value}}]` });
+  const read = (key: string) => ask(client, "GET", `${STORE}/${key}`);
+
+  it("saves and reads, with the same headers", async () => {
+    const saved = await save("a", '{ "b": 1.0 }');
+    assert.deepEqual([saved.status, saved.text], [204, ""]);
+    const { status, headers, text } = await read("a");
+    assert.deepEqual([status, text, headers["content-type"]], [200, '{ "b": 1.0 }', "application/json"]);
+    assert.equal(headers["content-length"], "12");
+    assert.match(String(headers.etag), /./);
+    const conflict = await ask(client, "DELETE", `${STORE}/a`, { headers: { "If-Match": "stale" } });
+    assert.equal(conflict.status, 409);
+  });
+
+  it("leaves HTTP/1.1 on the same port as it was", async () => {
+    await save("both", "1");
+    assert.equal((await wire.ask("GET", `${STORE}/both`)).text, "1");
+  });
+
+  it("answers what has no route, a HEAD too", async () => {
+    const missing = await ask(client, "GET", "/no/such/route");
+    assert.deepEqual([missing.status, JSON.parse(missing.text).errorCode], [404, "ERR_DIRECT_INVOKE"]);
+    const head = await ask(client, "HEAD", `${STORE}/a`);
+    assert.deepEqual([head.status, head.text], [404, ""]);
+  });
+
+  it("serves many requests of one connection at a time", async () => {
+    const keys = Array.from({ length: 200 }, (_, index) => `many-${index}`);
+    const saved = await Promise.all(keys.map((key) => save(key, `"${key}"`)));
+    assert.ok(saved.every(({ status }) => status === 204));
+    const answers = await Promise.all(keys.map(read));
+    assert.deepEqual(
+      answers.map(({ text }) => text),
+      keys.map((key) => `"${key}"`),
+    );
+  });
+
+  it("says how many at a time it takes", async () => {
+    if (client.remoteSettings.maxConcurrentStreams !== 250) await once(client, "remoteSettings");
+    assert.equal(client.remoteSettings.maxConcurrentStreams, 250);
+  });
+
+  it("takes a body up to the limit, refuses a larger one, and goes on", async () => {
+    const fits = `"${"x".repeat(1_000_000 - '[{"key":"big","value":""}]'.length)}"`;
+    assert.equal((await save("big", fits)).status, 204);
+    assert.equal((await read("big")).text.length, fits.length);
+    const refused = await save("big", `${fits} `);
+    assert.equal(refused.status, 400);
+    assert.match(refused.text, /stream too large/);
+    const chunked = client.request({ ":method": "POST", ":path": STORE });
+    for (let i = 0; i < 20; i++) chunked.write(Buffer.alloc(100_000, " "));
+    assert.equal((await answerOf(chunked)).status, 400);
+    assert.equal((await read("big")).status, 200);
+  });
+
+  it("gives back pieces of a bulk answer that is larger than the client's window", async () => {
+    const value = `"${"y".repeat(300_000)}"`;
+    await save("piece", value);
+    const keys = { keys: ["piece", "piece", "piece"] };
+    const { text } = await ask(client, "POST", `${STORE}/bulk`, { body: JSON.stringify(keys) });
+    assert.equal(JSON.parse(text).length, 3);
+  });
+
+  it("writes nothing of a request that the client breaks off, however whole its body looks", async () => {
+    const stream = client.request({ ":method": "POST", ":path": STORE });
+    stream.on("error", () => undefined);
+    stream.write('[{"key":"broken","value":1}]');
+    await new Promise((resolve) => client.ping(resolve));
+    stream.close(constants.NGHTTP2_CANCEL);
+    await once(stream, "close");
+    await new Promise((resolve) => client.ping(resolve));
+    assert.equal((await read("broken")).status, 204);
+  });
+
+  it("refuses header fields that are too many bytes, and goes on", async () => {
+    const huge = () => ask(client, "GET", `${STORE}/a`, { headers: { "x-huge": "x".repeat(10_000) } });
+    // The first comes before the client has heard of the limit.
+    await assert.rejects(huge(), { message: /ENHANCE_YOUR_CALM/ });
+    await new Promise((resolve) => client.ping(resolve));
+    await assert.rejects(huge(), { message: /ENHANCE_YOUR_CALM/ });
+    const other = connect(`http://127.0.0.1:${wire.sidecar.httpPort}`);
+    assert.equal((await ask(other, "GET", "/v1.0/healthz")).status, 204);
+    other.destroy();
+  });
+
+  it("asks for a body that is held back, and refuses other expectations", async () => {
+    const stream = client.request({ ":method": "POST", ":path": STORE, expect: "100-continue" });
+    await once(stream, "continue");
+    stream.end('[{"key":"held","value":1}]');
+    assert.equal((await answerOf(stream)).status, 204);
+    const { status } = await ask(client, "GET", `${STORE}/held`, { headers: { expect: "gold" } });
+    assert.equal(status, 417);
+  });
+
+  it("takes the preface in pieces", async () => {
+    const socket = connectTcp(wire.sidecar.httpPort, "127.0.0.1");
+    for (const byte of PREFACE) {
+      socket.write(byte);
+      await new Promise((resolve) => setTimeout(resolve, 2));
+    }
+    socket.write(SETTINGS);
+    const [first] = await once(socket, "data");
+    // The server's own SETTINGS.
+    assert.equal(first[3], 4);
+    socket.destroy();
+  });
+
+  it("takes a request of HTTP/1.1 in pieces that begins like the preface", async () => {
+    const socket = connectTcp(wire.sidecar.httpPort, "127.0.0.1");
+    for (const piece of ["P", "OST /v1.0/shut", "down/x HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"]) {
+      socket.write(piece);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    const [first] = await once(socket, "data");
+    assert.match(String(first), /^HTTP\/1\.1 404 /);
+    socket.destroy();
+  });
+
+  it("leaves Upgrade: h2c unanswered: the request goes on in HTTP/1.1", async () => {
+    const headers = { connection: "Upgrade, HTTP2-Settings", upgrade: "h2c", "http2-settings": "AAMAAABkAAQAAP__" };
+    await save("up", "1");
+    const answer = await wire.ask("GET", `${STORE}/up`, { headers });
+    assert.deepEqual([answer.status, answer.text], [200, "1"]);
+  });
+
+  it("ends a connection that does nothing but open and reset, and serves the others", async () => {
+    client.on("error", () => undefined);
+    const closed = new Promise<void>((resolve) => {
+      client.once("close", resolve);
+    });
+    const flood = setInterval(() => {
+      for (let i = 0; i < 200 && !client.closed && !client.destroyed; i++) {
+        const stream = client.request({ ":path": `${STORE}/a` });
+        stream.on("error", () => undefined);
+        stream.close(constants.NGHTTP2_CANCEL);
+      }
+    }, 1);
+    await closed;
+    clearInterval(flood);
+    assert.equal((await wire.ask("GET", "/v1.0/healthz")).status, 204);
+  });
+
+  it("asks for the token as HTTP/1.1 does", async () => {
+    const guarded = await startWire({ manifests: {}, settings: { apiToken: "s3cret" } });
+    const other = connect(`http://127.0.0.1:${guarded.sidecar.httpPort}`);
+    try {
+      assert.equal((await ask(other, "GET", "/v1.0/metadata")).status, 401);
+      assert.equal(
+        (await ask(other, "GET", "/v1.0/metadata", { headers: { "dapr-api-token": "s3cret" } })).status,
+        200,
+      );
+    } finally {
+      other.destroy();
+      await guarded.stop();
+    }
+  });
+
+  it("can be turned off", async () => {
+    const plain = await startWire({ manifests: {}, settings: { http2: false } });
+    try {
+      assert.match(await plain.raw(PREFACE), /^HTTP\/1\.1 400 /);
+    } finally {
+      await plain.stop();
+    }
+  });
+
+  it("is spoken by curl", async () => {
+    await save("curl", '"seen"');
+    const url = `http://127.0.0.1:${wire.sidecar.httpPort}${STORE}/curl`;
+    const { stdout } = await promisify(execFile)("curl", [
+      "-sS",
+      "--http2-prior-knowledge",
+      "-w",
+      " %{http_version}",
+      url,
+    ]);
+    assert.equal(stdout, '"seen" 2');
+  });
+});
+
+describe("a session of HTTP/2", () => {
+  let server: Server;
+  let client: ClientHttp2Session;
+  let release: () => void;
+  /** The requests for /slow, as their handler has them. */
+  let held: Exchange[];
+
+  const open = async (clock: Clock = systemClock): Promise<number> => {
+    const router = new Router<Handler>();
+    const released = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    held = [];
+    const slow: Handler = async (exchange) => {
+      held.push(exchange);
+      await released;
+      exchange.sendText(200, "late");
+    };
+    const body: Handler = async (exchange) => exchange.sendText(200, String((await exchange.body(0, "")).length));
+    router.add(["GET"], { name: "slow", pattern: "/slow", api: null, handler: slow });
+    router.add(["POST"], { name: "body", pattern: "/body", api: null, handler: body });
+    const naming = { appId: "h2", instance: "", version: "" };
+    server = createHttpServer({
+      router,
+      appId: "h2",
+      clock,
+      log: createLog({ level: "fatal", json: true, ...naming, write: () => undefined, nowMs: systemClock.nowMs }),
+      metrics: noMetrics,
+      token: null,
+      allowedOrigins: [],
+      apiLogging: false,
+      tracing: noTracing,
+      keysInSpans: () => true,
+      serverTiming: () => false,
+      http2: true,
+      headerBytesMax: 4096,
+      bodyBytesMax: 0,
+      isDraining: () => false,
+      isAllowed: () => true,
+      omitsHealthChecks: false,
+      onBody: () => undefined,
+      pathLabel: () => "",
+    });
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const { port } = server.address() as AddressInfo;
+    client = connect(`http://127.0.0.1:${port}`);
+    client.on("error", () => undefined);
+    return port;
+  };
+
+  afterEach(async () => {
+    release();
+    client.destroy();
+    server.closeAllConnections();
+    if (server.listening) {
+      server.close();
+      await once(server, "close");
+    }
+  });
+
+  const until = async (condition: () => boolean): Promise<void> => {
+    while (!condition()) await new Promise((resolve) => setTimeout(resolve, 5));
+  };
+
+  it("ends a request's signal when the client resets its stream", async () => {
+    await open();
+    const stream = client.request({ ":path": "/slow" });
+    stream.on("error", () => undefined);
+    await until(() => held.length === 1);
+    const [exchange] = held;
+    assert.ok(exchange !== undefined);
+    const { signal } = exchange;
+    assert.equal(signal.aborted, false);
+    stream.close(constants.NGHTTP2_CANCEL);
+    await until(() => signal.aborted);
+    release();
+    await until(() => exchange.status === 200);
+  });
+
+  it("does not end the signal of a request that is answered", async () => {
+    await open();
+    const answer = answerOf(client.request({ ":path": "/slow" }));
+    await until(() => held.length === 1);
+    const signal = held[0]?.signal;
+    release();
+    assert.equal((await answer).text, "late");
+    assert.equal(signal?.aborted, false);
+  });
+
+  it("answers what is under way when the server drains, tells the client to go, and ends", async () => {
+    await open();
+    const answer = answerOf(client.request({ ":path": "/slow" }));
+    await until(() => held.length === 1);
+    const goaway = once(client, "goaway");
+    const closed = once(client, "close");
+    const drained = drain([server], 5_000, systemClock);
+    const [code] = await goaway;
+    assert.equal(code, constants.NGHTTP2_NO_ERROR);
+    release();
+    assert.equal((await answer).text, "late");
+    await Promise.all([closed, drained]);
+  });
+
+  it("is cut when its request does not end within the drain time", async () => {
+    await open();
+    const stream = client.request({ ":path": "/slow" });
+    stream.on("error", () => undefined);
+    await until(() => held.length === 1);
+    const closed = once(client, "close");
+    await drain([server], 60, systemClock);
+    await closed;
+  });
+
+  it("gives up a client that does not finish its request in time", async () => {
+    await open({ ...systemClock, after: (ms, task) => systemClock.after(ms > 100_000 ? 30 : ms, task) });
+    const stream = client.request({ ":method": "POST", ":path": "/body" });
+    stream.on("error", () => undefined);
+    stream.write("x");
+    await once(stream, "close");
+    assert.equal(stream.rstCode, constants.NGHTTP2_CANCEL);
+  });
+
+  it("never begins for a client that sends nothing, or half a preface", async () => {
+    const port = await open({ ...systemClock, after: (_ms, task) => systemClock.after(30, task) });
+    for (const text of ["", "PRI * HT"]) {
+      const socket = connectTcp(port, "127.0.0.1");
+      socket.write(text);
+      await once(socket, "close");
+    }
+  });
+});
