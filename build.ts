@@ -23,6 +23,8 @@ await build({
   minifySyntax: true,
   sourcemap: true,
   legalComments: "linked",
+  // For the gRPC library's own inspection services, which are off: it asks for it only when they are used.
+  external: ["@grpc/proto-loader"],
   logLevel: "info",
   // Bundled CommonJS packages ask for Node's own modules through `require`, which an ES module lacks.
   banner: {

@@ -107,9 +107,7 @@ export class StorePolicy implements Policy {
       };
       if (call.signal.aborted) own.abort();
       else call.signal.addEventListener("abort", leave, { once: true });
-      attempt({ signal: own.signal })
-        .finally(settle)
-        .then(resolve, reject);
+      Promise.try(attempt, { signal: own.signal }).finally(settle).then(resolve, reject);
     });
   }
 }

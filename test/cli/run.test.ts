@@ -139,8 +139,14 @@ describe("pannier run", () => {
     });
 
     it("names flags of dapr run that have no effect", async () => {
-      const pannier = run(["-c", "config.yaml", "--placement-host-address", "localhost"]);
-      await pannier.says(/Without effect here: --config, --placement-host-address\n/);
+      const pannier = run(["-I", "5000", "--placement-host-address", "localhost"]);
+      await pannier.says(/Without effect here: --dapr-internal-grpc-port, --placement-host-address\n/);
+    });
+
+    it("says which file of the Configuration is not there, and ends with 1", async () => {
+      const pannier = run(["-c", "config.yaml"]);
+      assert.equal(await pannier.ended, 1);
+      assert.match(pannier.err, /^pannier run: configuration file "config\.yaml" cannot be read \(ENOENT\)$/m);
     });
   });
 

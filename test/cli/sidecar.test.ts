@@ -24,18 +24,20 @@ describe("pannier sidecar", () => {
   const bench = new Bench();
   let cwd: string;
   let port: number;
+  let grpcPort: number;
 
   beforeEach(async () => {
     cwd = await bench.folder();
     port = await freePort();
+    grpcPort = await freePort();
     await writeFile(join(cwd, "statestore.yaml"), MANIFEST);
   });
   afterEach(() => bench.clear());
 
   function start(argv: readonly string[] = [], env: NodeJS.ProcessEnv = {}): Pannier {
-    const own = ["--app-id=orders", `--dapr-http-port=${port}`, "-dapr-listen-addresses", "127.0.0.1"];
-    const metrics = ["--enable-metrics=false", "--resources-path", "."];
-    return bench.start(["sidecar", ...own, ...metrics, ...argv], { cwd, env });
+    const own = ["--app-id=orders", "--enable-metrics=false", "--resources-path", "."];
+    const ports = [`--dapr-http-port=${port}`, `--dapr-grpc-port=${grpcPort}`, "-dapr-listen-addresses", "127.0.0.1"];
+    return bench.start(["sidecar", ...own, ...ports, ...argv], { cwd, env });
   }
 
   const state = (path = ""): string => `http://127.0.0.1:${port}/v1.0/state/statestore${path}`;

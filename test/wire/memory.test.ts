@@ -39,7 +39,8 @@ async function overSidecar(manifest: string, test: (pid: number, port: number) =
   const folder = await mkdtemp(join(tmpdir(), "pannier-memory-"));
   await writeFile(join(folder, "a.yaml"), manifest);
   const port = await freePort();
-  const flags = ["--app-id", "memory", "--dapr-http-port", String(port), "--enable-metrics=false"];
+  const ports = ["--dapr-http-port", String(port), "--dapr-grpc-port", String(await freePort())];
+  const flags = ["--app-id", "memory", ...ports, "--enable-metrics=false"];
   const args = [MAIN, "sidecar", "--dapr-listen-addresses", "127.0.0.1", "--resources-path", folder, ...flags];
   const child = spawn(process.execPath, args, { cwd: folder, stdio: ["ignore", "pipe", "inherit"] });
   const ended = new Promise((resolve) => child.once("exit", resolve));

@@ -97,7 +97,7 @@ describe("the capability route", () => {
   it("tells features, limits and what the words mean", () =>
     over({}, async (wire) => {
       const body = JSON.parse((await wire.ask("GET", "/pannier/v1/state/statestore")).text);
-      assert.deepEqual(body.features, { etag: true, transactions: true, ttl: true, list: false });
+      assert.deepEqual(body.features, { etag: true, transactions: true, ttl: true, list: true });
       assert.equal(body.limits.requestBytesMax, 4 * 1024 * 1024);
       assert.equal(typeof body.consistency.strongWrite, "string");
     }));

@@ -111,6 +111,12 @@ export function replyError(sqlState: string, server: string): PostgresError {
   return new PostgresError(code, `postgresql at ${server} ${text} (SQLSTATE ${sqlState})`, { again, sqlState });
 }
 
+/** True for the ways in which two sessions meet in the catalog that make the same thing, in spite of IF NOT EXISTS. */
+export function isMadeElsewhere(error: unknown): boolean {
+  const sqlState = error instanceof PostgresError ? error.sqlState : null;
+  return sqlState === "23505" || sqlState === "42710" || sqlState === "42P07";
+}
+
 /** True for an answer after which the connection is gone, so that nobody saw whether a change was made. */
 export function endsSession(sqlState: string): boolean {
   return sqlState.startsWith("57P") || sqlState.startsWith("08");

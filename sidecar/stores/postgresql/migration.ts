@@ -2,7 +2,7 @@
 // same moment (dapr-state-stores.md 0.8, 3b, 4b). Works on one connection.
 import { type Clock, sleep } from "#kit/clock.ts";
 import { StoreError } from "../store.ts";
-import { PostgresError } from "./failures.ts";
+import { isMadeElsewhere } from "./failures.ts";
 import type { Layout } from "./layout.ts";
 import { quoteName, quoteTable } from "./names.ts";
 import type { Answer, Parameter, Session } from "./session.ts";
@@ -77,7 +77,6 @@ async function levelOf(session: Session, { tables, levelKey }: Migration): Promi
 
 const CREATE_ATTEMPTS_MAX = 3;
 const CREATE_PAUSE_MS = 50;
-const UNIQUE_VIOLATION = "23505";
 
 async function underLock(session: Session, migration: Migration): Promise<void> {
   const metadata = quoteTable(migration.tables.metadata);
@@ -99,7 +98,7 @@ async function underLock(session: Session, migration: Migration): Promise<void> 
   await query(session, "COMMIT");
 }
 
-/** Two sessions that create a table at the same moment meet in the catalog, in spite of IF NOT EXISTS. */
+/** Before there is a lock; Dapr tries as often. */
 async function createMetadata(session: Session, { clock, signal }: Migration, metadata: string): Promise<void> {
   for (let made = 1; ; made++) {
     try {
@@ -109,8 +108,8 @@ async function createMetadata(session: Session, { clock, signal }: Migration, me
       );
       return;
     } catch (error) {
-      const isMeeting = error instanceof PostgresError && error.sqlState === UNIQUE_VIOLATION;
-      if (!isMeeting || made === CREATE_ATTEMPTS_MAX || !(await sleep(clock, CREATE_PAUSE_MS, signal))) throw error;
+      if (!isMadeElsewhere(error) || made === CREATE_ATTEMPTS_MAX) throw error;
+      if (!(await sleep(clock, CREATE_PAUSE_MS, signal))) throw error;
     }
   }
 }

@@ -51,6 +51,9 @@ export class WalkIndex {
     try {
       session = await connect(signal);
       signal.addEventListener("abort", leave, { once: true });
+      const { rows: claims } = await session.run(sql.claimIndex, [table]);
+      // Another sidecar is at it: builds that run side by side end in deadlocks.
+      if (claims[0]?.mine !== true) return;
       const { rows } = await session.run(sql.findIndex, [table]);
       const valid = rows[0]?.valid;
       if (valid === true) return;

@@ -22,7 +22,9 @@ export interface WalkStatements {
   readonly count: Statement;
   /** The same, $4 rows. */
   readonly remove: Statement;
-  /** Whether an index serves the walks: `valid` is null when there is none, false when one could not be finished. */
+  /** $1 table. `mine`: this session may make the index; until it ends, no other one may. */
+  readonly claimIndex: Statement;
+  /** $1 table. Whether an index serves the walks: `valid` is null when there is none, false when one could not be finished. */
   readonly findIndex: Statement;
   readonly makeIndex: Statement;
 }
@@ -71,6 +73,11 @@ export function walkStatements(layout: Layout, tables: Tables, isByteOrder: bool
           WHERE ${inRange} AND ${own} AND ${live} ORDER BY ${key} LIMIT $4 FOR UPDATE))`,
       ),
       lasting: true,
+    },
+    claimIndex: {
+      name: "",
+      text: "SELECT pg_try_advisory_lock(1346457167, hashtext($1)) AS mine",
+      lasting: false,
     },
     findIndex: {
       name: "",

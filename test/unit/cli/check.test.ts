@@ -80,7 +80,7 @@ describe("the check of manifests", () => {
         severity: "error",
         got: "state.in-memroy",
         want: "a known type: couldn't find state store state.in-memroy/v1",
-        hint: "did you mean state.in-memory? the state stores are state.in-memory, state.redis, state.sqlite",
+        hint: "did you mean state.in-memory? the state stores are state.in-memory, state.postgresql, state.redis, state.sqlite",
       },
     ]);
     assert.equal(code, 1);

@@ -147,6 +147,8 @@ describeWithPostgres("walks over keys in PostgreSQL", () => {
     const stores = await Promise.all(Array.from({ length: 4 }, () => open("v2", name, {}, log)));
     await Promise.all(stores.map((store) => list(store)));
     await eventually(async () => assert.equal(await hasIndex(name), true));
+    await Promise.all(stores.map((store) => store.close()));
+    assert.deepEqual(log.warnings, []);
   });
 
   it("refuse a position that is outside of the range or no text", async () => {

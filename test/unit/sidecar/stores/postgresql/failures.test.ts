@@ -1,0 +1,73 @@
+import assert from "node:assert/strict";
+import { connectError, lossError, replyError, sqlStateOf } from "#sidecar/stores/postgresql/failures.ts";
+
+const SERVER = "db:5432";
+
+describe("what PostgreSQL answers", () => {
+  const meanings: [sqlState: string, code: string, says: RegExp, again: string | null][] = [
+    ["28P01", "unavailable", /check user and password/, null],
+    ["53100", "unavailable", /no space left on its disk; free some, reads still work/, null],
+    ["53300", "unavailable", /no free connection; lower maxConns/, null],
+    ["53400", "unavailable", /run out of a resource/, null],
+    ["25006", "unavailable", /takes no writes/, null],
+    ["57P03", "unavailable", /starting up/, null],
+    ["57P01", "unavailable", /shutting down/, "connection"],
+    ["57014", "timeout", /nothing was written/, null],
+    ["55P03", "unavailable", /lock_timeout/, null],
+    ["40001", "unavailable", /try again/, "conflict"],
+    ["40P01", "unavailable", /deadlock/, "conflict"],
+    ["0A000", "failed", /queryExecMode to exec/, "connection"],
+    ["22P05", "refused", /cannot hold a character/, null],
+    ["54000", "refused", /of this size/, null],
+    ["54001", "refused", /of this depth/, null],
+    ["58030", "unavailable", /see its log/, null],
+    ["XX001", "unavailable", /damaged data/, null],
+    ["42601", "failed", /refused the statement/, null],
+  ];
+  for (const [sqlState, code, says, again] of meanings) {
+    it(`is ${code} for ${sqlState}`, () => {
+      const error = replyError(sqlState, SERVER);
+      assert.deepEqual([error.code, error.again, error.sqlState], [code, again, sqlState]);
+      assert.match(error.message, says);
+      assert.match(error.message, new RegExp(`^postgresql at ${SERVER} .*\\(SQLSTATE ${sqlState}\\)$`));
+    });
+  }
+
+  it("never passes its own words on, which quote values", () => {
+    const answer = Object.assign(new Error('invalid input: "s3cr3t"'), {
+      code: "22P02",
+      severity: "ERROR",
+      detail: "s3cr3t",
+    });
+    assert.equal(sqlStateOf(answer), "22P02");
+    const error = connectError(SERVER, answer);
+    assert.doesNotMatch(`${error.stack}${JSON.stringify(error)}${String(error.cause)}`, /s3cr3t/);
+  });
+
+  it("is not what the system says, whose codes look alike", () => {
+    assert.equal(sqlStateOf(Object.assign(new Error("x"), { code: "EPIPE" })), null);
+    assert.match(
+      connectError(SERVER, Object.assign(new Error("refused"), { code: "ECONNREFUSED" })).message,
+      /: refused$/,
+    );
+  });
+});
+
+describe("an answer that does not come", () => {
+  const endings = [
+    ["closed", "closed", "unknown-outcome"],
+    ["silent", "timeout", "timeout"],
+    ["left", "timeout", "unknown-outcome"],
+    ["broken", "unavailable", "unknown-outcome"],
+  ] as const;
+  for (const [ending, read, written] of endings) {
+    it(`because the connection is ${ending} leaves open only what takes effect by itself`, () => {
+      const plain = lossError({ ending, lasting: false, server: SERVER });
+      const lasting = lossError({ ending, lasting: true, server: SERVER });
+      assert.deepEqual([plain.code, lasting.code], [read, written]);
+      assert.doesNotMatch(plain.message, /may have happened/);
+      assert.match(lasting.message, /the write may have happened$/);
+      assert.equal(lasting.again, null);
+    });
+  }
+});
