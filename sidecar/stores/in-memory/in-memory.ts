@@ -187,7 +187,7 @@ class InMemoryStore implements Store {
     const isNew = !this.#rows.has(write.key);
     // A copy: the caller's bytes may be a window on a larger request body that must not stay in memory.
     this.#rows.set(write.key, { bytes: Uint8Array.from(write.bytes), etag: this.#random.uuid(), expiresAtMs });
-    if (isNew) this.#order.add(write.key, this.#rows.size);
+    if (isNew) this.#order.add(write.key);
   }
 
   #delete(key: string): void {

@@ -14,18 +14,16 @@ export class OrderedKeys {
   readonly #added = new Set<string>();
   #gone = 0;
 
-  /** Notes a key that was not there; `size`: how many keys there are. */
-  add(key: string, size: number): void {
-    if (this.#sorted === null) return;
-    this.#added.add(key);
-    this.#giveUpBeyond(size);
+  /** Notes a key that was not there. */
+  add(key: string): void {
+    if (this.#sorted !== null) this.#added.add(key);
   }
 
   /** Notes a key that is no longer there; `size`: how many are left. */
   remove(size: number): void {
     if (this.#sorted === null) return;
     this.#gone++;
-    this.#giveUpBeyond(size);
+    if (this.#added.size + this.#gone > Math.max(CHANGES_MIN, size)) this.clear();
   }
 
   clear(): void {
@@ -40,10 +38,6 @@ export class OrderedKeys {
     else if (this.#added.size > 0) this.#sorted = merged(this.#sorted, [...this.#added].sort(compareUtf8));
     this.#added.clear();
     return this.#sorted;
-  }
-
-  #giveUpBeyond(size: number): void {
-    if (this.#added.size + this.#gone > Math.max(CHANGES_MIN, size)) this.clear();
   }
 }
 

@@ -1,6 +1,6 @@
 // Stores that are wrong about walks over keys.
 import type { KeyRange, ListedRow, ListPage, ListRequest, Store } from "#sidecar/stores/store.ts";
-import { call } from "../requests.ts";
+import { call, READ, removal } from "../requests.ts";
 import { type BrokenStore, mustHave } from "./broken-store.ts";
 
 /** Every row of a range of the good store, in order. */
@@ -72,9 +72,7 @@ export const walkFaults: readonly BrokenStore[] = [
   {
     name: "tells the rows of other applications and actors",
     caughtBy: ["never tells a key with two bars behind the scope", "counts what a walk tells"],
-    spoil: (store) => ({
-      ...withKeys(store, ({ start }, key) => key.startsWith(start)),
-    }),
+    spoil: (store) => withKeys(store, ({ start }, key) => key.startsWith(start)),
   },
   {
     name: "forgets to take deleted and expired keys out of its index",
@@ -184,7 +182,7 @@ export const walkFaults: readonly BrokenStore[] = [
     spoil: (store) => ({
       count: async (range, each) =>
         (await mustHave(store.count).call(store, range, each)) +
-        ((await store.get(`${range.start}||x`, { strong: false, metadata: {} }, each)) === null ? 0 : 1),
+        ((await store.get(`${range.start}||x`, READ, each)) === null ? 0 : 1),
     }),
   },
   {
@@ -192,6 +190,16 @@ export const walkFaults: readonly BrokenStore[] = [
     caughtBy: ["removes at most so many rows of a range, and says how many"],
     spoil: (store) => ({
       removeRange: (range, _limit, each) => mustHave(store.removeRange).call(store, range, 1000, each),
+    }),
+  },
+  {
+    name: "counts rows as removed that were gone",
+    caughtBy: ["removes the rows that were told, and counts only those that are still there"],
+    spoil: (store) => ({
+      async removeListed(keys, each) {
+        for (const key of keys) await store.remove(removal(key), each);
+        return keys.length;
+      },
     }),
   },
   {

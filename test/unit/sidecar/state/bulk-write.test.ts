@@ -149,6 +149,16 @@ describe("a bulk delete with one answer", () => {
     assert.equal(await over.service.get("s", { key: "a", consistency: "", metadata: {} }, call), null);
   });
 
+  it("gives the item's own error when there is one item only, as a save does", async () => {
+    const over = await overMemory();
+    const conflict = {
+      fault: "conflict",
+      message: /^failed (saving|deleting) state in state store s: possible etag mismatch/,
+    };
+    await assert.rejects(over.service.bulkDelete("s", [deleting("a", { etag: "stale" })], call), conflict);
+    await assert.rejects(over.service.save("s", [saving("a", { etag: "stale" })], call), conflict);
+  });
+
   it("checks all items before it deletes the first", async () => {
     const over = await overMemory();
     await over.service.save("s", [saving("a")], call);

@@ -73,6 +73,20 @@ describe("deleting by prefix", () => {
     assert.equal((await remove(over, { prefix: "a" })).deleted, 10_000, "the usual limit");
   });
 
+  it("asks no further when the store had fewer rows than it might delete", async () => {
+    let steps = 0;
+    const over = await overMemory({
+      parts: () => ({
+        removeRange: async () => {
+          steps++;
+          return 999;
+        },
+      }),
+    });
+    assert.deepEqual(await remove(over, { prefix: "a" }), { deleted: 999, more: false });
+    assert.equal(steps, 1);
+  });
+
   it("refuses an empty prefix unless all is meant, and all together with a prefix", async () => {
     const over = await filled(3);
     const refused = { code: "delete-by-prefix-failed", fault: "invalid" };

@@ -10,7 +10,7 @@ class Both {
   add(key: string): void {
     if (this.keys.has(key)) return;
     this.keys.add(key);
-    this.order.add(key, this.keys.size);
+    this.order.add(key);
   }
 
   remove(key: string): void {
@@ -22,18 +22,25 @@ class Both {
   }
 }
 
+function byBytes(keys: Iterable<string>): string[] {
+  return [...keys].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+}
+
 describe("ordered keys", () => {
   it("are all keys, each once, in order, whatever came and went", () => {
-    const step = fc.record({ key: fc.stringMatching(/^[a-d]{1,2}$/), kind: fc.constantFrom("add", "remove", "walk") });
+    const step = fc.record({
+      key: fc.constantFrom("a", "b", "\u{10000}", "\uffff"),
+      kind: fc.constantFrom("add", "remove", "walk"),
+    });
     fc.assert(
       fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
         const both = new Both();
         for (const { key, kind } of steps) {
           if (kind === "add") both.add(key);
           else if (kind === "remove") both.remove(key);
-          else assert.deepEqual(both.sorted(), [...both.keys].sort());
+          else assert.deepEqual(both.sorted(), byBytes(both.keys));
         }
-        assert.deepEqual(both.sorted(), [...both.keys].sort());
+        assert.deepEqual(both.sorted(), byBytes(both.keys));
       }),
     );
   });

@@ -4,7 +4,7 @@ import type { Redis } from "ioredis";
 import { systemClock } from "#kit/clock.ts";
 import type { RowLink } from "#sidecar/stores/redis/rows.ts";
 import { SCAN_CALLS_MAX, SCAN_KEYS_MAX, scanPage } from "#sidecar/stores/redis/scan.ts";
-import type { ListPage, Store } from "#sidecar/stores/store.ts";
+import { LIST_BYTES_MAX, type ListPage, type Store } from "#sidecar/stores/store.ts";
 import { describeWithRedis } from "#test/servers/redis.ts";
 import { call, onOneServer, removal, write } from "./fixture.ts";
 
@@ -55,6 +55,23 @@ describeWithRedis("a walk over Redis", () => {
     assert.deepEqual(await keysIn(), rows);
     assert.deepEqual(await keysIn(100, true), rows);
     assert.deepEqual(await keysIn(1), rows);
+  });
+
+  it("reads no more values for a page than it may hold, although one step finds more", async () => {
+    const text = "x".repeat(LIST_BYTES_MAX / 4);
+    const names = Array.from({ length: 12 }, (_, index) => `app||${index + 10}`);
+    for (const key of names) await store.set(write(key, text), call);
+    const before = await commandCalls("hmget");
+    const { rows: told } = await list(null, 100, true);
+    assert.ok(told.length > 0 && told.length <= 4, `${told.length} rows`);
+    assert.equal((await commandCalls("hmget")) - before, told.length);
+    assert.deepEqual(await keysIn(100, true), names);
+  });
+
+  it("tells a value that is larger than a page may hold", async () => {
+    for (const key of ["app||a", "app||b"]) await store.set(write(key, "x".repeat(LIST_BYTES_MAX + 1)), call);
+    assert.equal((await list(null, 100, true)).rows.length, 1);
+    assert.deepEqual(await keysIn(100, true), ["app||a", "app||b"]);
   });
 
   it("gives a plain string without an ETag, as a read does", async () => {
