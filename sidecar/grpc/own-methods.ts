@@ -135,9 +135,10 @@ function toResponse(outcomes: readonly ItemOutcome[]): BulkWriteResponse {
   return { results: outcomes.map(toResult) };
 }
 
-function toResult({ key, error }: ItemOutcome): WriteResult {
+function toResult({ key, error, mayHaveHappened }: ItemOutcome): WriteResult {
   if (error === null) return { key, error: undefined };
-  return { key, error: { code: Code[codeOf(error)], errorCode: tagOf(error), message: error.message } };
+  const { message } = error;
+  return { key, error: { code: Code[codeOf(error)], errorCode: tagOf(error), message, mayHaveHappened } };
 }
 
 function describeStore(about: About, service: StateService, storeName: string): DescribeStoreResponse {

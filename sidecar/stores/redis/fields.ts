@@ -107,7 +107,11 @@ export const fields: FieldTable<RedisSettings> = {
   dialTimeout: timeout(DIAL_TIMEOUT_MS, "How long connecting may take, TLS and sign-in included; 0 for 5 s."),
   readTimeout: timeout(READ_TIMEOUT_MS, "How long a request waits for its answer; 0 for 3 s."),
   writeTimeout: idle("Limit for sending.", "one limit covers sending and answering: readTimeout"),
-  queryIndexes: text({ fallback: "", doc: "Query indexes; refused in this release." }),
+  queryIndexes: text({
+    fallback: "",
+    doc: "Indexes of RediSearch.",
+    ignored: "a query reads the keys of the prefix one after the other (docs/query.md)",
+  }),
   useEntraID: flag({ fallback: false, aliases: ["useAzureAD"], doc: "Microsoft Entra ID; refused in this release." }),
   useOIDC: flag({ fallback: false, doc: "OIDC tokens as password; refused in this release." }),
   oidcTokenEndpoint: idle("Token endpoint.", OIDC),
@@ -150,7 +154,6 @@ export function check(settings: Readonly<RedisSettings>): readonly Fault[] {
   if (settings.failover) later("failover", "sentinels");
   if (settings.useEntraID) later("useEntraID", "Microsoft Entra ID");
   if (settings.useOIDC) later("useOIDC", "OIDC");
-  if (settings.queryIndexes !== "") later("queryIndexes", "query on Redis");
   const address = parseAddress(settings.redisHost, settings.redisPort);
   if ("want" in address) faults.push(addressFault(settings.redisHost, address.want));
   if (settings.redisHost === "") {

@@ -94,6 +94,8 @@ export interface WriteError {
   /** The code that Pannier's HTTP routes tell. */
   errorCode: string;
   message: string;
+  /** The store did not say whether it was written or deleted. */
+  mayHaveHappened: boolean;
 }
 
 export interface DescribeStoreRequest {
@@ -898,7 +900,7 @@ export const WriteResult: MessageFns<WriteResult> = {
 };
 
 function createBaseWriteError(): WriteError {
-  return { code: 0, errorCode: "", message: "" };
+  return { code: 0, errorCode: "", message: "", mayHaveHappened: false };
 }
 
 export const WriteError: MessageFns<WriteError> = {
@@ -911,6 +913,9 @@ export const WriteError: MessageFns<WriteError> = {
     }
     if (message.message !== "") {
       writer.uint32(26).string(message.message);
+    }
+    if (message.mayHaveHappened !== false) {
+      writer.uint32(32).bool(message.mayHaveHappened);
     }
     return writer;
   },
@@ -950,6 +955,14 @@ export const WriteError: MessageFns<WriteError> = {
             }
 
             message.message = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.mayHaveHappened = reader.bool();
             continue;
           }
         }

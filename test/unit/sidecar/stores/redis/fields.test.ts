@@ -32,7 +32,6 @@ describe("the fields of state.redis", () => {
     [{ useEntraID: "true" }, /^error useEntraID: .* later release/],
     [{ useAzureAD: "true" }, /^error useEntraID: .* later release/],
     [{ useOIDC: "true" }, /^error useOIDC: .* later release/],
-    [{ queryIndexes: "[]" }, /^error queryIndexes: .* later release/],
     [{ redisPort: "0" }, /^error redisPort: got "0"/],
     [{ redisHost: "redis:1", redisPort: "2" }, /^error redisHost: got "redis:1", want no port/],
     [{ redisDB: "-1" }, /^error redisDB/],
