@@ -27,7 +27,7 @@ const GRAMMAR: Grammar<CheckFlags> = { flags: CHECK_FLAGS, ignored: {}, stopAtWo
 
 const help: HelpPage = {
   name: "check",
-  summary: "Finds every fault in Component manifests, with the decoder of the sidecar, without starting anything.",
+  summary: "Finds every fault in manifests, with the decoder of the sidecar, without starting anything.",
   usage: "check [flags] PATH...",
   flags: flagRows(CHECK_FLAGS),
   notes: ["PATH is a manifest or a folder of manifests. Exit code 0 when there is no error, 1 when there is one."],

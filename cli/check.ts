@@ -12,6 +12,7 @@ import { listManifests, readManifestFile } from "#sidecar/components/manifest-fi
 import { judgeOffline } from "#sidecar/components/offline.ts";
 import { fieldRules } from "#sidecar/components/prepare.ts";
 import { documentFaults } from "#sidecar/configuration/files.ts";
+import { mergeResources, unmetNames } from "#sidecar/resiliency/targets.ts";
 import { findSecretStoreType, SECRET_STORES } from "#sidecar/secrets/registry.ts";
 import { loadDriver } from "#sidecar/stores/registry.ts";
 import { type CheckOutcome, type Finding, jsonReport, textReport } from "./check-report.ts";
@@ -48,7 +49,7 @@ async function examine(paths: readonly string[]): Promise<CheckOutcome> {
     found.push(...read.found);
   }
   for (const located of found) findings.push(...(await examineDocument(located)));
-  findings.push(...duplicates(found));
+  findings.push(...duplicates(found), ...unmetPolicies(found));
   const kinds = new Map(
     KINDS.map((kind) => [kind, found.filter(({ identity }) => identity.kind === kind).length] as const),
   );
@@ -180,6 +181,24 @@ function duplicates(found: readonly LocatedComponent[]): Finding[] {
     const fault: Fault = { severity: "error", field: "metadata.name", got: component.name, want, hint };
     const line = document.lineOf("metadata.name");
     return [{ file, line, kind: null, component: identity.name, type: identity.type, fault }];
+  });
+}
+
+/** What targets name and no Resiliency of all that are given defines. */
+function unmetPolicies(found: readonly LocatedComponent[]): Finding[] {
+  const own = found.flatMap((located) =>
+    located.resiliency === null ? [] : [{ located, resiliency: located.resiliency }],
+  );
+  // What a faulty one defines is not known: its errors come first.
+  if (own.length < found.filter(({ identity }) => identity.kind === "Resiliency").length) return [];
+  const merged = mergeResources(own.map(({ resiliency }) => resiliency));
+  return own.flatMap(({ located: { file, document, identity }, resiliency }) => {
+    // Each with its own targets: of two for one Component either may be the one that an app sees.
+    const { components } = mergeResources([resiliency]);
+    return unmetNames({ ...merged, components }).map(({ fault }) => {
+      const line = document.lineOf(fault.field);
+      return { file, line, kind: "Resiliency", component: identity.name, type: null, fault };
+    });
   });
 }
 

@@ -2,6 +2,7 @@
 // (dapr-kubernetes.md 1.2). Knows no YAML, no file and no environment.
 import { parseGoDuration } from "#kit/duration.ts";
 import { type Fault, hasErrors } from "#kit/fault.ts";
+import { type ApiRule, readRule } from "./api-rules.ts";
 import { OBJECT_META } from "./component.ts";
 import { type Member, MemberReader, type Members } from "./members.ts";
 
@@ -15,17 +16,10 @@ const EXPORT_TIMEOUT_MAX_MS = 600_000;
 /** Of 10,000 requests without a parent one is traced, unless the Configuration says otherwise (dapr-state-api.md 10.1). */
 const SAMPLING_RATE = 1e-4;
 
-/** One line of `api.allowed` or `api.denied`. */
-export interface ApiRule {
-  readonly name: string;
-  readonly version: string;
-  readonly protocol: "http" | "grpc";
-}
-
 export interface ComponentDenial {
   /** In lower case: "state.redis". */
   readonly type: string;
-  /** Null for every version. */
+  /** In lower case; null for every version. */
   readonly version: string | null;
 }
 
@@ -129,24 +123,12 @@ function readApi(reader: MemberReader, member: Member): Configuration["api"] {
   return { allowed: rules(allowed), denied: rules(denied) };
 }
 
-function readRule(reader: MemberReader, item: Member): ApiRule {
-  const { name, version, protocol } = reader.members(item, ["name", "version", "protocol"]);
-  const want = '"http" or "grpc"';
-  const word = (reader.requiredText(protocol, want) ?? "http").toLowerCase();
-  if (word !== "http" && word !== "grpc") reader.error(protocol.path, word, want, null);
-  return {
-    name: reader.requiredText(name, 'the name of an API, as "state"') ?? "",
-    version: reader.requiredText(version, 'a version, as "v1"') ?? "",
-    protocol: word === "grpc" ? "grpc" : "http",
-  };
-}
-
 function readDenial(reader: MemberReader, item: Member): readonly ComponentDenial[] {
   const text = reader.requiredText(item, DENY_WANT);
   if (text === null) return [];
   const [type = "", version, ...rest] = text.split("/");
   if (type === "" || version === "" || rest.length > 0) reader.error(item.path, text, DENY_WANT, null);
-  return [{ type: type.toLowerCase(), version: version ?? null }];
+  return [{ type: type.toLowerCase(), version: version?.toLowerCase() ?? null }];
 }
 
 const METRIC_MEMBERS = [

@@ -28,6 +28,9 @@ export const systemClock: Clock = {
   },
 };
 
+/** Never aborts. */
+export const never: AbortSignal = new AbortController().signal;
+
 /**
  * Resolves after `delayMs`, or at once with `false` when `signal` aborts first.
  * Gives `true` when the whole time has passed.

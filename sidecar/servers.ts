@@ -44,7 +44,7 @@ export class Servers {
   metrics: Listening | null = null;
   #grpcApi: GrpcApi | null = null;
   #publicApi: Listening | null = null;
-  #draining = false;
+  readonly #ending = new AbortController();
   readonly #options: ServersOptions;
   readonly #garbage = new BodyGarbage(youngCollection());
 
@@ -73,7 +73,7 @@ export class Servers {
   }
 
   async close(drainMs: number): Promise<void> {
-    this.#draining = true;
+    this.#ending.abort();
     this.#grpcApi?.drain();
     const all = [this.api, this.grpc, this.#publicApi, this.metrics].flatMap((listening) => listening?.servers ?? []);
     await drain(all, drainMs, this.#options.clock);
@@ -134,7 +134,13 @@ export class Servers {
       stores: components,
       statuses,
       fileProblems,
-      service: new StateService({ stores: components, clock, metrics, policies: resiliencies }),
+      service: new StateService({
+        stores: components,
+        clock,
+        metrics,
+        policies: resiliencies,
+        ending: this.#ending.signal,
+      }),
       onShutdown,
       about: new About({
         settings,
@@ -172,7 +178,7 @@ export class Servers {
       http2: settings.http2,
       headerBytesMax: settings.headerBytesMax,
       bodyBytesMax: settings.bodyBytesMax,
-      isDraining: () => this.#draining,
+      isDraining: () => this.#ending.signal.aborted,
       onBody: (bytes) => this.#garbage.note(bytes),
       pathLabel: configuredPathLabel(statePathLabel(components), metricsSettings.http),
     };

@@ -45,6 +45,12 @@ export function blockOf(type: string): ComponentBlock {
 /** Dapr takes these for the same version where a type has one only. */
 const INITIAL_VERSIONS = ["", "v0", "v1"];
 
+/** For comparing versions as manifests write them: in lower case, and the initial ones as one. */
+export function firstIfInitial(written: string): string {
+  const version = written.toLowerCase();
+  return INITIAL_VERSIONS.includes(version) ? "v1" : version;
+}
+
 export type DriverChoice =
   | { readonly driver: StoreDriver; readonly version: string }
   /** There is none: Dapr's `[CREATE_COMPONENT_FAILURE]`. */

@@ -1,7 +1,7 @@
 // The encryption keys of a state store Component, or why it must not be opened. Whatever is wrong with a key is an
 // error: the store would be opened without it, and values written as plain text (dapr-state-api.md 6).
 import { type FieldTable, fieldFinder, type Property, type SecretReference } from "#crds/fields.ts";
-import type { Fault } from "#kit/fault.ts";
+import { describeFault, type Fault } from "#kit/fault.ts";
 import { nearest } from "#kit/nearest.ts";
 import { canEndValue, type Encryption, type EncryptionKey } from "../state/encryption.ts";
 import { type CoreSettings, coreFields } from "./core-fields.ts";
@@ -10,16 +10,25 @@ const PRIMARY = "primaryEncryptionKey";
 const SECONDARY = "secondaryEncryptionKey";
 const STRINGS = "encryptedStrings";
 const PAGE = "see docs/encryption.md";
+const PLAIN = `without it values would be written as plain text; ${PAGE}`;
+/** Whatever sounds like it and is no field was meant to be a key. */
+const SOUNDS_LIKE_KEY = /encr|(primary|secondary).*key/i;
+
+/** Why a store that serves with a key is not replaced by one without, as the end of a Component's failure. */
+export const KEY_LOST: string = describeFault(
+  error(
+    PRIMARY,
+    "the key that it has had until now",
+    `without it new values would be plain text, and those in the store would come back as ciphertext: give it back, or restart the sidecar to stop encrypting on purpose; ${PAGE}`,
+  ),
+);
 
 /** What is wrong with where the keys come from, and between them; that each is a key is judged by its field. */
 export function encryptionFaults(properties: readonly Property[]): readonly Fault[] {
   const primary = find(properties, PRIMARY);
   const secondary = find(properties, SECONDARY);
   const faults = [...sourceFaults(PRIMARY, primary), ...sourceFaults(SECONDARY, secondary)];
-  if (primary === undefined && secondary !== undefined)
-    faults.push(
-      error(PRIMARY, `a key beside ${SECONDARY}`, `without it values would be written as plain text; ${PAGE}`),
-    );
+  if (primary === undefined && secondary !== undefined) faults.push(error(PRIMARY, `a key beside ${SECONDARY}`, PLAIN));
   if (primary === undefined && secondary === undefined && find(properties, STRINGS) !== undefined)
     faults.push(warning(STRINGS, `${PRIMARY} beside it`, "without a key nothing is encrypted, and it has no effect"));
   const [one, other] = [primary?.secretRef, secondary?.secretRef];
@@ -36,14 +45,16 @@ export function encryptionOf(settings: CoreSettings, properties: readonly Proper
 }
 
 /**
- * Errors for names that no table knows and that are nearly those of the keys: anywhere else a mistyped name is a
- * warning, here it would be plain text in the store.
+ * Errors for names that no table knows and that are nearly those of the keys, or sound like them: anywhere else a
+ * mistyped name is a warning, here it would be plain text in the store.
  */
 export function mistypedKeys(properties: readonly Property[], driver: FieldTable<object>): Fault[] {
   const known = fieldFinder([coreFields, driver]);
-  return properties.flatMap(({ name }) => {
-    const near = known(name) === undefined ? nearest(name, [PRIMARY, SECONDARY]) : null;
-    return near === null ? [] : [error(name, near, `without it values would be written as plain text; ${PAGE}`)];
+  const unknown = properties.filter(({ name }) => known(name) === undefined);
+  return unknown.flatMap(({ name }) => {
+    const near = nearest(name, [PRIMARY, SECONDARY, STRINGS]);
+    if (near === null && !SOUNDS_LIKE_KEY.test(name)) return [];
+    return [error(name, near ?? `${PRIMARY} or ${SECONDARY}`, near === STRINGS ? PAGE : PLAIN)];
   });
 }
 

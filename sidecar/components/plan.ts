@@ -4,7 +4,8 @@ import type { Component } from "#crds/component.ts";
 import type { ComponentDenial } from "#crds/configuration.ts";
 import type { Resiliency } from "#crds/resiliency.ts";
 import { describeFault } from "#kit/fault.ts";
-import { blockOf } from "./component-type.ts";
+import { typeOf } from "../stores/registry.ts";
+import { blockOf, firstIfInitial } from "./component-type.ts";
 import { decisiveFaults, describePlaced, isMistake, type LocatedComponent } from "./documents.ts";
 import type { SourceProblem } from "./file-problem.ts";
 import { initFailure, title, versionOf } from "./naming.ts";
@@ -99,8 +100,10 @@ function planResiliencies(found: readonly LocatedComponent[], scope: PlanScope):
   return [...now, ...scope.inEffect.filter(({ name }) => !names.has(name) && mayBeHeld(name))];
 }
 
+/** By what the names mean, however either side spells them: a denial must not be passed by under an alias. */
 function fits({ type, version }: ComponentDenial, component: Component): boolean {
-  return component.type.toLowerCase() === type && (version === null || version === versionOf(component));
+  if (typeOf(component.type.toLowerCase()) !== typeOf(type)) return false;
+  return version === null || firstIfInitial(version) === firstIfInitial(component.version);
 }
 
 function deniedNote(component: Component): string {

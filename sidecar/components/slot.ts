@@ -5,6 +5,7 @@ import type { Timer } from "#kit/clock.ts";
 import type { Log } from "#kit/log.ts";
 import type { Metrics } from "../metrics.ts";
 import { type ComponentStatus, StoreEntry } from "../state/table.ts";
+import { KEY_LOST } from "./encryption-keys.ts";
 import type { Gate } from "./gate.ts";
 import { initFailure, title } from "./naming.ts";
 import { type OpeningContext, openStore, reasonOf, type WantedStore } from "./opening.ts";
@@ -77,6 +78,11 @@ export class StoreSlot {
 
   /** Gives why it failed, or null, once it was tried, or at once when it serves already. */
   want(wanted: WantedStore): Promise<string | null> {
+    // Before anything else: whether it is the same store, or another one, or of another type.
+    if (this.#served?.entry.core.cipher && wanted.core.cipher === null) {
+      this.refuse(withoutItsKey(wanted));
+      return Promise.resolve(this.#problem);
+    }
     this.#label = wanted;
     this.#retry?.cancel();
     if (this.#served?.wanted.fingerprint === wanted.fingerprint) {
@@ -198,6 +204,13 @@ export class StoreSlot {
   #title(): string {
     return title({ name: this.#name, type: this.#label.type, version: this.#label.version });
   }
+}
+
+/** The last good one stays: a mistake in one line must not make plain text of what was to be encrypted. */
+function withoutItsKey(wanted: WantedStore): RefusedComponent {
+  const { name, type, version, ignoreErrors } = wanted;
+  const reason = initFailure("INIT", title(wanted), KEY_LOST);
+  return { name, type, version, reason, failure: "init", endsStart: !ignoreErrors };
 }
 
 /** Nothing about it has to change. */

@@ -1,5 +1,6 @@
 // Which APIs a Configuration lets clients call: `api.allowed` and `api.denied` (dapr-state-api.md 3.3). Knows no route.
-import type { ApiRule, Configuration } from "#crds/configuration.ts";
+import type { ApiRule } from "#crds/api-rules.ts";
+import type { Configuration } from "#crds/configuration.ts";
 
 /** Dapr's endpoint groups of this API, and Pannier's own. */
 export type ApiGroup =

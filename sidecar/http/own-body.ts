@@ -21,7 +21,7 @@ export function textParameter(exchange: Exchange, name: string): string {
 export function numberParameter(exchange: Exchange, name: string): number | null {
   const text = textParameter(exchange, name);
   if (text === "") return null;
-  if (/^\d{1,15}$/.test(text)) return Number(text);
+  if (/^-?\d{1,15}$/.test(text)) return Number(text);
   throw malformed(`${name}: got ${shown(text)}, want a whole number`);
 }
 

@@ -15,6 +15,7 @@ import { answerCors } from "./cors.ts";
 import { answerOf, type ErrorAnswer, shortAnswer } from "./errors.ts";
 import { Exchange, type Expectation } from "./exchange.ts";
 import { Http2Sessions } from "./h2.ts";
+import { followLeaving } from "./leaving.ts";
 import type { HttpRequest, HttpResponse } from "./message.ts";
 import type { PathLabel } from "./path-label.ts";
 import { endRequestSpan, startRequestSpan } from "./request-span.ts";
@@ -23,6 +24,7 @@ import { isTimed, ServerTiming } from "./server-timing.ts";
 import type { TokenCheck } from "./token.ts";
 import { shareBaggage, shareTraceContext, traceContextOf } from "./trace-context.ts";
 import { Turns } from "./turns.ts";
+import { mayHaveLost } from "./upgrade.ts";
 import { parseTarget, unescapePart } from "./url.ts";
 
 export type Handler = (exchange: Exchange) => void | Promise<void>;
@@ -90,9 +92,12 @@ export function createHttpServer(options: HttpServerOptions): Server {
   const server = options.http2 ? withHttp2(options, http1) : createServer(http1);
   // A client may end its side with its last request, as Go's server and RFC 9112 (9.6) allow.
   Object.assign(server, { httpAllowHalfOpen: true });
+  server.on("connection", (socket: Socket) => followLeaving(socket, options.clock));
   const turns = new Turns();
-  const serveAs = (expects: Expectation) => (request: IncomingMessage, response: ServerResponse) =>
+  const serveAs = (expects: Expectation) => (request: IncomingMessage, response: ServerResponse) => {
+    if (mayHaveLost(request, !turns.knows(request.socket))) response.shouldKeepAlive = false;
     turns.take(request, response, () => void serve(options, request, response, expects));
+  };
   server.on("request", serveAs("nothing"));
   server.on("checkContinue", serveAs("continue"));
   server.on("checkExpectation", serveAs("unknown"));

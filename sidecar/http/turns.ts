@@ -40,6 +40,11 @@ export class Turns {
     else wait(socket, turn, before, task);
   }
 
+  /** Whether the connection has had a request. */
+  knows(socket: Socket): boolean {
+    return this.#turns.has(socket);
+  }
+
   /** Whether a request of the connection is being served or waits. */
   isBusy(socket: Socket): boolean {
     return this.#turns.get(socket)?.response.destroyed === false;

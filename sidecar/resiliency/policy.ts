@@ -63,7 +63,7 @@ export class StorePolicy implements Policy {
         const isLast = (maxRetries >= 0 && made > maxRetries) || clock.monotonicMs() + pauseMs > endMs;
         if (isLast || call.signal.aborted || !canMend(error, rules.conditional)) throw error;
         if (made === 1) retry.series.activated("");
-        if (!(await sleep(clock, pauseMs, call.signal))) throw error;
+        if (!(await sleep(clock, pauseMs, AbortSignal.any([call.signal, rules.ending])))) throw error;
       }
     }
   }

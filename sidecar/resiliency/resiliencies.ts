@@ -2,6 +2,7 @@
 import type { BreakerSpec, Resiliency } from "#crds/resiliency.ts";
 import { assert } from "#kit/assert.ts";
 import type { Clock } from "#kit/clock.ts";
+import { describeFault } from "#kit/fault.ts";
 import type { Log } from "#kit/log.ts";
 import type { Random } from "#kit/random.ts";
 import type { Metrics, PolicySeries, PolicySubject } from "../metrics.ts";
@@ -75,7 +76,8 @@ export class Resiliencies implements Policies {
     this.#merged = mergeResources(resources);
     this.#policies = new Map();
     this.#dropBreakers();
-    this.#note(unmetNames(this.#merged));
+    const unmet = unmetNames(this.#merged);
+    this.#note(unmet.map(({ resiliency, fault }) => `Resiliency ${resiliency.name}: ${describeFault(fault)}`));
   }
 
   #note(notes: readonly string[]): void {

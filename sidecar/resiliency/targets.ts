@@ -6,6 +6,7 @@ import {
   type RetrySpec,
   type TargetPolicies,
 } from "#crds/resiliency.ts";
+import type { Fault } from "#kit/fault.ts";
 import { nearest } from "#kit/nearest.ts";
 
 /** A policy with the resource that it stands in. */
@@ -79,27 +80,40 @@ function first<T>(policies: ReadonlyMap<string, Defined<T>>, names: readonly str
   return null;
 }
 
-/** What a target asks for and does not get, one sentence each. */
-export function unmetNames(merged: Merged): readonly string[] {
-  const notes: string[] = [];
+/** What a target asks for and does not get. */
+export interface UnmetName {
+  /** The resource that the target stands in. */
+  readonly resiliency: Resiliency;
+  /** A warning; its field is the member that names the policy. */
+  readonly fault: Fault;
+}
+
+export function unmetNames(merged: Merged): readonly UnmetName[] {
+  const unmet: UnmetName[] = [];
   for (const [component, { policy, resiliency }] of merged.components) {
-    const where = `Resiliency ${resiliency.name}: targets.components.${component}.outbound`;
+    const warn = (kind: string, fault: Pick<Fault, "got" | "want" | "hint">): void => {
+      const field = `spec.targets.components.${component}.outbound.${kind}`;
+      unmet.push({ resiliency, fault: { severity: "warning", field, ...fault } });
+    };
     const kinds = [
       ["timeout", policy.timeout, merged.timeouts],
       ["retry", policy.retry, merged.retries],
       ["circuitBreaker", policy.circuitBreaker, merged.circuitBreakers],
     ] as const;
     for (const [kind, name, defined] of kinds)
-      if (name !== null && !defined.has(name)) notes.push(`${where}.${kind}: ${missing(name, defined.keys())}`);
+      if (name !== null && !defined.has(name))
+        warn(kind, { got: name, want: "a policy that a Resiliency defines", hint: hintFor(name, defined.keys()) });
     const retry = policy.retry === null ? undefined : merged.retries.get(policy.retry);
     if (retry?.policy.hasMatching === true)
-      notes.push(`${where}.retry: matching has no effect: the errors of a store carry no status codes`);
+      warn("retry", { got: retry.name, want: "a policy without matching", hint: MATCHING });
   }
-  return notes;
+  return unmet;
 }
 
-function missing(name: string, known: Iterable<string>): string {
-  if (isBuiltInRetry(name)) return `${name} is not defined, and Dapr's own is not for state stores: nothing is retried`;
+const MATCHING = "it has no effect: the errors of a store carry no status codes";
+
+function hintFor(name: string, known: Iterable<string>): string | null {
+  if (isBuiltInRetry(name)) return "Dapr's own is not for state stores: nothing is retried";
   const near = nearest(name, known);
-  return `there is no policy ${JSON.stringify(name)}${near === null ? "" : `; did you mean ${near}?`}`;
+  return near === null ? null : `did you mean ${near}?`;
 }

@@ -28,6 +28,8 @@ export interface AttemptRules {
    * then only misreport a conflict, so it is not made.
    */
   readonly conditional: boolean;
+  /** Aborts when the sidecar ends: then nobody waits for another attempt, and the last one's error is the answer. */
+  readonly ending: AbortSignal;
 }
 
 export interface Policy {

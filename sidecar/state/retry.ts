@@ -23,6 +23,8 @@ export interface RetryRun {
    * could then only misreport a conflict, so it is not made.
    */
   readonly conditional: boolean;
+  /** As in AttemptRules. */
+  readonly ending: AbortSignal;
   readonly clock: Clock;
   readonly call: Call;
 }
@@ -42,7 +44,8 @@ export async function withRetries<T>(run: RetryRun, attempt: () => Promise<T>): 
     } catch (error) {
       const late = run.clock.monotonicMs() + pauseMs > endMs;
       if (made >= attempts || late || !canMend(error, run.conditional)) throw error;
-      if (!(await sleep(run.clock, pauseMs, run.call.signal))) throw error;
+      const leave = AbortSignal.any([run.call.signal, run.ending]);
+      if (!(await sleep(run.clock, pauseMs, leave))) throw error;
     }
     if (run.policy.pattern === "exponential") pauseMs *= 2;
   }

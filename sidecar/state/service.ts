@@ -52,6 +52,8 @@ export interface StateServiceParts {
   readonly clock: Clock;
   readonly metrics: Metrics;
   readonly policies: Policies;
+  /** Aborts when the sidecar ends. */
+  readonly ending: AbortSignal;
 }
 
 /** How one step of a request may be tried again. */
@@ -69,19 +71,21 @@ export interface EachItem<Item extends { readonly key: string }> {
   readonly step: (item: Item) => Promise<void>;
 }
 
-const PLAIN: AttemptRules = { retry: true, conditional: false };
-
 export class StateService {
   readonly clock: Clock;
   readonly #stores: StoreTable;
   readonly #metrics: Metrics;
   readonly #policies: Policies;
+  readonly #ending: AbortSignal;
+  readonly #plain: AttemptRules;
 
-  constructor({ stores, clock, metrics, policies }: StateServiceParts) {
+  constructor({ stores, clock, metrics, policies, ending }: StateServiceParts) {
     this.clock = clock;
     this.#stores = stores;
     this.#metrics = metrics;
     this.#policies = policies;
+    this.#ending = ending;
+    this.#plain = { retry: true, conditional: false, ending };
   }
 
   /** The opened store. Throws store-not-configured when there is none at all, store-not-found for an unknown name. */
@@ -174,7 +178,7 @@ export class StateService {
   run<T>(entry: StoreEntry, operation: StateOperation, call: Caller, task: (call: Call) => Promise<T>): Promise<T> {
     return this.count(entry, operation, call, () => {
       const policy = this.#policies.of(entry.name);
-      return policy === null ? task(call) : policy.run(call, PLAIN, task);
+      return policy === null ? task(call) : policy.run(call, this.#plain, task);
     });
   }
 
@@ -204,9 +208,10 @@ export class StateService {
   attempt<T>(entry: StoreEntry, call: Call, step: StepRules, task: (call: Call) => Promise<T>): Promise<T> {
     const { retry, conditional } = step;
     const policy = this.#policies.of(entry.name);
+    const ending = this.#ending;
     const once = (): Promise<T> =>
-      policy === null ? task(call) : policy.run(call, { retry: retry === null, conditional }, task);
-    return retry === null ? once() : withRetries({ policy: retry, conditional, clock: this.clock, call }, once);
+      policy === null ? task(call) : policy.run(call, { retry: retry === null, conditional, ending }, task);
+    return retry === null ? once() : withRetries({ policy: retry, conditional, ending, clock: this.clock, call }, once);
   }
 
   /** Within a counted call: one checked write. Rejects with a StoreError. */

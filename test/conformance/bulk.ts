@@ -3,9 +3,10 @@
 import assert from "node:assert/strict";
 import type { Found } from "#sidecar/stores/store.ts";
 import { type Case, type Chapter, type Context, caseFor } from "./case.ts";
-import { assertBytes, getMany, mustFind } from "./checks.ts";
+import { assertBytes, expectValue, getMany, mustFind } from "./checks.ts";
 import { call, json, removal, utf8, write } from "./requests.ts";
 import { hasEtags } from "./subject.ts";
+import { manyRawText } from "./surface.ts";
 
 const MANY = 1000;
 const AT_ONCE = 50;
@@ -69,6 +70,15 @@ const cases: readonly Case[] = [
       assert.ok(row !== null && row !== undefined, `no ${name}`);
       assertBytes(row.bytes, (await mustFind(store, key(name))).bytes);
     }
+  }),
+
+  caseFor(null, "answers raw bytes that are text", async (context) => {
+    const { store, key } = context;
+    const text = utf8('aGVsbG8= \u00e9 "\n');
+    await store.set(write(key("text"), text, { isJson: false }), call());
+    const [row] = await getMany(store, [key("text")]);
+    assertBytes(row?.bytes ?? new Uint8Array(0), manyRawText(context, text));
+    await expectValue(store, key("text"), text);
   }),
 
   caseFor(hasEtags, "answers the ETag of each value", async (context) => {

@@ -137,7 +137,7 @@ export class Stage {
         if (this.#running.server === null) throw new Error(`${this.subject.name} has no server that can be stopped`);
         return this.#running.server;
       },
-      logged: () => this.#lines.join(""),
+      logged: () => this.#lines.join("") + (this.#running.logged?.() ?? ""),
     };
   }
 }

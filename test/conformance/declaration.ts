@@ -4,6 +4,7 @@ import { type Case, type Chapter, caseFor } from "./case.ts";
 import { mustFind } from "./checks.ts";
 import { call, json, READ, write } from "./requests.ts";
 import { canList, hasEtags, hasTransactions, hasTtl, not } from "./subject.ts";
+import { isDriver } from "./surface.ts";
 
 const cases: readonly Case[] = [
   caseFor(null, "declares exactly what its runner file pins", async ({ store, subject }) => {
@@ -34,14 +35,14 @@ const cases: readonly Case[] = [
     assert.ok(ttlSec === null || (store.features.ttl && Number.isInteger(ttlSec) && ttlSec >= 1));
   }),
 
-  caseFor(null, "decodes its own properties without a fault", async ({ subject, properties }) => {
+  caseFor(isDriver, "decodes its own properties without a fault", async ({ subject, properties }) => {
     const prepared = subject.driver.decode(properties, []);
     assert.deepEqual(prepared.faults, []);
     assert.ok(prepared.fingerprint !== null);
   }),
 
   caseFor(
-    null,
+    isDriver,
     "has one fingerprint whatever order and case its properties come in",
     async ({ subject, properties }) => {
       const respelled = properties.map((each) => ({ ...each, name: each.name.toUpperCase() })).reverse();

@@ -6,6 +6,7 @@ import { type Case, type Chapter, type Context, caseFor } from "./case.ts";
 import { etagOf, expectMissing, expectUntouched, expectValue, getMany, mustFind, rejectsWith } from "./checks.ts";
 import { call, json, removal, write } from "./requests.ts";
 import { hasEtags } from "./subject.ts";
+import { surfaceOf } from "./surface.ts";
 
 const WRITES = 20;
 
@@ -21,6 +22,11 @@ export function foreignCode({ subject }: Context): StoreErrorCode {
 function lookalikes(etag: string): readonly string[] {
   const near = [` ${etag}`, `${etag} `, `x${etag}`, `${etag}.0`, `${etag}x`, `"${etag}"`, etag.slice(0, -1)];
   return [...near, etag.toUpperCase()].filter((each) => each !== etag && each !== "");
+}
+
+/** A header's value has no space at its ends and may stand in quotes. */
+function isSameInHeader(header: string, etag: string): boolean {
+  return header.trim() === etag || header === `"${etag}"`;
 }
 
 const etagCase = (name: string, run: Case["run"]): Case => caseFor(hasEtags, name, run);
@@ -71,12 +77,13 @@ const cases: readonly Case[] = [
     await expectUntouched(store, key("value"), before);
   }),
 
-  etagCase("compares ETags as whole texts", async ({ store, key }) => {
+  etagCase("compares ETags as whole texts", async ({ store, key, subject }) => {
     await store.set(write(key("value"), json("first")), call());
     const before = await mustFind(store, key("value"));
     for (const etag of lookalikes(before.etag ?? "")) {
       const codes: readonly StoreErrorCode[] = ["etag-mismatch", "etag-invalid"];
       await rejectsWith(store.set(write(key("value"), json("second"), { etag }), call()), codes, `set with ${etag}`);
+      if (surfaceOf(subject).removalEtag === "header" && isSameInHeader(etag, before.etag ?? "")) continue;
       await rejectsWith(store.remove(removal(key("value"), { etag }), call()), codes, `remove with ${etag}`);
     }
     await expectUntouched(store, key("value"), before);

@@ -2,8 +2,10 @@
 import assert from "node:assert/strict";
 import { type Case, type Chapter, type Context, caseFor } from "./case.ts";
 import { expectMissing, expectValue, getMany, outcomeOf, rejectsWith, transact } from "./checks.ts";
-import { call, erase, json, removal, upsert, write } from "./requests.ts";
+import { call, erase, json, READ, removal, upsert, write } from "./requests.ts";
 import { hasKeyLimit, hasTransactions } from "./subject.ts";
+import { refusesBars } from "./surface.ts";
+import { SCOPE } from "./walking.ts";
 
 /** Endings of a key, each beside one that a careless store would take for the same. */
 const PAIRS: Readonly<Record<string, readonly [string, string]>> = {
@@ -89,6 +91,31 @@ const cases: readonly Case[] = [
     await expectValue(store, longest, json(1));
     await rejectsWith(store.set(write(`${longest}k`, json(2)), call()), ["refused"]);
     await expectValue(store, longest, json(1));
+  }),
+
+  caseFor(refusesBars, "refuses a key with two bars in whatever call, and writes nothing", async (context) => {
+    const { store, key } = context;
+    const barred = key("a||b");
+    await store.set(write(key("a"), json("a")), call());
+    const range = { scope: SCOPE, start: barred };
+    const both = [upsert(key("b"), json(1)), erase(key("a"))];
+    const calls: Readonly<Record<string, () => Promise<unknown> | undefined>> = {
+      get: () => store.get(barred, READ, call()),
+      set: () => store.set(write(barred, json(1)), call()),
+      remove: () => store.remove(removal(barred), call()),
+      getMany: () => getMany(store, [key("a"), barred]),
+      "transact, an upsert": () => store.transact?.([...both, upsert(barred, json(1))], call()),
+      "transact, a delete": () => store.transact?.([...both, erase(barred)], call()),
+      list: () => store.list?.({ range, after: null, limit: 1, values: false }, call()),
+      count: () => store.count?.(range, call()),
+      removeRange: () => store.removeRange?.(range, 1, call()),
+    };
+    for (const [name, run] of Object.entries(calls)) {
+      const promise = run();
+      if (promise !== undefined) await rejectsWith(promise, ["refused"], name);
+    }
+    await expectMissing(store, key("b"));
+    await expectValue(store, key("a"), json("a"));
   }),
 
   caseFor(null, "keeps a key with a NUL apart, or refuses it", async ({ store, key }) => {

@@ -9,6 +9,7 @@ import { eventually, expectMissing, expectValue, mustFind, outcomeOf, settles } 
 import { assertCodes, assertRejected, assertTruth, type Operation, operations, outcomes } from "./operations.ts";
 import { call, json, READ, write } from "./requests.ts";
 import { isDurable, not } from "./subject.ts";
+import { isDriver } from "./surface.ts";
 
 const IN_FLIGHT = 20;
 
@@ -40,28 +41,32 @@ function opensNothing({ patienceMs }: Context, before: number): Promise<void> {
 }
 
 const opening: readonly Case[] = [
-  caseFor(null, "answers a ping when it is open", ({ store, patienceMs }) =>
+  caseFor(isDriver, "answers a ping when it is open", ({ store, patienceMs }) =>
     settles(store.ping(call()), patienceMs, "ping"),
   ),
 
-  caseFor(null, "rejects an open whose time is already up, and leaves nothing behind", async (context) => {
+  caseFor(isDriver, "rejects an open whose time is already up, and leaves nothing behind", async (context) => {
     const before = held();
     const error = await outcomeOf(settles(context.openWith(AbortSignal.abort()), context.patienceMs, "open"));
     assert.ok(error !== null, "the open succeeded although its signal had aborted");
     await opensNothing(context, before);
   }),
 
-  caseFor(null, "opens or rejects when the time is up in the middle, and leaves nothing behind", async (context) => {
-    const before = held();
-    const controller = new AbortController();
-    const opened = context.openWith(controller.signal);
-    controller.abort();
-    const store = await settles(opened.catch(rejected), context.patienceMs, "open");
-    if (!(store instanceof StoreError)) await store.close();
-    await opensNothing(context, before);
-  }),
+  caseFor(
+    isDriver,
+    "opens or rejects when the time is up in the middle, and leaves nothing behind",
+    async (context) => {
+      const before = held();
+      const controller = new AbortController();
+      const opened = context.openWith(controller.signal);
+      controller.abort();
+      const store = await settles(opened.catch(rejected), context.patienceMs, "open");
+      if (!(store instanceof StoreError)) await store.close();
+      await opensNothing(context, before);
+    },
+  ),
 
-  caseFor(null, "is not closed by the signal of its opening", async ({ openWith, key }) => {
+  caseFor(isDriver, "is not closed by the signal of its opening", async ({ openWith, key }) => {
     const controller = new AbortController();
     const store = await openWith(controller.signal);
     controller.abort();
@@ -96,12 +101,16 @@ const opening: readonly Case[] = [
 ];
 
 const leaving: readonly Case[] = [
-  caseFor(null, "ends every call whose client has already left, and says the truth about writes", async (context) => {
-    const { store, key } = context;
-    const ends = await outcomes(operations(store, key, { signal: AbortSignal.abort() }), context.patienceMs);
-    assertCodes(ends, LEFT_CODES);
-    await assertTruth(store, ends);
-  }),
+  caseFor(
+    isDriver,
+    "ends every call whose client has already left, and says the truth about writes",
+    async (context) => {
+      const { store, key } = context;
+      const ends = await outcomes(operations(store, key, { signal: AbortSignal.abort() }), context.patienceMs);
+      assertCodes(ends, LEFT_CODES);
+      await assertTruth(store, ends);
+    },
+  ),
 
   caseFor(null, "ends every call whose client leaves in the middle, and goes on serving", async (context) => {
     const { store, key } = context;
@@ -115,7 +124,7 @@ const leaving: readonly Case[] = [
     await expectValue(store, key("after"), json(1));
   }),
 
-  caseFor(null, "leaves no listener on a call's signal", async ({ store, key }) => {
+  caseFor(isDriver, "leaves no listener on a call's signal", async ({ store, key }) => {
     const { signal } = new AbortController();
     for (const operation of operations(store, key, { signal })) {
       await operation.run();
@@ -125,13 +134,13 @@ const leaving: readonly Case[] = [
 ];
 
 const closing: readonly Case[] = [
-  caseFor(null, "rejects every operation with closed after close", async ({ open, key, patienceMs }) => {
+  caseFor(isDriver, "rejects every operation with closed after close", async ({ open, key, patienceMs }) => {
     const store = await open();
     await store.close();
     assertRejected(await outcomes(operations(store, key), patienceMs), ["closed"]);
   }),
 
-  caseFor(null, "serves or rejects with closed what comes while it closes", async (context) => {
+  caseFor(isDriver, "serves or rejects with closed what comes while it closes", async (context) => {
     const store = await context.open();
     await store.set(write(context.key("any"), json(1)), call());
     const closed = store.close();
@@ -141,7 +150,7 @@ const closing: readonly Case[] = [
     if (isDurable(context.subject)) await assertTruth(context.store, ends);
   }),
 
-  caseFor(null, "ends every call that is under way at close, and says the truth about writes", async (context) => {
+  caseFor(isDriver, "ends every call that is under way at close, and says the truth about writes", async (context) => {
     const store = await context.open();
     const running = outcomes(manyOperations(context, store), context.patienceMs);
     await settles(store.close(), context.patienceMs, "close");
@@ -157,7 +166,7 @@ const closing: readonly Case[] = [
     if (isDurable(context.subject)) await assertTruth(context.store, ends);
   }),
 
-  caseFor(null, "can be closed twice, one after the other and at once", async ({ open, patienceMs }) => {
+  caseFor(isDriver, "can be closed twice, one after the other and at once", async ({ open, patienceMs }) => {
     const store = await open();
     await settles(Promise.all([store.close(), store.close()]), patienceMs, "close");
     await settles(store.close(), patienceMs, "another close");

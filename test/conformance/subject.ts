@@ -2,6 +2,7 @@
 // Knows no driver by name.
 import type { Property } from "#crds/fields.ts";
 import type { Features, Limits, StoreDriver, Traits } from "#sidecar/stores/store.ts";
+import type { Surface } from "./surface.ts";
 
 /** The traits that the suite proves; the two sentences about strong calls are for people. */
 export type ProvedTraits = Omit<Traits, "strongRead" | "strongWrite">;
@@ -33,6 +34,8 @@ export interface Running {
   readonly properties: readonly Property[];
   /** Null exactly when the subject says `server: "none"`. */
   readonly server: Server | null;
+  /** What its sidecars have logged so far; absent where there are none, and a store logs to the suite itself. */
+  readonly logged?: () => string;
   /** Ends everything that `start` began and removes its files. */
   stop(): Promise<void>;
 }
@@ -42,6 +45,8 @@ export interface Subject {
   readonly name: string;
   readonly driver: StoreDriver;
   readonly declares: Declaration;
+  /** Absent: the suite calls the driver itself. */
+  readonly surface?: Surface;
   /** "restart": the server can be stopped and started. "pause": also stopped in the middle without closing anything. */
   readonly server: "none" | "restart" | "pause";
   /** Why it cannot run here; null when it can. Becomes one pending test with the reason in its title. */

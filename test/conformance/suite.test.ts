@@ -6,6 +6,7 @@ import { type Case, Stage } from "./case.ts";
 import { inMemory } from "./in-memory.ts";
 import type { Subject } from "./subject.ts";
 import { CHAPTERS, chosen } from "./suite.ts";
+import { surfaceOf } from "./surface.ts";
 
 /** It holds on every broken store: each is wrong in one way, and not everywhere. */
 const CONTROL = "gives back a struct";
@@ -71,6 +72,14 @@ describe("the conformance suite", function () {
       await Promise.all(broken.caughtBy.map((name) => expectCaught(broken, name)));
     });
   }
+
+  it("holds an API to the keys that it must not take", async () => {
+    const surface = { ...surfaceOf(inMemory), keysWithBars: "refused" } as const;
+    const unguarded: Subject = { ...inMemory, surface };
+    const each = chosenCases(unguarded).find(({ name }) => name.startsWith("refuses a key with two bars"));
+    assert.ok(each !== undefined, "no case for keys with two bars");
+    assert.match(String(await verdict(unguarded, each)), /get succeeded, want a rejection/);
+  });
 
   it("holds a store to what it does not declare", async () => {
     const plain = { etag: false, transactions: false, ttl: false, list: false };

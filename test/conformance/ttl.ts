@@ -15,6 +15,7 @@ import {
 } from "./checks.ts";
 import { call, json, READ, removal, write } from "./requests.ts";
 import { all, hasEtags, hasTtl, type Subject } from "./subject.ts";
+import { surfaceOf } from "./surface.ts";
 
 const HOUR_SEC = 3600;
 const LARGEST_SEC = 2_147_483_647;
@@ -58,7 +59,8 @@ async function setWithTtl({ store }: Context, key: string, ttlSec: number): Prom
 function assertExpiry(context: Context, expiresAtMs: number | null, ttlSec: number, moment: Moment): void {
   assert.ok(expiresAtMs !== null, "the value reports no expiry");
   const { ttlStepMs } = context.subject.declares.traits;
-  const earliest = moment.fromMs + ttlSec * 1000 - CLOCKS_APART_MS;
+  const { toldExpiryStepMs } = surfaceOf(context.subject);
+  const earliest = moment.fromMs + ttlSec * 1000 - CLOCKS_APART_MS - toldExpiryStepMs;
   const latest = moment.toMs + ttlSec * 1000 + ttlStepMs + CLOCKS_APART_MS;
   assert.ok(expiresAtMs >= earliest && expiresAtMs <= latest, `expires at ${expiresAtMs}, want ${earliest}..${latest}`);
 }

@@ -12,7 +12,8 @@ import {
   rejectsWith,
 } from "./checks.ts";
 import { call, json, removal, utf8, write } from "./requests.ts";
-import { hasEtags, hasValueLimit, type Subject } from "./subject.ts";
+import { all, hasEtags, hasValueLimit, type Subject } from "./subject.ts";
+import { keepsSpaceAround } from "./surface.ts";
 
 const MIB = 1024 * 1024;
 
@@ -34,7 +35,7 @@ const SCENARIOS: Readonly<Record<string, Uint8Array>> = {
 /** JSON texts that a parser and printer would change without changing what a reader of the text means. */
 const SPELLINGS: Readonly<Record<string, string>> = {
   "members in their order": '{"b":1,"a":2,"10":3,"9":4,"":5}',
-  "white space": ' {\n\t"a" :  1 ,\r\n "b":[ 1,2 ] } ',
+  "white space": '{\n\t"a" :  1 ,\r\n "b":[ 1,2 ] }',
   "slashes, escaped and not": '"\\/ / <script> & \\u003c"',
   "escapes of plain letters": '"\\u0061\\u00e9 \u00e9 \u2028"',
 };
@@ -105,6 +106,10 @@ const table: readonly Case[] = [
 
 const cases: readonly Case[] = [
   ...table,
+
+  caseFor(all(keepsBytes, keepsSpaceAround), "keeps white space around a value byte for byte", (context) =>
+    comesBack(context, utf8(' \n{"a":1}\t '), {}),
+  ),
 
   caseFor(holdsMebibyte, "gives back a mebibyte of JSON", (context) =>
     comesBack(context, json("m".repeat(MIB - 2)), {}),

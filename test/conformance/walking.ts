@@ -4,6 +4,7 @@ import type { KeyRange, ListedRow, ListPage, ListRequest, Store } from "#sidecar
 import type { Context } from "./case.ts";
 import { call, json, write } from "./requests.ts";
 import { isOrdered } from "./subject.ts";
+import { takesBars } from "./surface.ts";
 
 export const SCOPE = "conformance||";
 /** A walk that needs more pages than this does not end. */
@@ -54,6 +55,11 @@ export function byBytes(texts: Iterable<string>): string[] {
 
 export async function setAll({ store, key }: Context, endings: readonly string[]): Promise<void> {
   await Promise.all(endings.map((ending) => store.set(write(key(ending), json(ending)), call())));
+}
+
+/** Endings with two bars, where the store can be given such keys at all. */
+export function barred({ subject }: Context, ...endings: readonly string[]): readonly string[] {
+  return takesBars(subject) ? endings : [];
 }
 
 export function numbered(count: number, beginning = ""): string[] {

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { systemClock } from "#kit/clock.ts";
+import { never, systemClock } from "#kit/clock.ts";
 import { noMetrics } from "#sidecar/metrics.ts";
 import { noPolicies } from "#sidecar/state/policies.ts";
 import type { SaveRequest } from "#sidecar/state/requests.ts";
@@ -90,7 +90,13 @@ describe("differences in encryption", () => {
 
   it("E2: a transaction of bytes, as gRPC sends them, encrypts the bytes", () =>
     over({ [PRIMARY]: fromSecret("ONE") }, async (wire) => {
-      const parts = { stores: wire.sidecar.stores, clock: systemClock, metrics: noMetrics, policies: noPolicies };
+      const parts = {
+        stores: wire.sidecar.stores,
+        clock: systemClock,
+        metrics: noMetrics,
+        policies: noPolicies,
+        ending: never,
+      };
       const shared = { etag: "", options: { concurrency: "", consistency: "" }, metadata: {}, retry: null };
       const requests: SaveRequest[] = [
         { key: "e2-raw", bytes: Buffer.from("hi{"), isJson: false, ...shared },
@@ -151,9 +157,10 @@ describe("differences in encryption", () => {
       assert.notEqual(wire.sidecar.stores.find("statestore")?.core.cipher, null);
     });
     assert.match(await refused({ primaryEncriptionKey: fromSecret("ONE") }), /want primaryEncryptionKey; .*plain text/);
+    assert.match(await refused({ encryptionKey: fromSecret("ONE") }), /encryptionKey: want .*; .*plain text/);
   });
 
-  it("E7: changed keys are taken over, and the store stays open", () =>
+  it("E7: changed keys are taken over, the store stays open, and a reload without any key is an error", () =>
     over({ [PRIMARY]: fromSecret("ONE") }, async (wire) => {
       await save(wire, "e7", '"kept"');
       const before = wire.sidecar.stores.find("statestore");
@@ -162,6 +169,10 @@ describe("differences in encryption", () => {
       await until("the keys have changed", () => wire.sidecar.stores.find("statestore") !== before);
       assert.equal(wire.sidecar.stores.find("statestore")?.store, before?.store);
       assert.equal(await read(wire, "e7"), "kept");
+      await writeFile(join(wire.folder, "store.yaml"), component("statestore", "state.in-memory"));
+      await wire.sidecar.reload();
+      assert.equal(await read(wire, "e7"), "kept");
+      assert.match((await ask(wire, "GET", "/pannier/v1/health")).text, /"state":"kept".*restart the sidecar to stop/);
     }));
 
   it("M6: a store is not opened without the key that it names", async () => {

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { hasErrors } from "#kit/fault.ts";
 import { driver } from "#sidecar/stores/postgresql/postgresql.ts";
 import { describeWithPostgres, type PostgresServer, startPostgres } from "#test/servers/postgresql.ts";
+import { openStore } from "#test/unit/sidecar/stores/postgresql/fixture.ts";
 import { ask, save } from "#test/wire/client.ts";
 import { component, startWire, type WireSidecar } from "#test/wire/sidecar.ts";
 
@@ -36,7 +37,8 @@ describeWithPostgres("differences on PostgreSQL", () => {
     String((await ask(wire, "GET", `${to(store)}/${key}`)).headers.etag);
 
   it("D1: what jsonb would change is refused in v1, and kept in v2", async () => {
-    const values = ['"a\\u0000"', '"\\ud800"', "-0", "1e999"];
+    const expanding = `[${new Array(10_000).fill("1e400").join(",")}]`;
+    const values = ['"a\\u0000"', '"\\ud800"', "-0", "1e999", expanding];
     for (const [index, value] of values.entries()) {
       const item = `{"key":"d1-${index}","value":${value}}`;
       assert.equal(await put("v1", item), 400, value);
@@ -105,5 +107,11 @@ describeWithPostgres("differences on PostgreSQL", () => {
       assert.equal(await put(store, `{"key":"${longest}","value":1}`), 204);
       assert.equal(await put(store, `{"key":"${longest}k","value":1}`), 400);
     }
+  });
+
+  it("D8: a database that cannot hold every character is refused", async () => {
+    await server.query("CREATE DATABASE latin ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0");
+    const opening = openStore({ version: "v2", fields: { connectionString: server.url("latin") } });
+    await assert.rejects(opening, { code: "unavailable", message: /encoding LATIN1/ });
   });
 });

@@ -1,8 +1,10 @@
 // The rows of docs/differences.md on Resiliency and Configuration.
+
 import assert from "node:assert/strict";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { never } from "#kit/clock.ts";
 import { systemRandom } from "#kit/random.ts";
 import { noMetrics } from "#sidecar/metrics.ts";
 import { StorePolicy } from "#sidecar/resiliency/policy.ts";
@@ -110,7 +112,7 @@ describe("differences in resiliency", () => {
     });
     const call = { signal: new AbortController().signal };
     let asked = 0;
-    const outcome = policy.run(call, { retry: true, conditional: false }, () => {
+    const outcome = policy.run(call, { retry: true, conditional: false, ending: never }, () => {
       asked++;
       return Promise.reject(new StoreError("unavailable", "down"));
     });
@@ -141,7 +143,7 @@ describe("differences in resiliency", () => {
       manifests: { "a.yaml": component("statestore", "state.in-memory"), "r.yaml": file },
     });
     await wire.stop();
-    assert.ok(wire.log.some((line) => /there is no policy \\"generel\\"; did you mean general\?/.test(line)));
+    assert.ok(wire.log.some((line) => /got \\"generel\\", want a policy .*; did you mean general\?/.test(line)));
   });
 
   it("P8: each policy's series carry the name of its resource", async () => {

@@ -1,6 +1,6 @@
 // Links between the pages lead somewhere, and the README leads to every page.
 import assert from "node:assert/strict";
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
 import { ROOT, readPages } from "./pages.ts";
 
@@ -27,6 +27,17 @@ describe("links in the docs", () => {
     assert.ok(links.length > 20);
     const broken = links.filter(({ to }) => !existsSync(ROOT + to)).map(({ from, to }) => `${from}: ${to}`);
     assert.deepEqual(broken, []);
+  });
+
+  it("and the tests that README.md names are there", () => {
+    const named = [...readFileSync(`${ROOT}README.md`, "utf8").matchAll(/`(test\/[^`]+)`/g)].map(
+      (match) => match[1] ?? "",
+    );
+    assert.ok(named.length > 10);
+    assert.deepEqual(
+      named.filter((path) => !existsSync(ROOT + path)),
+      [],
+    );
   });
 
   it("lead to headings that exist", () => {

@@ -70,6 +70,26 @@ describe("a sidecar with a Configuration", () => {
     assert.equal((await ask(sidecar, "GET", `${STORE}/k`)).text, "1");
   });
 
+  it("closes what is denied in any spelling, and warns of a rule that matches nothing, at the start and at a reload", async () => {
+    const denied = (name: string): string => `  api: {denied: [{name: ${name}, version: V1, protocol: HTTP}]}\n`;
+    const sidecar = await start(denied("State"));
+    assert.equal((await ask(sidecar, "GET", `${STORE}/k`)).status, 404);
+    assert.ok(!sidecar.log.some((line) => line.includes("matches nothing")));
+    for (const name of ["Stat", "Metdata"]) {
+      await configure(denied(name));
+      await sidecar.sidecar.reload();
+      const told = `config.yaml:6: spec.api.denied[0].name: got \\"${name}\\", want the name of an API`;
+      assert.ok(
+        sidecar.log.some((line) => line.includes(told)),
+        told,
+      );
+    }
+    assert.equal((await ask(sidecar, "GET", `${STORE}/k`)).status, 204);
+    await sidecar.stop();
+    const again = await start(denied("Stat"));
+    assert.ok(again.log.some((line) => /the rule matches nothing; did you mean state\?/.test(line)));
+  });
+
   it("loads no Component of a denied type, and says why", async () => {
     const sidecar = await start("  components: {deny: [state.in-memory/v1]}\n", {
       manifests: {
@@ -84,7 +104,7 @@ describe("a sidecar with a Configuration", () => {
       ),
     );
     assert.equal((await ask(sidecar, "GET", "/pannier/v1/health")).status, 200);
-    await configure("  components: {deny: [state.SQLite]}\n");
+    await configure("  components: {deny: [state.SQLite3/V0]}\n");
     await sidecar.sidecar.reload();
     await save(sidecar, "k", "1");
     assert.equal(errorOf(await ask(sidecar, "GET", "/v1.0/state/kept/k")).errorCode, "ERR_STATE_STORE_NOT_FOUND");

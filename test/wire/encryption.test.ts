@@ -264,6 +264,37 @@ describe("the keys of an encrypted store", () => {
     assert.ok(!wire.log.join().includes(OLD) && !wire.log.join().includes(NEXT));
   });
 
+  it("stay when they are taken out of the manifest: nothing is written as plain text, nothing read as ciphertext", async () => {
+    wire = await start(folder, encrypted("state.in-memory", { primary: "old" }), { old: OLD });
+    await save(wire, "first", '"one"');
+    const good = encrypted("state.in-memory", { primary: "old" });
+    for (const bad of [
+      component("statestore", "state.in-memory", { keyPrefix: "none" }),
+      good.replace("primaryEncryptionKey", "encryptionKey"),
+    ]) {
+      await writeFile(join(wire.folder, "store.yaml"), bad);
+      await wire.sidecar.reload();
+      assert.equal((await ask(wire, "GET", "/pannier/v1/health")).status, 503);
+      await save(wire, "second", '"two"');
+      assert.deepEqual([await text("first"), await text("second")], ["one", "two"]);
+      assert.notEqual(wire.sidecar.stores.find("statestore")?.core.cipher, null);
+      await writeFile(join(wire.folder, "store.yaml"), good);
+      await wire.sidecar.reload();
+      assert.equal((await ask(wire, "GET", "/pannier/v1/health")).status, 200);
+    }
+  });
+
+  it("may be given up at a start, which leaves what was encrypted as it stands", async () => {
+    const connectionString = join(folder, "state.db");
+    wire = await start(folder, encrypted("state.sqlite", { primary: "old" }, { connectionString }), { old: OLD });
+    await save(wire, "first", '"one"');
+    await wire.stop();
+    wire = await start(folder, component("statestore", "state.sqlite", { keyPrefix: "none", connectionString }), {});
+    await save(wire, "second", '"two"');
+    assert.equal(await text("second"), '"two"');
+    assert.match(await text("first"), ENCRYPTED);
+  });
+
   it("may leave the values that were written again as docs/encryption.md says", async () => {
     wire = await start(folder, encrypted("state.in-memory", { primary: "old" }), { old: OLD, next: NEXT });
     const values = ['"text"', '"250"', "250", '{"a": "b\\u0041"}', '"\\"quoted\\""', '""', "null"];

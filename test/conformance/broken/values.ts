@@ -18,7 +18,11 @@ function parsed(bytes: Uint8Array): Uint8Array {
 export const valueFaults: readonly BrokenStore[] = [
   {
     name: "prints JSON anew",
-    caughtBy: ["keeps white space byte for byte", "keeps a whole number beyond 2^53 byte for byte"],
+    caughtBy: [
+      "keeps white space byte for byte",
+      "keeps white space around a value byte for byte",
+      "keeps a whole number beyond 2^53 byte for byte",
+    ],
     spoil: (store) => withWrites(store, (write) => ({ ...write, bytes: parsed(write.bytes) })),
   },
   {

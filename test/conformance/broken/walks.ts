@@ -1,5 +1,5 @@
 // Stores that are wrong about walks over keys.
-import type { KeyRange, ListedRow, ListPage, ListRequest, Store } from "#sidecar/stores/store.ts";
+import type { Found, KeyRange, ListedRow, ListPage, ListRequest, Store } from "#sidecar/stores/store.ts";
 import { call, READ, removal } from "../requests.ts";
 import { type BrokenStore, mustHave } from "./broken-store.ts";
 
@@ -47,6 +47,12 @@ function isLike(pattern: string, key: string): boolean {
     .replaceAll("%", ".*")
     .replaceAll("_", ".");
   return new RegExp(`^${source}`, "isu").test(key);
+}
+
+/** A text as its JSON string, where it is none yet. */
+function quoted(found: Found): Found {
+  const text = Buffer.from(found.bytes).toString();
+  return /^["{[\d]/.test(text) ? found : { ...found, bytes: Buffer.from(JSON.stringify(text)) };
 }
 
 export const walkFaults: readonly BrokenStore[] = [
@@ -160,6 +166,20 @@ export const walkFaults: readonly BrokenStore[] = [
     caughtBy: ["gives values only when asked for"],
     spoil: (store) => ({
       list: (request, each) => mustHave(store.list).call(store, { ...request, values: true }, each),
+    }),
+  },
+  {
+    name: "gives raw texts as JSON in reads of many",
+    caughtBy: ["gives raw bytes that are text", "answers raw bytes that are text"],
+    spoil: (store) => ({
+      async list(request, each) {
+        const page = await mustHave(store.list).call(store, request, each);
+        return { ...page, rows: page.rows.map((row) => ({ ...row, found: row.found && quoted(row.found) })) };
+      },
+      async getMany(keys, read, each) {
+        const rows = await mustHave(store.getMany).call(store, keys, read, each);
+        return rows.map((row) => (row !== null && "bytes" in row ? quoted(row) : row));
+      },
     }),
   },
   {

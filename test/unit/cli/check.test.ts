@@ -149,6 +149,10 @@ describe("the check of manifests", () => {
       /primaryEncryptionKey: want a secretKeyRef/,
     );
     assert.match(await report(primary.replace("Encry", "Ency")), /primaryEncyptionKey: want primaryEncryptionKey/);
+    assert.match(
+      await report("{name: encryptionKey, value: v}"),
+      /a\.yaml:7: .* encryptionKey: want .*1 error, 0 warnings/s,
+    );
     const broken = await report("{name: primaryEncryptionKey, secretKeyRef: {key: k}}");
     assert.match(broken, /secretKeyRef\.name: want the name of a secret/);
     assert.match(broken, /: 1 error, 0 warnings/);
@@ -185,6 +189,40 @@ describe("the check of manifests", () => {
     assert.match(text, /^b\.yaml:8: configuration "x": spec\.api\.allowed: got "false", want a list of rules/m);
     assert.match(text, /^1 Resiliency, 1 Configuration in 2 files: 3 errors, 1 warning$/m);
     assert.equal(code, 1);
+  });
+
+  it("warns of policies that no Resiliency of all it was given defines, with file and line", async () => {
+    const head = (name: string): string =>
+      `apiVersion: dapr.io/v1alpha1\nkind: Resiliency\nmetadata: {name: ${name}}\nspec:\n`;
+    const outbound = (policies: string): string =>
+      `  targets:\n    components:\n      orders: {outbound: ${policies}}\n`;
+    const files = {
+      "a.yaml": `${head("one")}${outbound("{timeout: quik, retry: some, circuitBreaker: cb}")}`,
+      "b.yaml": `${head("two")}  policies: {timeouts: {quick: 1s}, circuitBreakers: {cb: {}}}\n${outbound("{timeout: slow}")}`,
+    };
+    const { code, text } = await run(files);
+    assert.deepEqual(text.split("\n"), [
+      'a.yaml:7: warning: resiliency "one": spec.targets.components.orders.outbound.timeout: got "quik", want a policy that a Resiliency defines; did you mean quick?',
+      'a.yaml:7: warning: resiliency "one": spec.targets.components.orders.outbound.retry: got "some", want a policy that a Resiliency defines',
+      'b.yaml:8: warning: resiliency "two": spec.targets.components.orders.outbound.timeout: got "slow", want a policy that a Resiliency defines',
+      "2 Resiliencies in 2 files: 0 errors, 3 warnings",
+      "",
+    ]);
+    assert.equal(code, 0);
+    const broken = await run({ ...files, "b.yaml": `${head("two")}  policies: {timeouts: {quick: soon}}\n` });
+    assert.match(broken.text, /: 1 error, 0 warnings/, "what a faulty one defines is not known");
+  });
+
+  it("warns of a rule for an API that there is none of", async () => {
+    const head = "apiVersion: dapr.io/v1alpha1\nkind: Configuration\nmetadata: {name: x}\nspec:\n";
+    const api =
+      "  api:\n    denied:\n      - {name: stat, version: v1, protocol: http}\n      - {name: $API, version: v1, protocol: http}\n";
+    const { code, text } = await run({ "a.yaml": head + api });
+    assert.equal(
+      text,
+      'a.yaml:7: warning: configuration "x": spec.api.denied[0].name: got "stat", want the name of an API of Pannier or Dapr; the rule matches nothing; did you mean state?\n1 Configuration in 1 file: 0 errors, 1 warning\n',
+    );
+    assert.equal(code, 0);
   });
 
   it("shows no secret, whatever is wrong with it", async () => {

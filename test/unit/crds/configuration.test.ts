@@ -19,6 +19,13 @@ function read(spec: string): Configuration {
   return configuration;
 }
 
+/** What is told of a rule, given as name/version. */
+function ruleFaults(rule: string): string[] {
+  const [name = "", version = ""] = rule.split("/");
+  const spec = JSON.stringify({ api: { denied: [{ name, version, protocol: "http" }] } });
+  return parse(spec).faults.map((fault) => `${fault.severity} ${describeFault(fault)}`);
+}
+
 describe("a Configuration", () => {
   it("has Dapr's defaults where it says nothing", () => {
     assert.deepEqual(read("{}"), {
@@ -87,6 +94,48 @@ logging: {apiLogging: {enabled: true, obfuscateURLs: true, omitHealthChecks: tru
     );
     assert.deepEqual(all.apiLogging, { enabled: true, omitHealthChecks: true });
   });
+
+  it("has the rules for APIs in lower case", () => {
+    const { api } = read("api: {denied: [{name: State, version: V1.0-Alpha1, protocol: HTTP}]}");
+    assert.deepEqual(api.denied, [{ name: "state", version: "v1.0-alpha1", protocol: "http" }]);
+  });
+
+  it("knows every API of Pannier, and those of Dapr's that Pannier does not have", () => {
+    const known = [
+      ..."state/v1 state/v1.0 state/v1alpha1 State/v1.0-alpha1 actors/v1 metadata/v1.0 shutdown/v1 pannier/v1".split(
+        " ",
+      ),
+      ..."invoke/v1 bindings/v1.0 publish/v1 secrets/v1 configuration/v1alpha1 Lock/v1.0-alpha1 unlock/v1".split(" "),
+      ..."workflows/v1.0-beta1 conversation/v1.0-alpha2 jobs/v1.0-alpha1 crypto/v1 subtlecrypto/v1 healthz/v1".split(
+        " ",
+      ),
+    ];
+    for (const each of known) assert.deepEqual(ruleFaults(each), [], each);
+  });
+
+  const unknownApis: [string, string][] = [
+    [
+      "stat/v1",
+      'name: got "stat", want the name of an API of Pannier or Dapr; the rule matches nothing; did you mean state?',
+    ],
+    [
+      "nothing-like-it/v1",
+      'name: got "nothing-like-it", want the name of an API of Pannier or Dapr; the rule matches nothing',
+    ],
+    [
+      "state/v2",
+      'version: got "v2", want v1, v1.0, v1alpha1 or v1.0-alpha1; the rule matches nothing; did you mean v1?',
+    ],
+    ["metadata/v1alpha1", 'version: got "v1alpha1", want v1 or v1.0; the rule matches nothing'],
+    [
+      "state/1.0",
+      'version: got "1.0", want v1, v1.0, v1alpha1 or v1.0-alpha1; the rule matches nothing; did you mean v1.0?',
+    ],
+  ];
+  for (const [rule, told] of unknownApis)
+    it(`draws a warning for a rule for ${rule}, which there is none of`, () => {
+      assert.deepEqual(ruleFaults(rule), [`warning spec.api.denied[0].${told}`]);
+    });
 
   it("prefers metrics to metric, member by member", () => {
     const { metrics } = read("metric: {enabled: false, recordErrorCodes: true}\nmetrics: {enabled: true}");

@@ -144,6 +144,8 @@ export interface StoreTraits {
   listOrder: string;
   strongRead: string;
   strongWrite: string;
+  /** "typed" or "loose": whether a string in a query also equals the number or boolean that it spells. */
+  queryStrings: string;
 }
 
 function createBaseListKeysRequest(): ListKeysRequest {
@@ -1329,6 +1331,7 @@ function createBaseStoreTraits(): StoreTraits {
     listOrder: "",
     strongRead: "",
     strongWrite: "",
+    queryStrings: "",
   };
 }
 
@@ -1357,6 +1360,9 @@ export const StoreTraits: MessageFns<StoreTraits> = {
     }
     if (message.strongWrite !== "") {
       writer.uint32(66).string(message.strongWrite);
+    }
+    if (message.queryStrings !== "") {
+      writer.uint32(74).string(message.queryStrings);
     }
     return writer;
   },
@@ -1436,6 +1442,14 @@ export const StoreTraits: MessageFns<StoreTraits> = {
             }
 
             message.strongWrite = reader.string();
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.queryStrings = reader.string();
             continue;
           }
         }

@@ -161,7 +161,7 @@ describe("a change of the core's fields", () => {
       await writeSecrets({ a: HEX[0] });
       await waitUntil(() => states(host).includes("one ready"));
     }
-    for (const bad of ["primaryEncryptionKye", "secondaryEncryptionKey"]) {
+    for (const bad of ["primaryEncryptionKye", "secondaryEncryptionKey", "encryptionKey", "encryption"]) {
       await bench.write("a.yaml", keyed({ [bad]: "a" }));
       await waitUntil(() => states(host).includes("one kept"));
       assert.equal(found(host, "one"), before);
@@ -170,5 +170,56 @@ describe("a change of the core's fields", () => {
     }
     const messages = JSON.stringify([host.statuses(), bench.lines]);
     for (const hex of HEX) assert.ok(!messages.includes(hex));
+  });
+
+  it("does not turn an encrypted store into plain text, whatever else changes", async () => {
+    const wanted = keyed({ primaryEncryptionKey: "a" });
+    const host = await startWithKeys(wanted, { a: HEX[0] });
+    const before = found(host, "one");
+    const plain = [manifest("one", "1"), manifest("one", "2"), prefixed("other"), inMemoryManifest("one")];
+    for (const content of plain) {
+      await bench.write("a.yaml", content);
+      await host.reload();
+      await host.reload();
+      assert.equal(found(host, "one"), before);
+      assert.deepEqual(states(host), ["vault ready", "one kept"]);
+      const message = host.statuses()[1]?.message ?? "";
+      assert.match(message, /primaryEncryptionKey: want the key that it has had/);
+      assert.match(
+        message,
+        /give it back, or restart the sidecar to stop encrypting on purpose; see docs\/encryption\.md/,
+      );
+      await bench.write("a.yaml", wanted);
+      await host.reload();
+      assert.deepEqual(states(host), ["vault ready", "one ready"]);
+    }
+    assert.ok(bench.logged(/Failed to init component one .*want the key that it has had.*the last good one stays/));
+    const refused = bench.reloads.filter(([name, success]) => name === "one" && !success);
+    assert.equal(refused.length, plain.length, "once for each, however often the files are read");
+    assert.deepEqual(opened(), ["1"]);
+  });
+
+  it("ends an attempt to open an encrypted store elsewhere when its key goes", async () => {
+    const host = await startWithKeys(keyed({ primaryEncryptionKey: "a" }), { a: HEX[0] });
+    const before = found(host, "one");
+    bench.hanging.add("2");
+    await bench.write("a.yaml", keyed({ primaryEncryptionKey: "a" }).replace("value: 1", "value: 2"));
+    await severalLooks();
+    await bench.write("a.yaml", manifest("one", "2"));
+    await waitUntil(() => states(host).includes("one kept"));
+    bench.hanging.clear();
+    await severalLooks();
+    assert.equal(found(host, "one"), before);
+  });
+
+  it("may take a key to a store that had none, and back while that one does not open", async () => {
+    const host = await startWithKeys(manifest("one", "1"), { a: HEX[0] });
+    bench.failing.set("2", "refused");
+    await bench.write("a.yaml", keyed({ primaryEncryptionKey: "a" }).replace("value: 1", "value: 2"));
+    await waitUntil(() => states(host).includes("one kept"));
+    await bench.write("a.yaml", manifest("one", "1"));
+    await waitUntil(() => states(host).includes("one ready"));
+    await bench.write("a.yaml", keyed({ primaryEncryptionKey: "a" }));
+    await waitUntil(() => found(host, "one").core.cipher !== null);
   });
 });

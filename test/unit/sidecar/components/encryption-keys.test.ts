@@ -5,6 +5,7 @@ import { describeFault, type Fault } from "#kit/fault.ts";
 import { type DecodedStore, decodeStore } from "#sidecar/components/decode.ts";
 import { encryptionNotices } from "#sidecar/components/encryption-keys.ts";
 import { driver } from "#sidecar/stores/in-memory/in-memory.ts";
+import { driver as redis } from "#sidecar/stores/redis/redis.ts";
 
 const HEX = "00112233445566778899aabbccddeeff";
 
@@ -105,6 +106,19 @@ describe("the encryption keys of a Component", () => {
       [fromSecret("primaryEncyptionKey", HEX)],
       /^error primaryEncyptionKey: want primaryEncryptionKey; without it values would be written as plain text/,
     ],
+    ...["encryptionKey", "encriptKey", "primaryKey", "SECONDARYENCRKEY", "aesEncryption"].map(
+      (name) =>
+        [
+          `a name like ${name}`,
+          [fromSecret(name, HEX)],
+          new RegExp(`^error ${name}: want .*EncryptionKey.*; without it values would be written as plain text`),
+        ] as const,
+    ),
+    [
+      "a mistyped encryptedStrings",
+      [fromSecret("primaryEncryptionKey", HEX), plain("encryptedString", "json")],
+      /^error encryptedString: want encryptedStrings; /,
+    ],
     [
       "another word for strings",
       [fromSecret("primaryEncryptionKey", HEX), plain("encryptedStrings", "yes")],
@@ -131,6 +145,14 @@ describe("the encryption keys of a Component", () => {
     const [same = ""] = told(decode(primary, fromSecret("secondaryEncryptionKey", HEX, "keys", "a")).faults);
     assert.match(same, /^warning secondaryEncryptionKey: want another key than primaryEncryptionKey's/);
     assert.deepEqual(decode(primary, fromSecret("secondaryEncryptionKey", HEX, "keys", "b")).faults, []);
+  });
+
+  it("have nothing to do with fields of a driver that sound like them", () => {
+    const cert = { ...fromSecret("clientKey", "PEM"), secret: true };
+    assert.deepEqual(
+      decodeStore(redis, [cert]).faults.filter(({ severity }) => severity === "error"),
+      [],
+    );
   });
 
   it("are missed where only encryptedStrings is there", () => {

@@ -1,11 +1,43 @@
 // What the component host does about manifests besides those of Components, and about Components that are denied.
 import assert from "node:assert/strict";
-import type { ComponentDenial } from "#crds/configuration.ts";
+import { documentIdentity, parseComponent } from "#crds/component.ts";
+import { type ComponentDenial, parseConfiguration } from "#crds/configuration.ts";
+import { readManifest } from "#crds/manifest.ts";
+import { chooseDriver, firstIfInitial } from "#sidecar/components/component-type.ts";
 import type { ComponentHost } from "#sidecar/components/host.ts";
+import { planComponents } from "#sidecar/components/plan.ts";
+import { loadDriver, STORE_TYPES } from "#sidecar/stores/registry.ts";
 import { Bench, inMemoryManifest, manifest, states } from "./bench.ts";
 
 function resiliency(name: string, timeout = "5s"): string {
   return `apiVersion: dapr.io/v1alpha1\nkind: Resiliency\nmetadata: {name: ${name}}\nspec: {policies: {timeouts: {t: ${timeout}}}}\n`;
+}
+
+/** `components.deny` of a Configuration with one item. */
+function readDenied(item: string): readonly ComponentDenial[] {
+  const { configuration, faults } = parseConfiguration({
+    apiVersion: "dapr.io/v1alpha1",
+    kind: "Configuration",
+    metadata: { name: "c" },
+    spec: { components: { deny: [item] } },
+  });
+  assert.deepEqual(faults, []);
+  return configuration?.denied ?? [];
+}
+
+/** Whether a Component of the type and version is planned beside the denial. */
+function isLeft(type: string, version: string, denial: ComponentDenial | undefined): boolean {
+  assert.ok(denial);
+  const { documents } = readManifest(
+    `apiVersion: dapr.io/v1alpha1\nkind: Component\nmetadata: {name: one}\nspec: {type: ${type}, version: "${version}"}\n`,
+  );
+  const [document] = documents;
+  assert.ok(document);
+  const { component, draft } = { ...parseComponent(document.value) };
+  const identity = documentIdentity(document.value);
+  const located = { file: "a.yaml", document, identity, component, draft, resiliency: null, faults: [], note: null };
+  const scope = { appId: "app", namespace: "", held: new Set<string>(), problems: [], inEffect: [] };
+  return planComponents([located], { ...scope, denied: [denial] }).stores.length === 1;
 }
 
 describe("the component host and other resources", () => {
@@ -85,6 +117,44 @@ describe("the component host and other resources", () => {
     await host.reload();
     assert.deepEqual(states(host).sort(), ["memory ready", "test ready"]);
   });
+
+  const INITIAL = ["", "v0", "v1", "V1"];
+  const SPELLINGS = [
+    ["state.in-memory", "state.In-Memory"],
+    ["state.postgres", "state.postgresql"],
+    ["state.postgresql", "state.postgres"],
+    ["state.redis", "State.Redis"],
+    ["state.sqlite", "state.SQLite3"],
+    ["state.sqlite3", "state.sqlite"],
+  ] as const;
+  for (const [given, type] of SPELLINGS)
+    for (const version of [null, ...INITIAL.slice(1)])
+      it(`leaves out ${given} in its first version when ${type}/${version ?? "*"} is denied`, () => {
+        const [denial] = readDenied(version === null ? type : `${type}/${version}`);
+        assert.deepEqual(
+          INITIAL.filter((each) => isLeft(given, each, denial)),
+          [],
+        );
+        // PostgreSQL has a second one.
+        assert.equal(isLeft(given, "V2", denial), version !== null);
+      });
+
+  it("leaves out a later version, in any case, and no other, when that one is denied", () => {
+    const [denial] = readDenied("state.Postgres/V2");
+    assert.deepEqual(
+      ["", "v0", "v1", "v2", "V2"].filter((each) => isLeft("state.postgresql", each, denial)),
+      ["", "v0", "v1"],
+    );
+  });
+
+  for (const type of STORE_TYPES)
+    it(`has the first version of ${type} where its driver has it`, async () => {
+      for (const version of ["", "v0", "v1"]) {
+        const chosen = await chooseDriver(type, version, loadDriver);
+        // Where a driver has several versions, v0 is none of them.
+        assert.equal("fault" in chosen ? "v1" : chosen.version, firstIfInitial(version));
+      }
+    });
 
   it("leaves out what is denied although a file that cannot be read may hold it", async () => {
     await bench.write("a.yaml", inMemoryManifest("memory"));

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { ApiRule } from "#crds/configuration.ts";
+import type { ApiRule } from "#crds/api-rules.ts";
 import { type ApiGroup, apiAccess } from "#sidecar/configuration/api-access.ts";
 
 const GROUPS: readonly ApiGroup[] = [

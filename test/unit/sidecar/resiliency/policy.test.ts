@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { getEventListeners } from "node:events";
 import type { RetrySpec } from "#crds/resiliency.ts";
+import { never } from "#kit/clock.ts";
 import type { Random } from "#kit/random.ts";
 import type { PolicySeries } from "#sidecar/metrics.ts";
 import { Breaker } from "#sidecar/resiliency/breaker.ts";
@@ -10,7 +11,7 @@ import { type Call, StoreError, type StoreErrorCode } from "#sidecar/stores/stor
 import { ManualClock, settle } from "./manual-clock.ts";
 
 const middle: Random = { uuid: () => "", fraction: () => 0.5 };
-const PLAIN = { retry: true, conditional: false };
+const PLAIN = { retry: true, conditional: false, ending: never };
 
 describe("the policy of a store", () => {
   let clock: ManualClock;
@@ -94,6 +95,19 @@ describe("the policy of a store", () => {
     assert.equal(asked(), 3);
   });
 
+  it("ends a pause when the sidecar ends, with the last attempt's error", async () => {
+    const ending = new AbortController();
+    const rules = { ...PLAIN, ending: ending.signal };
+    const rejected = assert.rejects(
+      policyWith({ retry: retry({}) }).run(call, rules, failing("unavailable")),
+      /failed 1/,
+    );
+    await new Promise((resolve) => setImmediate(resolve));
+    ending.abort();
+    await rejected;
+    assert.equal(asked(), 1);
+  });
+
   it("makes one attempt with maxRetries 0", async () => {
     await assert.rejects(policyWith({ retry: retry({ maxRetries: 0 }) }).run(call, PLAIN, failing("failed")));
     assert.equal(asked(), 1);
@@ -171,13 +185,13 @@ describe("the policy of a store", () => {
       await clock.advance(100);
       await plain;
       assert.equal(asked(), 2);
-      await assert.rejects(policy.run(call, { retry: true, conditional: true }, failing(code)));
+      await assert.rejects(policy.run(call, { retry: true, conditional: true, ending: never }, failing(code)));
       assert.equal(asked(), 3);
     });
   }
 
   it("leaves retries to a request that brings its own", async () => {
-    const rules = { retry: false, conditional: false };
+    const rules = { retry: false, conditional: false, ending: never };
     await assert.rejects(policyWith({ retry: retry({}) }).run(call, rules, failing("unavailable")));
     assert.equal(asked(), 1);
   });

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { load } from "js-yaml";
 import { parseResiliency, type Resiliency } from "#crds/resiliency.ts";
+import { never } from "#kit/clock.ts";
 import { createLog, type Log } from "#kit/log.ts";
 import { systemRandom } from "#kit/random.ts";
 import { noMetrics } from "#sidecar/metrics.ts";
@@ -47,7 +48,9 @@ describe("the Resiliencies in effect", () => {
     const policy = resiliencies.of("orders");
     assert.ok(policy !== null);
     const error = new StoreError("unavailable", "the store is down");
-    await assert.rejects(policy.run(call, { retry: true, conditional: false }, () => Promise.reject(error)));
+    await assert.rejects(
+      policy.run(call, { retry: true, conditional: false, ending: never }, () => Promise.reject(error)),
+    );
   }
 
   it("give no policy for a store that none applies to", async () => {
@@ -96,7 +99,9 @@ describe("the Resiliencies in effect", () => {
     const call = { signal: new AbortController().signal };
     const error = new StoreError("unavailable", "late");
     assert.ok(old !== null);
-    await assert.rejects(old.run(call, { retry: true, conditional: false }, () => Promise.reject(error)));
+    await assert.rejects(
+      old.run(call, { retry: true, conditional: false, ending: never }, () => Promise.reject(error)),
+    );
     await fail();
     assert.deepEqual(states, ["closed", null, "closed"]);
   });
@@ -112,7 +117,7 @@ describe("the Resiliencies in effect", () => {
     const wrong = resource("r", "targets: {components: {orders: {outbound: {timeout: none}}}}");
     await resiliencies.replace([wrong]);
     await resiliencies.replace([wrong, resource("other", "{}")]);
-    assert.equal(lines.filter((line) => line.includes("there is no policy")).length, 1);
+    assert.equal(lines.filter((line) => line.includes("want a policy that a Resiliency defines")).length, 1);
   });
 });
 

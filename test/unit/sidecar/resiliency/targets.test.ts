@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { load } from "js-yaml";
 import { parseResiliency, type Resiliency } from "#crds/resiliency.ts";
+import { describeFault } from "#kit/fault.ts";
 import { choose, mergeResources, unmetNames } from "#sidecar/resiliency/targets.ts";
 
 function resource(name: string, spec: string): Resiliency {
@@ -72,11 +73,16 @@ targets: {components: {orders: {outbound: {timeout: a, retry: b, circuitBreaker:
       `policies: {timeouts: {quick: 1s}, retries: {some: {matching: {httpStatusCodes: "500"}}}}
 targets: {components: {a: {outbound: {timeout: quik, retry: DaprBuiltInServiceRetries, circuitBreaker: cb}}, b: {outbound: {retry: some}}}}`,
     );
-    assert.deepEqual(unmetNames(mergeResources([r])), [
-      'Resiliency r: targets.components.a.outbound.timeout: there is no policy "quik"; did you mean quick?',
-      "Resiliency r: targets.components.a.outbound.retry: DaprBuiltInServiceRetries is not defined, and Dapr's own is not for state stores: nothing is retried",
-      'Resiliency r: targets.components.a.outbound.circuitBreaker: there is no policy "cb"',
-      "Resiliency r: targets.components.b.outbound.retry: matching has no effect: the errors of a store carry no status codes",
+    const told = unmetNames(mergeResources([r])).map(({ resiliency, fault }) => {
+      return `${resiliency.name} ${fault.severity} ${describeFault(fault)}`;
+    });
+    const [a, b] = ["a", "b"].map((name) => `r warning spec.targets.components.${name}.outbound`);
+    const want = "want a policy that a Resiliency defines";
+    assert.deepEqual(told, [
+      `${a}.timeout: got "quik", ${want}; did you mean quick?`,
+      `${a}.retry: got "DaprBuiltInServiceRetries", ${want}; Dapr's own is not for state stores: nothing is retried`,
+      `${a}.circuitBreaker: got "cb", ${want}`,
+      `${b}.retry: got "some", want a policy without matching; it has no effect: the errors of a store carry no status codes`,
     ]);
   });
 });

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { systemClock } from "#kit/clock.ts";
+import { never, systemClock } from "#kit/clock.ts";
 import { createLog } from "#kit/log.ts";
 import { noMetrics } from "#sidecar/metrics.ts";
 import { type ActorChange, ActorStates } from "#sidecar/state/actors.ts";
@@ -49,7 +49,13 @@ function actorsOver(store: Store): ActorStates {
   const naming = { name: "s", type: "state.test", version: "v1", keyPrefix: "elsewhere||" };
   const entry = new StoreEntry({ ...naming, core, store, openedAtMs: 0 });
   const stores: StoreTable = { size: 1, find: () => entry, all: () => [entry] };
-  const service = new StateService({ stores, clock: systemClock, metrics: noMetrics, policies: noPolicies });
+  const service = new StateService({
+    stores,
+    clock: systemClock,
+    metrics: noMetrics,
+    policies: noPolicies,
+    ending: never,
+  });
   const log = createLog({
     level: "fatal",
     json: true,

@@ -1,5 +1,5 @@
 // What the tests of walks and bulk writes share: a service over the in-memory store, some of whose members a test replaces.
-import { systemClock } from "#kit/clock.ts";
+import { never, systemClock } from "#kit/clock.ts";
 import { createLog } from "#kit/log.ts";
 import { systemRandom } from "#kit/random.ts";
 import { noMetrics } from "#sidecar/metrics.ts";
@@ -48,7 +48,7 @@ export async function overMemory(options: OverOptions = {}): Promise<Over> {
     ...noMetrics,
     state: (_name: string, operation: string, success: boolean) => void counted.push(`${operation} ${success}`),
   };
-  const service = new StateService({ stores, clock: systemClock, metrics, policies: noPolicies });
+  const service = new StateService({ stores, clock: systemClock, metrics, policies: noPolicies, ending: never });
   return { store, service, counted };
 }
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { systemClock } from "#kit/clock.ts";
+import { never, systemClock } from "#kit/clock.ts";
 import type { StateOperation } from "#sidecar/metrics.ts";
 import { noMetrics } from "#sidecar/metrics.ts";
 import { noPolicies } from "#sidecar/state/policies.ts";
@@ -61,6 +61,7 @@ function serviceOver(store: Store, counted: string[] = []): StateService {
     clock: systemClock,
     metrics: { ...noMetrics, state },
     policies: noPolicies,
+    ending: never,
   });
 }
 
@@ -76,6 +77,7 @@ describe("state service", () => {
       clock: systemClock,
       metrics: noMetrics,
       policies: noPolicies,
+      ending: never,
     });
     assert.throws(() => empty.find("x"), { code: "store-not-configured", message: "state store x is not configured" });
     assert.throws(() => serviceOver(scripted()).find("x"), {
@@ -225,10 +227,21 @@ describe("state service", () => {
         throw new StoreError("unavailable", "down");
       };
       const policy = { intervalMs, pattern: "linear", threshold } as const;
-      await assert.rejects(withRetries({ policy, conditional: false, clock, call }, attempt));
+      await assert.rejects(withRetries({ policy, conditional: false, ending: never, clock, call }, attempt));
       return attempts;
     };
     assert.deepEqual([await run(1, 1000), await run(10_000, 15), await run(60_000, 15)], [20, 7, 2]);
+  });
+
+  it("ends a pause between two attempts when the sidecar ends, with the last error", async () => {
+    const ending = new AbortController();
+    const policy = { intervalMs: 3_600_000, pattern: "linear", threshold: 3 } as const;
+    const attempt = async (): Promise<void> => {
+      setImmediate(() => ending.abort());
+      throw new StoreError("unavailable", "down");
+    };
+    const run = { policy, conditional: false, ending: ending.signal, clock: systemClock, call };
+    await assert.rejects(withRetries(run, attempt), /down/);
   });
 
   it("ends the retries when the client leaves", async () => {

@@ -1,5 +1,5 @@
 // A state service over one store, and the ways in which the tests of queries ask it.
-import { systemClock } from "#kit/clock.ts";
+import { never, systemClock } from "#kit/clock.ts";
 import { createLog } from "#kit/log.ts";
 import { systemRandom } from "#kit/random.ts";
 import { noMetrics, type StateOperation } from "#sidecar/metrics.ts";
@@ -37,6 +37,7 @@ export function asking(store: Store, options: SubjectOptions = {}): Ask {
     clock: systemClock,
     metrics: { ...noMetrics, state },
     policies: policy === undefined ? noPolicies : { of: () => policy },
+    ending: never,
   });
   return (query, bytesMax = 0, caller = CALL) => {
     const text = typeof query === "string" ? query : JSON.stringify(query);

@@ -1,0 +1,79 @@
+// The subjects of state.postgresql, both versions: one server each, which can be killed, started again and stopped in the
+// middle. The databases order texts in different ways, which shows in walks over keys.
+import { driver } from "#sidecar/stores/postgresql/postgresql.ts";
+import type { StoreDriver } from "#sidecar/stores/store.ts";
+import { postgresMissing, startPostgres } from "#test/servers/postgresql.ts";
+import { type Declaration, properties, type Subject } from "./subject.ts";
+
+const MIB = 1024 * 1024;
+
+const common = {
+  etagMayBeQuoted: false,
+  firstWriteDelete: "ignored",
+  ttlStepMs: 1,
+  durable: true,
+  listOrder: "key",
+} as const;
+
+function declaration(traits: Declaration["traits"], valueBytesMax: number): Declaration {
+  return {
+    features: { etag: true, transactions: true, ttl: true, list: true },
+    limits: { valueBytesMax, keyBytesMax: 2692, operationsMax: null, ttlSecMin: 1 },
+    traits,
+  };
+}
+
+interface Case {
+  readonly name: string;
+  readonly version: "v1" | "v2";
+  readonly declares: Declaration;
+  /** What follows CREATE DATABASE and its name. */
+  readonly database: string;
+}
+
+function subject({ name, version, declares, database }: Case): Subject {
+  return {
+    name,
+    driver: ofVersion(version),
+    declares,
+    server: "pause",
+    skip: postgresMissing(),
+    async start() {
+      const postgres = await startPostgres();
+      await postgres.query(`CREATE DATABASE conformance TEMPLATE template0 ${database}`);
+      return {
+        properties: properties({ connectionString: postgres.url("conformance"), timeout: "5s" }),
+        server: {
+          stop: () => postgres.kill9(),
+          start: () => postgres.restart(),
+          pause: () => postgres.pause(),
+          resume: () => postgres.resume(),
+        },
+        stop: () => postgres.stop(),
+      };
+    },
+  };
+}
+
+function ofVersion(version: "v1" | "v2"): StoreDriver {
+  const found = driver.byVersion?.[version];
+  if (found === undefined) throw new Error(`state.postgresql has no version ${version}`);
+  return found;
+}
+
+export const postgresqlV1: Subject = subject({
+  name: "state.postgresql v1, words in the order of a language",
+  version: "v1",
+  declares: declaration({ ...common, values: "json-equal", foreignEtag: "invalid", queryStrings: "loose" }, 191 * MIB),
+  database: "LOCALE_PROVIDER icu ICU_LOCALE 'en-US'",
+});
+
+export const postgresqlV2: Subject = subject({
+  name: "state.postgresql v2, words in the order of their bytes",
+  version: "v2",
+  declares: declaration(
+    { ...common, values: "exact-bytes", foreignEtag: "mismatch", queryStrings: "typed" },
+    255 * MIB,
+  ),
+  database: "LC_COLLATE 'C'",
+});
