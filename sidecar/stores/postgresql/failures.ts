@@ -19,7 +19,9 @@ export type Again =
   /** Two transactions met. */
   | "conflict"
   /** The connection was of no use; another one may be. */
-  | "connection";
+  | "connection"
+  /** The server takes no writes on connections that stand; one made anew may lead to a primary, or find it changed. */
+  | "elsewhere";
 
 /** A StoreError that knows more for the driver's own use. */
 export class PostgresError extends StoreError {
@@ -74,7 +76,9 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
   "57P05": GOING_DOWN,
   "25006": unavailable(
     "takes no writes: it is a standby or read-only; name the primary, or several hosts with target_session_attrs=read-write",
+    "elsewhere",
   ),
+  "25P03": unavailable("ended a transaction whose client was silent for too long; nothing was written", "connection"),
   "42501": unavailable("does not let this user use the tables; see the rights in docs/stores/postgresql.md"),
   "42P01": unavailable(
     "has no such table: it was dropped, or search_path changed; open the Component again to make it",
@@ -149,6 +153,12 @@ export function lossError({ ending, lasting, server }: Loss): PostgresError {
         { again: lasting ? null : "connection" },
       );
   }
+}
+
+/** A write that is committed, while nobody knows whether the standbys have it that synchronous_commit waits for. */
+export function unreplicatedError(server: string): PostgresError {
+  const what = `the write is committed on postgresql at ${server}; its waiting for standbys was ended, it may not be replicated`;
+  return new PostgresError("unknown-outcome", what);
 }
 
 /** No connection could be made. The words of the system and of TLS hold no secret. */

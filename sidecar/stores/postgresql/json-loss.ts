@@ -4,11 +4,14 @@
 /**
  * "nul": \u0000, which no text there holds. "surrogate": half a character. "negative-zero": it becomes 0. "exponent": a
  * number is kept and answered with all its digits, so that a short text could become one that is too long to read.
+ * "expansion": many exponents do so together.
  */
-export type JsonLoss = "nul" | "surrogate" | "negative-zero" | "exponent";
+export type JsonLoss = "nul" | "surrogate" | "negative-zero" | "exponent" | "expansion";
 
 /** Beyond every double. */
 export const EXPONENT_MAX = 400;
+/** Digits that the exponents of a value may write out, beside one for each character of its text. */
+export const EXPANSION_FREE: number = 1024 * 1024;
 
 const QUOTE = 0x22;
 const PLUS = 0x2b;
@@ -53,6 +56,7 @@ type Pass = (found: Found) => boolean;
 /** Goes through the text until something is found that `pass` does not let through. Strings are passed over whole. */
 function findLoss(text: string, pass: Pass): Found | null {
   let escaped = text.indexOf("\\u");
+  let digits = 0;
   for (let at = 0; at < text.length; at++) {
     const code = text.charCodeAt(at);
     let found: Found | null = null;
@@ -65,7 +69,12 @@ function findLoss(text: string, pass: Pass): Found | null {
       if (found !== null) return found;
       at = end;
     } else if (code === MINUS && isNegativeZero(text, at)) found = { loss: "negative-zero", at };
-    else if (isLetterE(code) && isLongExponent(text, at)) found = { loss: "exponent", at };
+    else if (isLetterE(code)) {
+      const exponent = exponentAt(text, at);
+      digits += exponent;
+      if (exponent > EXPONENT_MAX) found = { loss: "exponent", at };
+      else if (digits > text.length + EXPANSION_FREE) found = { loss: "expansion", at };
+    }
     if (found !== null && !pass(found)) return found;
   }
   return null;
@@ -114,13 +123,13 @@ function isNegativeZero(text: string, minus: number): boolean {
   }
 }
 
-/** The letter also stands in "true" and "false", there behind another letter. */
-function isLongExponent(text: string, at: number): boolean {
-  if (!isDigit(text.charCodeAt(at - 1))) return false;
+/** How far an exponent moves the point, either way. 0 for the letter of "true" and "false", which is behind another one. */
+function exponentAt(text: string, at: number): number {
+  if (!isDigit(text.charCodeAt(at - 1))) return 0;
   const sign = text.charCodeAt(at + 1);
   let value = 0;
   for (let digit = sign === PLUS || sign === MINUS ? at + 2 : at + 1; isDigit(text.charCodeAt(digit)); digit++) {
     value = value * 10 + text.charCodeAt(digit) - ZERO;
   }
-  return value > EXPONENT_MAX;
+  return value;
 }

@@ -1,7 +1,7 @@
 // The two layouts of Dapr: what the columns are called, what a value and an ETag are in them (dapr-state-stores.md 3b, 3c,
 // 4b, 4c). Knows the columns of one row; the statements are made from this in statements.ts.
 import { type Features, type Found, type Limits, StoreError, type Traits, type Write } from "../store.ts";
-import { EXPONENT_MAX, type JsonLoss, lossIn, withoutSurrogates } from "./json-loss.ts";
+import { EXPANSION_FREE, EXPONENT_MAX, type JsonLoss, lossIn, withoutSurrogates } from "./json-loss.ts";
 import type { Parameter } from "./session.ts";
 
 /** Words of SQL in which the layouts differ. */
@@ -16,6 +16,8 @@ export interface Columns {
   /** Beside the value, what an update sets. */
   readonly touch: string;
   readonly expiry: string;
+  /** Whether a row is in the layout: another one is in no walk. */
+  readonly valid: string;
   /** When a row was made. */
   readonly created: string;
 }
@@ -57,6 +59,11 @@ const commonTraits: Omit<Traits, "values" | "foreignEtag" | "queryStrings"> = {
   strongWrite: "the server has committed it, flushed and replicated as its synchronous_commit says",
 };
 
+/** Base64 as RFC 4648 has it, with its padding, and bits that count for nothing zero. */
+const BASE64 = "^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)?$";
+/** A pattern takes the server four times the memory of the text: longer ones are only judged when they are read. */
+const BASE64_LOOKED_BYTES_MAX = 16 * MIB;
+
 export interface V1Options {
   /** Take values that jsonb changes. */
   readonly lossyValues: boolean;
@@ -75,6 +82,9 @@ export function v1Layout({ lossyValues }: V1Options): Layout {
       etag: { name: "xmin", type: "xid" },
       touch: "updatedate = statement_timestamp()",
       expiry: "expiredate",
+      // What fromBase64 takes. Only raw bytes are looked at, so that others need not be read.
+      valid: `CASE WHEN NOT isbinary OR octet_length(value #>> '{}') > ${BASE64_LOOKED_BYTES_MAX} THEN true
+        ELSE coalesce(value #>> '{}' ~ '${BASE64}', false) END`,
       created: "insertdate",
     },
     traits: { ...commonTraits, values: "json-equal", foreignEtag: "invalid", queryStrings: "loose" },
@@ -105,6 +115,7 @@ export const v2Layout: Layout = {
     etag: { name: "etag", type: "uuid" },
     touch: "etag = gen_random_uuid(), updated_at = statement_timestamp()",
     expiry: "expires_at",
+    valid: "true",
     created: "created_at",
   },
   traits: { ...commonTraits, values: "exact-bytes", foreignEtag: "mismatch", queryStrings: "typed" },
@@ -135,6 +146,7 @@ export function toFound(layout: Layout, row: Row): Found {
 const LOSSES: Readonly<Record<JsonLoss, string>> = {
   nul: "holds \\u0000, which jsonb cannot hold; use version v2, which keeps any bytes",
   exponent: `holds a number with an exponent beyond ${EXPONENT_MAX}, whose digits jsonb would all write out; use version v2`,
+  expansion: `holds exponents whose digits, which jsonb would all write out, are more than the value and ${EXPANSION_FREE}; use version v2`,
   surrogate: 'holds half a surrogate pair, which jsonb cannot hold; with lossyValues "true" it is replaced by U+FFFD',
   "negative-zero": 'holds -0, which jsonb turns into 0; with lossyValues "true" that is taken',
 };

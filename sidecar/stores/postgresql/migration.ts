@@ -6,7 +6,7 @@ import { isMadeElsewhere } from "./failures.ts";
 import type { Layout } from "./layout.ts";
 import { quoteName, quoteTable } from "./names.ts";
 import type { Answer, Parameter, Session } from "./session.ts";
-import type { Tables } from "./statements.ts";
+import { begin, type Tables } from "./statements.ts";
 
 export interface Migration {
   readonly layout: Layout;
@@ -26,6 +26,7 @@ interface State {
 /** Makes what is missing. Looks without a lock first: a server that takes no writes can still serve reads. */
 export async function migrate(session: Session, migration: Migration): Promise<void> {
   const { layout } = migration;
+  await mustHoldUnicode(session);
   const state = await look(session, migration);
   if (state.level < levels(layout) || state.columns.size === 0) await underLock(session, migration);
   const { columns } = await look(session, migration);
@@ -37,6 +38,18 @@ export async function migrate(session: Session, migration: Migration): Promise<v
     "corrupt",
     `the table ${table} has no column ${missing.join(", ")}: it is not in the layout of version ${layout.version}. ` +
       `Is it one of version ${other}? Set version to ${other}, or name another table`,
+  );
+}
+
+/** Other encodings refuse characters, or take them and find them again as others. SQL_ASCII keeps bytes as they come. */
+async function mustHoldUnicode(session: Session): Promise<void> {
+  const { rows } = await query(session, "SELECT getdatabaseencoding() AS encoding");
+  const encoding = rows[0]?.encoding;
+  if (encoding === "UTF8" || encoding === "SQL_ASCII") return;
+  throw new StoreError(
+    "unavailable",
+    `the database has the encoding ${encoding}, which cannot hold every character. Make another one by ` +
+      "CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0, and name it in connectionString or database",
   );
 }
 
@@ -77,12 +90,14 @@ async function levelOf(session: Session, { tables, levelKey }: Migration): Promi
 
 const CREATE_ATTEMPTS_MAX = 3;
 const CREATE_PAUSE_MS = 50;
+/** Between two statements: what takes long is the statements themselves. */
+const IDLE_MS_MAX = 60_000;
 
 async function underLock(session: Session, migration: Migration): Promise<void> {
   const metadata = quoteTable(migration.tables.metadata);
   await createMetadata(session, migration, metadata);
   await query(session, `INSERT INTO ${metadata} (key, value) VALUES ('lock', 'lock') ON CONFLICT (key) DO NOTHING`);
-  await query(session, "BEGIN ISOLATION LEVEL READ COMMITTED");
+  await session.run(begin(IDLE_MS_MAX));
   // Dapr waits for the same row.
   await query(session, `SELECT value FROM ${metadata} WHERE key = 'lock' FOR UPDATE`);
   const { level, columns } = await look(session, migration);

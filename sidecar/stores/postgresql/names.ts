@@ -42,6 +42,11 @@ export function quoteName(name: string): string {
   return `"${name.slice(0, NAME_BYTES_MAX).replaceAll('"', '""')}"`;
 }
 
+/** A text for SQL that means the same whatever standard_conforming_strings says. */
+export function quoteText(text: string): string {
+  return `E'${text.replaceAll("\\", "\\\\").replaceAll("'", "''")}'`;
+}
+
 function fold(part: string): string {
   return part.startsWith('"') ? part.slice(1, -1).replaceAll('""', '"') : part.toLowerCase();
 }

@@ -48,6 +48,8 @@ export class Pool {
   #failures = 0;
   #retryAtMs = 0;
   #sweep: Timer | null = null;
+  /** Connections that were opened before are of no use any more. */
+  #freshFromMs = 0;
 
   private constructor(options: PoolOptions) {
     this.#options = options;
@@ -99,7 +101,9 @@ export class Pool {
 
   /** Takes a connection back; one that cannot be used again is ended. */
   release(session: Session): void {
-    const isOld = this.#options.clock.monotonicMs() - session.openedMs > this.#options.lifetimeMs;
+    const isOld =
+      session.openedMs < this.#freshFromMs ||
+      this.#options.clock.monotonicMs() - session.openedMs > this.#options.lifetimeMs;
     if (this.#leaving.signal.aborted || isOld || !session.reusable) {
       if (session.alive && session.reusable) session.close();
       else session.destroy("broken");
@@ -108,6 +112,14 @@ export class Pool {
     const [next] = this.#waiting;
     if (next === undefined) this.#putBack(session);
     else next.take(session);
+  }
+
+  /** Called for a connection whose server takes no writes: ends all that stand, the busy ones after their use. */
+  retire(session: Session): void {
+    // Another call has found that out before, and what was made since may be of use.
+    if (session.openedMs < this.#freshFromMs) return;
+    this.#freshFromMs = this.#options.clock.monotonicMs();
+    for (const idle of this.#idle.splice(0)) idle.session.close();
   }
 
   /** Ends everything; what is under way rejects. May be called again. */

@@ -17,7 +17,8 @@ import type {
 } from "../store.ts";
 import { StoreError } from "../store.ts";
 import type { Cleanup } from "./cleanup.ts";
-import { features, KEY_BYTES_MAX, type Layout, type Row, toFound } from "./layout.ts";
+import { isText, mustBeText, mustFit, noText } from "./keys.ts";
+import { features, type Layout, type Row, toFound } from "./layout.ts";
 import type { Pool } from "./pool.ts";
 import type { Effect, Runner } from "./runner.ts";
 import type { Session } from "./session.ts";
@@ -157,32 +158,6 @@ export class PostgresStore implements Store {
       throw error;
     }
   }
-}
-
-/** What a text of PostgreSQL can hold; another key would meet with the key that it is turned into. */
-function isText(key: string): boolean {
-  return !key.includes("\0") && key.isWellFormed();
-}
-
-function mustBeText(key: string): void {
-  if (!isText(key)) throw noText();
-}
-
-/** Before the server would refuse it, or take it because it can be compressed. */
-function mustFit(key: string): void {
-  mustBeText(key);
-  if (Buffer.byteLength(key) > KEY_BYTES_MAX)
-    throw new StoreError(
-      "refused",
-      `a key of more than ${KEY_BYTES_MAX} bytes does not fit into the index of the table`,
-    );
-}
-
-function noText(): StoreError {
-  return new StoreError(
-    "refused",
-    "the key holds U+0000 or half a surrogate pair, which a text of postgresql cannot hold",
-  );
 }
 
 function otherEtag(): StoreError {

@@ -94,7 +94,7 @@ async function open(settings: Readonly<ServerSettings>, context: OpenContext, pl
     const runner = new Runner({ pool, clock, random, timeoutMs: settings.timeout });
     const isByteOrder = await prepare(runner, context, place, tables);
     const { layout, cleanupKey: key } = place;
-    const sql = statementsFor(layout, tables);
+    const sql = statementsFor(layout, tables, settings.timeout);
     const walks = walkStatements(layout, tables, isByteOrder);
     const walkIndex = isByteOrder ? null : new WalkIndex({ sql: walks, tables, connect, clock, log });
     const cleanup = new Cleanup({ runner, sql, key, intervalMs: settings.cleanupInterval, clock, log });

@@ -2,7 +2,7 @@
 // another attempt may fare better. Knows no SQL but what the task brings.
 import { type Clock, sleep, type Timer } from "#kit/clock.ts";
 import type { Random } from "#kit/random.ts";
-import { leftError, PostgresError } from "./failures.ts";
+import { type Again, leftError, PostgresError } from "./failures.ts";
 import type { Pool } from "./pool.ts";
 import type { Session } from "./session.ts";
 
@@ -25,11 +25,9 @@ export interface Work<T> {
   readonly task: (session: Session) => Promise<T>;
 }
 
-/** Attempts of a call that met another transaction, the first one included. */
-const CONFLICT_ATTEMPTS_MAX = 8;
+/** Attempts of a call by what the latest one met, the first one included. */
+const ATTEMPTS_MAX: Readonly<Record<Again, number>> = { conflict: 8, connection: 3, elsewhere: 2 };
 const CONFLICT_PAUSE_FIRST_MS = 5;
-/** Attempts of a call whose connection was of no use, the first one included. */
-const CONNECTION_ATTEMPTS_MAX = 3;
 /** The server is asked to stop so long before the time is up, so that its answer tells what became of a write. */
 const CANCEL_EARLY_MS = 1000;
 /** A call whose caller has left may end by itself for so long, then the server is asked to stop it. */
@@ -82,6 +80,7 @@ export class Runner {
           resolve(result);
         },
         (error: unknown) => {
+          if (error instanceof PostgresError && error.again === "elsewhere") pool.retire(session);
           settle();
           reject(error);
         },
@@ -91,8 +90,7 @@ export class Runner {
 }
 
 function mayRepeat({ again }: PostgresError, made: number): boolean {
-  if (again === null) return false;
-  return made < (again === "conflict" ? CONFLICT_ATTEMPTS_MAX : CONNECTION_ATTEMPTS_MAX);
+  return again !== null && made < ATTEMPTS_MAX[again];
 }
 
 /** Ends a session's work in two steps: asks the server to stop, and cuts the connection when that does not help. */

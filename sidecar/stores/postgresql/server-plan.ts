@@ -81,6 +81,7 @@ const IDLE: Readonly<Record<string, string>> = {
   description_cache_capacity: "nothing is described ahead",
   min_read_buffer_size: "the client sizes its buffers by itself",
   sslsni: "the server's name is sent always",
+  client_min_messages: "a warning of the server tells what may not be replicated",
   fallback_application_name: "application_name says it",
 };
 

@@ -1,6 +1,7 @@
 // One connection to the server, from its opening to its end; it never reconnects and does one statement at a time. pg does
 // the protocol; deadlines, the choice of server and TLS, and errors are here.
-import { Client, type ClientConfig } from "pg";
+import { Client, type ClientConfig, type QueryResult } from "pg";
+import { assert } from "#kit/assert.ts";
 import type { Clock } from "#kit/clock.ts";
 import { type BackendKey, requestCancel } from "./cancel.ts";
 import {
@@ -12,6 +13,7 @@ import {
   type PostgresError,
   replyError,
   sqlStateOf,
+  unreplicatedError,
 } from "./failures.ts";
 import type { Endpoint, ServerPlan, TlsLevel } from "./server-plan.ts";
 import type { TlsFiles } from "./tls-files.ts";
@@ -49,6 +51,8 @@ export interface Answer {
 }
 
 const KEEP_ALIVE_MS = 15_000;
+/** The routine of the server that warns when it has committed and stops waiting for standbys: its text may be translated. */
+const REPLICATION_ROUTINE = "SyncRepWaitForLSN";
 /** How long a farewell may take before the connection is cut. */
 const FAREWELL_MS = 250;
 
@@ -79,6 +83,8 @@ export class Session {
   #ending: Ending | null = null;
   /** A cancel request is on its way: it may hit whatever runs next. */
   #cancelled = false;
+  /** The server said that it no longer waits for the standbys of what it has committed. */
+  #unreplicated = false;
 
   private constructor(client: Client, endpoint: Endpoint, { plan, clock }: SessionOptions) {
     this.#client = client;
@@ -93,6 +99,9 @@ export class Session {
     // Without a listener an error would end the process; the end of the connection tells all that is needed.
     client.on("error", () => this.#end("broken"));
     client.on("end", () => this.#end("broken"));
+    client.on("notice", ({ routine }) => {
+      if (routine === REPLICATION_ROUTINE) this.#unreplicated = true;
+    });
     client.connection.on("end", () => this.#ended.resolve());
   }
 
@@ -160,17 +169,20 @@ export class Session {
     return this.#ended.promise;
   }
 
-  /** Runs a statement. Rejects with a PostgresError. */
+  /** Runs a statement; of several in one text the last one's answer. Rejects with a PostgresError. */
   async run(statement: Statement, values: readonly Parameter[] = []): Promise<Answer> {
     if (this.#ending !== null) throw lossError({ ending: this.#ending, lasting: false, server: this.server });
     const { text, name } = statement;
     const query = this.#prepares && name !== "" ? { name, text, values: [...values] } : { text, values: [...values] };
-    try {
-      const { command, rows, rowCount } = await this.#client.query(query);
-      return { command, rows, count: rowCount ?? 0 };
-    } catch (error) {
+    this.#unreplicated = false;
+    const result = await this.#client.query(query).then(lastOf, (error: unknown) => {
       throw this.#explain(error, statement.lasting);
-    }
+    });
+    const { command, rows, rowCount } = result;
+    // Asked to stop, the server ends a wait for standbys too, and calls the commit that was made before a success.
+    const isWritten = statement.lasting && rowCount !== 0 && command !== "ROLLBACK";
+    if (isWritten && (this.#cancelled || this.#unreplicated)) throw unreplicatedError(this.server);
+    return { command, rows, count: rowCount ?? 0 };
   }
 
   /** Asks the server to stop what runs; the statement then fails, or has ended before. The session is not used again. */
@@ -214,9 +226,16 @@ export class Session {
     }
     const failure = replyError(sqlState, this.server);
     // What was prepared here is of no use any more; another connection prepares anew.
-    if (failure.again === "connection") this.destroy("broken");
+    if (failure.again === "connection" || failure.again === "elsewhere") this.destroy("broken");
     return failure;
   }
+}
+
+/** pg gives a list where one text holds several statements, which its types do not tell. */
+function lastOf(results: QueryResult | readonly QueryResult[]): QueryResult {
+  const last = "rows" in results ? results : results.at(-1);
+  assert(last !== undefined, "a text has a statement");
+  return last;
 }
 
 /** Whether another level of TLS may fare better: the server answered, or TLS itself failed. */

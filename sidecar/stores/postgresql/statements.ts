@@ -1,7 +1,7 @@
 // The statements of a store, written once for its layout and tables. Values only ever come as parameters; names of tables
 // are checked and quoted before they come here. Knows no connection.
 import type { Layout } from "./layout.ts";
-import { parseTableName, quoteName, quoteTable, type TableName } from "./names.ts";
+import { parseTableName, quoteName, quoteTable, quoteText, type TableName } from "./names.ts";
 import type { Statement } from "./session.ts";
 
 export interface Tables {
@@ -31,6 +31,9 @@ export interface Statements {
   /** $1 key, $2 ETag. */
   readonly removeIf: Statement;
   readonly ping: Statement;
+  readonly begin: Statement;
+  /** $1 keys. Waits for other transactions that share one of them. */
+  readonly take: Statement;
   /** $1 keys. Locks the rows in the order of their keys and gives key, etag, live. */
   readonly lock: Statement;
   /** Arrays, one entry per row: $1 keys, $2 ttls, then the columns of a value. Only with a later COMMIT. */
@@ -48,7 +51,11 @@ export interface Statements {
 /** Expired rows that one statement removes: others that want their keys wait no longer than that. */
 export const CLEANUP_ROWS_MAX = 10_000;
 
-export function statementsFor(layout: Layout, tables: Tables): Statements {
+/** The server has room for few locks: of more keys some are taken. */
+const TAKEN_KEYS_MAX = 32;
+
+/** `timeoutMs`: of the store's calls. */
+export function statementsFor(layout: Layout, tables: Tables, timeoutMs: number): Statements {
   const { value, etag, touch, expiry } = layout.columns;
   const state = quoteTable(tables.state);
   const metadata = quoteTable(tables.metadata);
@@ -82,6 +89,13 @@ export function statementsFor(layout: Layout, tables: Tables): Statements {
     remove: lasting("remove", `DELETE FROM ${state} WHERE key = $1`),
     removeIf: lasting("remove_if", `DELETE FROM ${state} WHERE key = $1 AND ${live} AND ${condition}2::${etag.type}`),
     ping: lookup("ping", `SELECT 1 FROM ${state} LIMIT 1`),
+    // Half of it: others that wait for the locks then get them before their own time is up.
+    begin: begin(Math.ceil(timeoutMs / 2)),
+    take: lookup(
+      "take",
+      `SELECT count(pg_advisory_xact_lock(${quoteText(state)}::regclass::oid::int4, number)) FROM
+        (SELECT DISTINCT hashtext(key) AS number FROM unnest($1::text[]) AS key ORDER BY number LIMIT ${TAKEN_KEYS_MAX}) AS numbers`,
+    ),
     lock: lookup(
       "lock",
       `SELECT key, ${etag.name}::text AS etag, ${live} AS live FROM ${state} WHERE key = ANY($1::text[])
@@ -103,6 +117,15 @@ export function statementsFor(layout: Layout, tables: Tables): Statements {
         LIMIT ${CLEANUP_ROWS_MAX} FOR UPDATE SKIP LOCKED))`,
     ),
   };
+}
+
+/**
+ * READ COMMITTED, whatever the server's default: each statement sees what was committed before it, and the locks do the
+ * rest. A client that says nothing for `idleMs` hangs: the server then ends its session, which frees the locks.
+ */
+export function begin(idleMs: number): Statement {
+  const text = `BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL idle_in_transaction_session_timeout = ${idleMs}`;
+  return lookup("", text);
 }
 
 /** True for a row that is served: a row of this moment still is, as with Dapr. */

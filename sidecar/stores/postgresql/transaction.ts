@@ -7,28 +7,8 @@ import type { Layout } from "./layout.ts";
 import type { Parameter, Session, Statement } from "./session.ts";
 import type { Statements } from "./statements.ts";
 
-// READ COMMITTED, whatever the server's default: each statement sees what was committed before it, and the locks do the rest.
-const BEGIN: Statement = { name: "", text: "BEGIN ISOLATION LEVEL READ COMMITTED", lasting: false };
 const COMMIT: Statement = { name: "", text: "COMMIT", lasting: true };
 const ROLLBACK: Statement = { name: "", text: "ROLLBACK", lasting: false };
-
-/**
- * Locks of row after row keep transactions from deadlocks only where the rows are there; those that make and remove the
- * same rows need another order. So each takes the numbers of its keys first, sorted: whoever shares a key waits here.
- */
-const TAKE_KEYS: Statement = {
-  name: "pannier_take_keys",
-  text: `SELECT pg_advisory_xact_lock_shared(1346457166, 0), (SELECT count(pg_advisory_xact_lock(number)) FROM
-    (SELECT DISTINCT hashtextextended(key, 0) AS number FROM unnest($1::text[]) AS key ORDER BY number) AS numbers)`,
-  lasting: false,
-};
-/** For transactions with many keys, since the server has room for few locks: one that shuts out all others. */
-const TAKE_ALL: Statement = {
-  name: "pannier_take_all",
-  text: "SELECT pg_advisory_xact_lock(1346457166, 0)",
-  lasting: false,
-};
-const TAKEN_KEYS_MAX = 32;
 
 /**
  * What changes come to: of several of one key the last one counts, for all are judged by the state before the first. Keys
@@ -111,9 +91,13 @@ function columnsOf(layout: Layout, write: Parameters<Layout["toColumns"]>[0], wh
 
 /** Applies all or nothing. Rejects with a StoreError; the session is then out of the transaction, or not used again. */
 export async function apply(session: Session, sql: Statements, batch: Batch): Promise<void> {
-  await session.run(BEGIN);
+  await session.run(sql.begin);
   try {
-    await take(session, batch);
+    // Locks of row after row keep transactions from deadlocks only where the rows are there; those that make and remove the
+    // same rows need another order. So each takes the numbers of its keys first, sorted: whoever shares a key waits here.
+    // Of many keys these are the lowest numbers, which sets of keys that have much in common share too; the deadlocks that
+    // are left the server ends, and the runner tries again.
+    if (batch.keys.length > 1) await session.run(sql.take, [batch.keys]);
     await check(session, sql, batch);
     if (batch.removed.length > 0) await session.run(sql.removeAll, [batch.removed]);
     if (batch.put.keys.length > 0) await session.run(sql.putAll, batch.put.parameters);
@@ -126,11 +110,6 @@ export async function apply(session: Session, sql: Statements, batch: Batch): Pr
   const { command } = await session.run(COMMIT);
   if (command !== "COMMIT")
     throw new PostgresError("failed", "postgresql undid the transaction instead of committing it");
-}
-
-async function take(session: Session, { keys }: Batch): Promise<void> {
-  if (keys.length > TAKEN_KEYS_MAX) await session.run(TAKE_ALL);
-  else if (keys.length > 1) await session.run(TAKE_KEYS, [keys]);
 }
 
 async function check(session: Session, sql: Statements, { keys, conditions }: Batch): Promise<void> {

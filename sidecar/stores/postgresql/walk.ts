@@ -8,6 +8,7 @@ import {
   type ListRequest,
   StoreError,
 } from "../store.ts";
+import { mustBeText } from "./keys.ts";
 import { type Layout, type Row, toFound } from "./layout.ts";
 import { quoteTable } from "./names.ts";
 import type { Parameter, Session, Statement } from "./session.ts";
@@ -42,7 +43,7 @@ export const BYTE_ORDER: Statement = {
 export function walkStatements(layout: Layout, tables: Tables, isByteOrder: boolean): WalkStatements {
   const state = quoteTable(tables.state);
   const key = isByteOrder ? "key" : 'key COLLATE "C"';
-  const live = liveIn(layout);
+  const live = `${liveIn(layout)} AND ${layout.columns.valid}`;
   const inRange = `${key} >= $1 AND ${key} < $2`;
   const own = "strpos(substr(key, char_length($3) + 1), '||') = 0";
   // Rows that are passed over count too: a page must not go through millions of others' rows to find a few.
@@ -134,7 +135,7 @@ export async function listPage(
   };
 }
 
-/** Null for a row that something else wrote in another form: it is in no page. */
+/** Null for a row of another form that is too large for the statement to look at. */
 function foundOrNull(layout: Layout, row: Row): ReturnType<typeof toFound> | null {
   try {
     return toFound(layout, row);
@@ -159,8 +160,9 @@ export async function removeRange(
   return count;
 }
 
-/** The first key, the one after the last, and the scope. */
+/** The first key, the one after the last, and the scope. Throws a StoreError of code `refused`. */
 export function bounds({ scope, start }: KeyRange, after: string | null): readonly [string, string, string] {
+  mustBeText(start);
   if (after !== null && (!after.startsWith(start) || after.includes("\0") || !after.isWellFormed())) {
     throw new StoreError("refused", "the position is not one of this range");
   }

@@ -46,6 +46,17 @@ describe("what jsonb does not keep", () => {
   ];
   for (const [text, loss] of lost) it(`finds ${loss} in ${text}`, () => assert.equal(lossIn(text), loss));
 
+  it("is a value whose exponents write out far more than was sent", () => {
+    const list = (number: string, count: number): string => `[${new Array(count).fill(number).join(",")}]`;
+    assert.equal(lossIn(list("1e400", 600_000)), "expansion");
+    assert.equal(lossIn(list("1e-399", 4000)), "expansion");
+    assert.equal(lossIn(list("1.5E+400", 2600)), null);
+    // A double of 17 digits is not written out as much longer than it was.
+    assert.equal(lossIn(list("1.2345678901234567e-22", 200_000)), null);
+    assert.equal(lossIn(JSON.stringify(list("1e400", 600_000))), null);
+    assert.equal(withoutSurrogates(list("1e400", 600_000)).left, "expansion");
+  });
+
   it("is half a character that can be replaced, and a sign that can be dropped", () => {
     const { text, left } = withoutSurrogates('["\\ud800",-0,"a\\udc00b\\ud83d\\ude00"]');
     assert.deepEqual([text, left], ['["\\ufffd",-0,"a\\ufffdb\\ud83d\\ude00"]', null]);

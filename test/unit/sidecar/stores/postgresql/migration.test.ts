@@ -1,7 +1,7 @@
 // Tables as older releases of Dapr left them, tables in the way, and several that begin at once (dapr-state-stores.md 19).
 import assert from "node:assert/strict";
 import { describeWithPostgres } from "#test/servers/postgresql.ts";
-import { call, onOneServer, openStore, read, textOf, VERSIONS, write } from "./fixture.ts";
+import { call, eventually, onOneServer, openStore, read, textOf, VERSIONS, write } from "./fixture.ts";
 
 const V1_FIRST = `CREATE TABLE state (key text NOT NULL PRIMARY KEY, value jsonb NOT NULL, isbinary boolean NOT NULL,
   insertdate TIMESTAMP WITH TIME ZONE NOT NULL DEFAULT NOW(), updatedate TIMESTAMP WITH TIME ZONE NULL)`;
@@ -118,6 +118,22 @@ describeWithPostgres("the migration of PostgreSQL tables", () => {
     }
   });
 
+  it("refuses a database that cannot hold every character, says what to do, and leaves it as it is", async () => {
+    for (const version of VERSIONS) {
+      const name = await database("TEMPLATE template0 ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C'");
+      await assert.rejects(open(version, name), {
+        name: "StoreError",
+        code: "unavailable",
+        message: /the database has the encoding LATIN1.*CREATE DATABASE .* ENCODING 'UTF8' TEMPLATE template0/,
+      });
+      assert.deepEqual(await server().query("SELECT 1 FROM pg_class WHERE relname = 'dapr_metadata'", [], name), []);
+      const bytes = await database("TEMPLATE template0 ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C'");
+      const store = await open(version, bytes);
+      await store.set(write("kлюч", '"\u{1f9fa}"'), call);
+      assert.equal(await textOf(store, "kлюч"), '"\u{1f9fa}"');
+    }
+  });
+
   it("refuses a level that is no number", async () => {
     const name = await database();
     await server().query(`${METADATA}; INSERT INTO dapr_metadata VALUES ('migrations', 'three')`, [], name);
@@ -143,6 +159,10 @@ describeWithPostgres("the migration of PostgreSQL tables", () => {
       [],
       name,
     );
+    await eventually(async () => {
+      const text = "SELECT 1 FROM pg_stat_activity WHERE datname = $1 AND wait_event = 'PgSleep'";
+      assert.equal((await server().query(text, [name])).length, 1);
+    });
     const fields = { connectionString: server().url(name) };
     await assert.rejects(openStore({ version: "v1", fields, signal: AbortSignal.timeout(300) }), {
       name: "StoreError",

@@ -1,9 +1,12 @@
 // Transactions that meet: what they come to, and that those the server undoes are tried again.
 import assert from "node:assert/strict";
+import { Client } from "pg";
 import { v2Layout } from "#sidecar/stores/postgresql/layout.ts";
+import { statementsFor, tablesOf } from "#sidecar/stores/postgresql/statements.ts";
 import { toBatch } from "#sidecar/stores/postgresql/transaction.ts";
+import type { Change } from "#sidecar/stores/store.ts";
 import { describeWithPostgres } from "#test/servers/postgresql.ts";
-import { call, deletion, onOneServer, read, textOf, transact, upsert, VERSIONS, write } from "./fixture.ts";
+import { call, deletion, eventually, onOneServer, read, textOf, transact, upsert, VERSIONS, write } from "./fixture.ts";
 
 describe("a batch of changes", () => {
   const uuid = "00000000-0000-4000-8000-000000000000";
@@ -43,7 +46,7 @@ describe("a batch of changes", () => {
 });
 
 describeWithPostgres("transactions in PostgreSQL", () => {
-  const { server, database, open } = onOneServer({ settings: { deadlock_timeout: "20ms" } });
+  const { server, database, open, keep } = onOneServer({ settings: { deadlock_timeout: "20ms" } });
 
   for (const isolation of ["read committed", "repeatable read", "serializable"]) {
     for (const version of VERSIONS) {
@@ -70,6 +73,104 @@ describeWithPostgres("transactions in PostgreSQL", () => {
       });
     }
   }
+
+  const many = (start: string, length = 40): readonly Change[] =>
+    Array.from({ length }, (_, index) => upsert(`${start}${index}`, "1"));
+
+  /** A client of its own in the database. */
+  async function clientIn(name: string): Promise<Client> {
+    const client = new Client({ connectionString: server().url(name) });
+    client.on("error", () => undefined);
+    await client.connect();
+    return keep(client, () => client.end());
+  }
+
+  it("wait for no other that shares no key, however many keys it has, in the same table or in another", async () => {
+    const name = await database();
+    const ours = await open("v2", name, { timeout: "8s" });
+    const theirs = await open("v1", name, { timeout: "3s", tableName: "theirs" });
+    const beside = await open("v2", name, { timeout: "3s" });
+    await ours.set(write("hot", "1"), call);
+    const client = await clientIn(name);
+    await client.query("BEGIN");
+    await client.query("SELECT * FROM state WHERE key = 'hot' FOR UPDATE");
+    const held = [
+      transact(ours, [upsert("hot", "2"), ...many("big")]),
+      transact(ours, [upsert("hot", "2"), upsert("z", "2")]),
+    ];
+    const settled = Promise.all(held);
+    await eventually(async () => {
+      const text = "SELECT 1 FROM pg_stat_activity WHERE datname = $1 AND wait_event_type = 'Lock'";
+      assert.equal((await server().query(text, [name])).length, 2);
+    });
+    await transact(beside, [upsert("a", "1"), upsert("b", "1")]);
+    await transact(beside, many("small"));
+    await transact(theirs, [upsert("hot", "1"), upsert("z", "1")]);
+    await transact(theirs, [upsert("hot", "1"), ...many("big")]);
+    await client.query("ROLLBACK");
+    await settled;
+  });
+
+  for (const version of VERSIONS) {
+    it(`of many keys each meet without an error in ${version}`, async () => {
+      const name = await database();
+      const stores = [await open(version, name), await open(version, name)];
+      const keys = Array.from({ length: 50 }, (_, index) => `k${index}`);
+      const turns = Array.from({ length: 60 }, (_, index) => index);
+      await Promise.all(
+        turns.map((turn) => {
+          const store = stores[turn % 2];
+          assert.ok(store !== undefined);
+          const rotated = [...keys.slice(turn % 50), ...keys.slice(0, turn % 50)].slice(0, 35 + (turn % 15));
+          return transact(
+            store,
+            rotated.map((key, at) => (at % 5 === turn % 5 ? deletion(key) : upsert(key, String(turn)))),
+          );
+        }),
+      );
+    });
+  }
+
+  it("of a client that hangs are ended by the server, and their locks with them", async () => {
+    const name = await database();
+    const store = await open("v2", name);
+    await transact(store, [upsert("a", "0"), upsert("b", "0")]);
+    const tables = tablesOf("state", "dapr_metadata");
+    assert.ok(tables !== null);
+    const sql = statementsFor(v2Layout, tables, 1000);
+    const client = await clientIn(name);
+    await client.query(sql.begin.text);
+    await client.query(sql.take.text, [["a", "b"]]);
+    await client.query(sql.lock.text, [["a", "b"]]);
+    await transact(store, [upsert("a", "1"), upsert("b", "1")]);
+    assert.equal(await textOf(store, "a"), "1");
+    await assert.rejects(client.query("COMMIT"));
+  });
+
+  it("tell the server to end them after half the store's timeout, and no others", async () => {
+    const name = await database();
+    const store = await open("v1", name, { timeout: "8s", maxConns: "2" });
+    const trigger = `CREATE TABLE seen (what text);
+      CREATE FUNCTION see() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN INSERT INTO seen VALUES (current_setting('idle_in_transaction_session_timeout')); RETURN new; END $$;
+      CREATE TRIGGER see BEFORE INSERT ON state FOR EACH ROW EXECUTE FUNCTION see()`;
+    await server().query(trigger, [], name);
+    await transact(store, [upsert("a", "1")]);
+    await store.set(write("b", "1"), call);
+    const rows = await server().query("SELECT what FROM seen", [], name);
+    assert.deepEqual(
+      rows.map(({ what }) => what),
+      ["4s", "0"],
+    );
+  });
+
+  it("find their locks by the table's name, whatever it is", async () => {
+    const name = await database();
+    await server().query(`ALTER DATABASE ${name} SET standard_conforming_strings = off`);
+    const store = await open("v1", name, { tableName: `"it's \\ ""it"""` });
+    await transact(store, [upsert("a", "1"), upsert("b", "1")]);
+    assert.equal(await textOf(store, "b"), "1");
+  });
 
   it("are tried again when the server ends a deadlock", async () => {
     const name = await database();

@@ -158,6 +158,22 @@ describeWithPostgres("walks over keys in PostgreSQL", () => {
     }
   });
 
+  it("refuse a beginning that no key can have, with the words of a save", async () => {
+    for (const version of VERSIONS) {
+      const store = await open(version, await database());
+      for (const start of ["app||a\0", "app||a\ud800"]) {
+        const range = { scope: "app||", start };
+        const error = await store.set(write(start, "1"), call).catch((each: unknown) => each);
+        assert.ok(error instanceof Error);
+        const refusal = { code: "refused", message: error.message };
+        for (const values of [true, false])
+          await assert.rejects(async () => store.list?.({ range, after: null, limit: 1, values }, call), refusal);
+        await assert.rejects(async () => store.count?.(range, call), refusal);
+        await assert.rejects(async () => store.removeRange?.(range, 1, call), refusal);
+      }
+    }
+  });
+
   it("end behind the last text that begins as they do", () => {
     const endOf = (start: string): string => bounds({ scope: "", start }, null)[1];
     assert.equal(endOf("a"), "b");
