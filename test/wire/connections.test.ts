@@ -1,16 +1,8 @@
 // What becomes of a connection whose client floods, stalls or leaves: counted on the server's side, over a server whose
 // handlers the test holds in its hand.
 import assert from "node:assert/strict";
-import { once } from "node:events";
-import type { Server } from "node:http";
-import { type AddressInfo, connect, type Socket } from "node:net";
-import { systemClock } from "#kit/clock.ts";
-import { createLog } from "#kit/log.ts";
-import { Router } from "#sidecar/http/router.ts";
-import { createHttpServer, type Handler } from "#sidecar/http/server.ts";
-import { noMetrics } from "#sidecar/metrics.ts";
 import { malformed } from "#sidecar/state/errors.ts";
-import { noTracing } from "#sidecar/tracing/tracer.ts";
+import { HeldServer, head, type Routes, statuses } from "./held-server.ts";
 
 /** What the kernel may hold of a connection's unread bytes is not the server's; this is what one read of it takes. */
 const READ_BYTES = 65_536;
@@ -18,120 +10,53 @@ const BODY_MAX = 1_000_000;
 const BIG = Buffer.alloc(8 * 1024 * 1024, "x");
 
 describe("a connection", () => {
-  let server: Server;
-  let port: number;
-  /** The server's side of each connection, in the order they came. */
-  let accepted: Socket[];
-  let clients: Socket[];
+  let held: HeldServer;
   /** Told by the handlers: what they have run. */
   let ran: string[];
   /** Lets the requests for /slow go on. */
   let release: () => void;
-  let logged: string;
 
   beforeEach(async () => {
-    [accepted, clients, ran, logged] = [[], [], [], ""];
+    ran = [];
     const released = new Promise<void>((resolve) => {
       release = resolve;
     });
-    const router = new Router<Handler>();
-    const add = (pattern: string, handler: Handler): void =>
-      router.add(["GET", "POST"], { name: pattern, pattern, api: null, handler });
-    add("/slow", async (exchange) => {
-      ran.push("slow");
-      await released;
-      exchange.sendNothing();
-    });
-    add("/echo/{text}", (exchange) => {
-      ran.push(exchange.parameter(0));
-      exchange.sendText(200, exchange.parameter(0));
-    });
-    add("/body", async (exchange) => {
-      const body = await exchange.body(BODY_MAX, "");
-      ran.push(body.toString());
-      exchange.sendNothing();
-    });
-    add("/refused", () => {
-      throw malformed("this is not wanted");
-    });
-    add("/big", (exchange) => exchange.send(200, [], BIG));
-    add("/pieces", async (exchange) => {
-      await exchange.sendPieces(200, [BIG, BIG]);
-      ran.push("pieces");
-    });
-    server = openServer(router);
-    server.on("connection", (socket) => accepted.push(socket));
-    server.listen(0, "127.0.0.1");
-    await once(server, "listening");
-    port = (server.address() as AddressInfo).port;
+    const routes: Routes = {
+      "/slow": async (exchange) => {
+        ran.push("slow");
+        await released;
+        exchange.sendNothing();
+      },
+      "/echo/{text}": (exchange) => {
+        ran.push(exchange.parameter(0));
+        exchange.sendText(200, exchange.parameter(0));
+      },
+      "/body": async (exchange) => {
+        const body = await exchange.body(BODY_MAX, "");
+        ran.push(body.toString());
+        exchange.sendNothing();
+      },
+      "/refused": () => {
+        throw malformed("this is not wanted");
+      },
+      "/big": (exchange) => exchange.send(200, [], BIG),
+      "/pieces": async (exchange) => {
+        await exchange.sendPieces(200, [BIG, BIG]);
+        ran.push("pieces");
+      },
+    };
+    held = new HeldServer(routes, BODY_MAX);
+    await held.listen();
   });
 
   afterEach(async () => {
     release();
-    for (const client of clients) client.destroy();
-    server.close();
-    server.closeAllConnections();
-    await once(server, "close");
+    await held.close();
   });
-
-  function openServer(router: Router<Handler>): Server {
-    const write = (line: string): void => {
-      logged += line;
-    };
-    const naming = { appId: "connections", instance: "", version: "" };
-    return createHttpServer({
-      router,
-      appId: "connections",
-      clock: systemClock,
-      log: createLog({ level: "info", json: true, ...naming, write, nowMs: systemClock.nowMs }),
-      metrics: noMetrics,
-      token: null,
-      allowedOrigins: [],
-      apiLogging: false,
-      omitsHealthChecks: false,
-      isAllowed: () => true,
-      tracing: noTracing,
-      keysInSpans: () => true,
-      serverTiming: () => false,
-      http2: true,
-      headerBytesMax: 4096,
-      bodyBytesMax: BODY_MAX,
-      isDraining: () => false,
-      onBody: () => undefined,
-      pathLabel: () => "",
-    });
-  }
-
-  function head(method: string, path: string, ...headers: string[]): string {
-    return [`${method} ${path} HTTP/1.1`, "Host: x", ...headers, "", ""].join("\r\n");
-  }
-
-  /** A client that sends this and keeps its side open. */
-  function open(text: string): { socket: Socket; seen: () => string } {
-    const socket = connect({ port, host: "127.0.0.1", allowHalfOpen: true });
-    clients.push(socket);
-    let seen = "";
-    socket.on("data", (chunk) => {
-      seen += chunk.toString("latin1");
-    });
-    socket.on("error", () => undefined);
-    socket.write(text);
-    return { socket, seen: () => seen };
-  }
-
-  function statuses(answer: string): string[] {
-    return [...answer.matchAll(/HTTP\/1\.1 (\d{3})/g)].map((match) => match[1] ?? "");
-  }
 
   /** Waits for it; mocha's limit is the deadline. */
   async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
     while (!(await condition())) await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-
-  function connections(): Promise<number> {
-    return new Promise((resolve, reject) => {
-      server.getConnections((error, count) => (error === null ? resolve(count) : reject(error)));
-    });
   }
 
   /** Waits until nothing more is read, and gives how much was. */
@@ -140,7 +65,7 @@ describe("a connection", () => {
     await until(async () => {
       const before = bytes;
       await new Promise((resolve) => setTimeout(resolve, 100));
-      bytes = accepted[0]?.bytesRead ?? 0;
+      bytes = held.accepted[0]?.bytesRead ?? 0;
       return bytes === before;
     });
     return bytes;
@@ -151,11 +76,11 @@ describe("a connection", () => {
 
     it("is read no further while a slow request is answered, then gets every answer in its order", async () => {
       const texts = Array.from({ length: count }, (_, index) => String(index));
-      const { seen } = open(head("GET", "/slow"));
+      const { socket, seen } = held.open(head("GET", "/slow"));
       await until(() => ran.length === 1);
-      clients[0]?.write(texts.map((text) => head("GET", `/echo/${text}`)).join(""));
-      const held = await settledBytesRead();
-      assert.ok(held <= 2 * READ_BYTES, `${held} bytes were read`);
+      socket.write(texts.map((text) => head("GET", `/echo/${text}`)).join(""));
+      const bytesRead = await settledBytesRead();
+      assert.ok(bytesRead <= 2 * READ_BYTES, `${bytesRead} bytes were read`);
       release();
       await until(() => ran.length === count + 1);
       await until(() => seen().endsWith(`\r\n\r\n${count - 1}`));
@@ -168,13 +93,13 @@ describe("a connection", () => {
 
     it("is not read on by each body that its turn brings", async () => {
       const post = `${head("POST", "/body", "Content-Length: 1")}1`;
-      const { socket, seen } = open(head("GET", "/slow"));
+      const { socket, seen } = held.open(head("GET", "/slow"));
       await until(() => ran.length === 1);
       socket.write(post.repeat(count));
       let mostUnserved = await settledBytesRead();
       release();
       await until(() => {
-        const unserved = (accepted[0]?.bytesRead ?? 0) - ran.length * post.length;
+        const unserved = (held.accepted[0]?.bytesRead ?? 0) - ran.length * post.length;
         mostUnserved = Math.max(mostUnserved, unserved);
         return statuses(seen()).length === count + 1;
       });
@@ -183,7 +108,7 @@ describe("a connection", () => {
 
     it("is not read on by each answer that it takes", async () => {
       const request = head("GET", "/big");
-      const { socket } = open(request.repeat(count));
+      const { socket } = held.open(request.repeat(count));
       for (let answered = 1; answered <= 5; answered++) {
         let taken = 0;
         socket.on("data", (chunk) => {
@@ -199,13 +124,13 @@ describe("a connection", () => {
     });
 
     it("leaves nothing behind when it is closed", async () => {
-      const { socket } = open(head("GET", "/slow"));
+      const { socket } = held.open(head("GET", "/slow"));
       await until(() => ran.length === 1);
       socket.write(head("GET", "/echo/never").repeat(count));
       await settledBytesRead();
       socket.destroy();
       release();
-      await until(async () => (await connections()) === 0);
+      await until(async () => (await held.connections()) === 0);
       assert.ok(ran.length < count / 2, `${ran.length} requests were served`);
     });
   });
@@ -213,87 +138,87 @@ describe("a connection", () => {
   describe("of a client that leaves in the middle of its request", () => {
     it("is closed when the rest of the body will not come", async () => {
       for (const body of ["Content-Length: 500", "Transfer-Encoding: chunked"]) {
-        const { socket, seen } = open(`${head("POST", "/body", body)}a\r\nhalf`);
+        const { socket, seen } = held.open(`${head("POST", "/body", body)}a\r\nhalf`);
         socket.end();
-        await until(async () => seen() !== "" && (await connections()) === 0);
+        await until(async () => seen() !== "" && (await held.connections()) === 0);
         assert.deepEqual(statuses(seen()), ["400"]);
       }
-      assert.deepEqual([ran, logged], [[], ""]);
+      assert.deepEqual([ran, held.logged], [[], ""]);
     });
 
     it("is closed after the answers to what came before", async () => {
-      const { socket, seen } = open(`${head("GET", "/slow")}${head("POST", "/body", "Content-Length: 9")}half`);
+      const { socket, seen } = held.open(`${head("GET", "/slow")}${head("POST", "/body", "Content-Length: 9")}half`);
       socket.end();
       await until(() => ran.length === 1);
       release();
-      await until(async () => (await connections()) === 0);
+      await until(async () => (await held.connections()) === 0);
       assert.deepEqual([ran, statuses(seen())], [["slow"], ["204", "400"]]);
     });
 
     it("is closed without a second answer when the first came before the body", async () => {
       for (const before of ["", head("GET", "/echo/first")]) {
-        const { socket, seen } = open(`${before}${head("POST", "/refused", "Content-Length: 9")}half`);
+        const { socket, seen } = held.open(`${before}${head("POST", "/refused", "Content-Length: 9")}half`);
         await until(() => seen().includes("this is not wanted"));
         socket.end();
-        await until(async () => (await connections()) === 0);
+        await until(async () => (await held.connections()) === 0);
         assert.deepEqual(statuses(seen()), before === "" ? ["400"] : ["200", "400"]);
       }
     });
 
     it("is closed when a chunk is none", async () => {
-      const { seen } = open(`${head("POST", "/body", "Transfer-Encoding: chunked")}nonsense\r\n`);
+      const { seen } = held.open(`${head("POST", "/body", "Transfer-Encoding: chunked")}nonsense\r\n`);
       await until(() => seen() !== "");
       assert.deepEqual(statuses(seen()), ["400"]);
-      await until(async () => (await connections()) === 0);
+      await until(async () => (await held.connections()) === 0);
     });
 
     it("is closed soon although a client of nonsense keeps its side open", async () => {
-      const { seen } = open("nonsense\r\n\r\n");
-      await until(async () => seen() !== "" && (await connections()) === 0);
+      const { seen } = held.open("nonsense\r\n\r\n");
+      await until(async () => seen() !== "" && (await held.connections()) === 0);
       assert.deepEqual(statuses(seen()), ["400"]);
     });
   });
 
   it("is answered 408 and closed when its request does not arrive in time, and takes nothing that comes later", async () => {
     // The server looks every five seconds.
-    [server.headersTimeout, server.requestTimeout] = [1, 1];
-    const { socket, seen } = open(`${head("POST", "/body", "Content-Length: 8")}half`);
+    [held.server.headersTimeout, held.server.requestTimeout] = [1, 1];
+    const { socket, seen } = held.open(`${head("POST", "/body", "Content-Length: 8")}half`);
     await until(() => seen() !== "");
     assert.deepEqual(statuses(seen()), ["408"]);
     socket.write("half");
-    await until(async () => (await connections()) === 0);
+    await until(async () => (await held.connections()) === 0);
     assert.deepEqual(ran, []);
   });
 
   describe("of a client that takes no answer", () => {
     for (const path of ["/big", "/pieces"]) {
       it(`is given up, with ${path}`, async () => {
-        assert.ok(server.timeout > 0);
-        server.timeout = 200;
-        const { socket } = open("");
+        assert.ok(held.server.timeout > 0);
+        held.server.timeout = 200;
+        const { socket } = held.open("");
         socket.pause();
         socket.write(head("GET", path));
-        await until(async () => accepted.length > 0 && (await connections()) === 0);
-        assert.equal(accepted[0]?.destroyed, true);
+        await until(async () => held.accepted.length > 0 && (await held.connections()) === 0);
+        assert.equal(held.accepted[0]?.destroyed, true);
         if (path === "/pieces") await until(() => ran.includes("pieces"));
       });
     }
 
     it("is kept while the answer is being made, and while it has nothing to take", async () => {
-      server.timeout = 50;
-      const { seen } = open(head("GET", "/slow"));
+      held.server.timeout = 50;
+      const { socket, seen } = held.open(head("GET", "/slow"));
       await new Promise((resolve) => setTimeout(resolve, 300));
       release();
       await until(() => seen() !== "");
       assert.deepEqual(statuses(seen()), ["204"]);
-      clients[0]?.write(head("GET", "/echo/again"));
+      socket.write(head("GET", "/echo/again"));
       await until(() => statuses(seen()).length === 2);
     });
   });
 
   describe("that announces a body with Expect", () => {
     it("is asked for it once the handler wants it", async () => {
-      const { socket, seen } = open(head("POST", "/body", "Content-Length: 4", "Expect: 100-continue"));
+      const { socket, seen } = held.open(head("POST", "/body", "Content-Length: 4", "Expect: 100-continue"));
       await until(() => seen() === "HTTP/1.1 100 Continue\r\n\r\n");
       socket.write("text");
       await until(() => statuses(seen()).length === 2);
@@ -302,7 +227,7 @@ describe("a connection", () => {
 
     it("is asked for it only when its turn has come", async () => {
       const text = head("GET", "/slow") + head("POST", "/body", "Content-Length: 4", "Expect: 100-continue");
-      const { socket, seen } = open(text);
+      const { socket, seen } = held.open(text);
       await until(() => ran.length === 1);
       release();
       await until(() => statuses(seen()).length === 2);
@@ -316,8 +241,8 @@ describe("a connection", () => {
         ["/refused", "400"],
         ["/nowhere", "404"],
       ] as const) {
-        const { seen } = open(head("POST", path, "Content-Length: 4", "Expect: 100-continue"));
-        await until(async () => seen() !== "" && (await connections()) === 0);
+        const { seen } = held.open(head("POST", path, "Content-Length: 4", "Expect: 100-continue"));
+        await until(async () => seen() !== "" && (await held.connections()) === 0);
         assert.deepEqual(statuses(seen()), [status]);
         assert.match(seen(), /\r\nConnection: close\r\n/);
       }
@@ -326,8 +251,8 @@ describe("a connection", () => {
     it("is told 417 of any other expectation, and that it ends, also with the body on its way", async () => {
       const text = head("POST", "/body", "Content-Length: 4", "Expect: a-miracle");
       for (const sent of [text, `${text}text`]) {
-        const { seen } = open(sent);
-        await until(async () => seen() !== "" && (await connections()) === 0);
+        const { seen } = held.open(sent);
+        await until(async () => seen() !== "" && (await held.connections()) === 0);
         assert.match(seen(), /^HTTP\/1\.1 417 .*\r\nConnection: close\r\n.*"ERR_MALFORMED_REQUEST".*a-miracle/s);
       }
       assert.deepEqual(ran, []);
@@ -335,17 +260,17 @@ describe("a connection", () => {
 
     it("is not asked in HTTP/1.0, which has no 100", async () => {
       const text = `${head("POST", "/body", "Content-Length: 4", "Expect: 100-continue")}text`;
-      const { seen } = open(text.replace("HTTP/1.1", "HTTP/1.0"));
+      const { seen } = held.open(text.replace("HTTP/1.1", "HTTP/1.0"));
       await until(() => seen() !== "");
       assert.deepEqual([ran, statuses(seen())], [["text"], ["204"]]);
     });
   });
 
   it("is told 400 of a request without a Host, and that it ends; HTTP/1.0 needs none", async () => {
-    const { seen } = open("GET /echo/a HTTP/1.1\r\n\r\n");
-    await until(async () => seen() !== "" && (await connections()) === 0);
+    const { seen } = held.open("GET /echo/a HTTP/1.1\r\n\r\n");
+    await until(async () => seen() !== "" && (await held.connections()) === 0);
     assert.match(seen(), /^HTTP\/1\.1 400 .*\r\nConnection: close\r\n.*"ERR_MALFORMED_REQUEST".*Host/s);
-    const old = open("GET /echo/b HTTP/1.0\r\n\r\n");
+    const old = held.open("GET /echo/b HTTP/1.0\r\n\r\n");
     await until(() => old.seen() !== "");
     assert.deepEqual([ran, statuses(old.seen())], [["b"], ["200"]]);
   });

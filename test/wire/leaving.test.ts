@@ -2,106 +2,37 @@
 // holds in its hand.
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import type { Server } from "node:http";
-import { type AddressInfo, connect, type Socket } from "node:net";
-import { systemClock } from "#kit/clock.ts";
-import { createLog } from "#kit/log.ts";
-import { Router } from "#sidecar/http/router.ts";
-import { createHttpServer, type Handler } from "#sidecar/http/server.ts";
-import { noMetrics } from "#sidecar/metrics.ts";
-import { noTracing } from "#sidecar/tracing/tracer.ts";
+import { HeldServer, head, type Routes, statuses } from "./held-server.ts";
 import { until } from "./until.ts";
 
 describe("a client", () => {
-  let server: Server;
-  let port: number;
-  let clients: Socket[];
+  let held: HeldServer;
   /** Told by the handlers: what they have run. */
   let ran: string[];
 
   beforeEach(async () => {
-    [clients, ran] = [[], []];
-    const router = new Router<Handler>();
-    const add = (pattern: string, handler: Handler): void =>
-      router.add(["GET", "POST"], { name: pattern, pattern, api: null, handler });
-    add("/waiting", async ({ signal }) => {
-      ran.push("waiting");
-      if (!signal.aborted) await once(signal, "abort");
-      ran.push("left");
-    });
-    add("/later/{text}", async (exchange) => {
-      await new Promise((resolve) => setTimeout(resolve, 400));
-      ran.push(exchange.parameter(0));
-      exchange.sendNothing();
-    });
-    add("/body", async (exchange) => {
-      ran.push((await exchange.body(100, "")).toString());
-      exchange.sendNothing();
-    });
-    server = openServer(router);
-    server.listen(0, "127.0.0.1");
-    await once(server, "listening");
-    port = (server.address() as AddressInfo).port;
+    ran = [];
+    const routes: Routes = {
+      "/waiting": async ({ signal }) => {
+        ran.push("waiting");
+        if (!signal.aborted) await once(signal, "abort");
+        ran.push("left");
+      },
+      "/later/{text}": async (exchange) => {
+        await new Promise((resolve) => setTimeout(resolve, 400));
+        ran.push(exchange.parameter(0));
+        exchange.sendNothing();
+      },
+      "/body": async (exchange) => {
+        ran.push((await exchange.body(100, "")).toString());
+        exchange.sendNothing();
+      },
+    };
+    held = new HeldServer(routes, 100);
+    await held.listen();
   });
 
-  afterEach(async () => {
-    for (const client of clients) client.destroy();
-    server.close();
-    server.closeAllConnections();
-    await once(server, "close");
-  });
-
-  function openServer(router: Router<Handler>): Server {
-    const naming = { appId: "leaving", instance: "", version: "" };
-    return createHttpServer({
-      router,
-      appId: "leaving",
-      clock: systemClock,
-      log: createLog({ level: "fatal", json: true, ...naming, write: () => undefined, nowMs: systemClock.nowMs }),
-      metrics: noMetrics,
-      token: null,
-      allowedOrigins: [],
-      apiLogging: false,
-      omitsHealthChecks: false,
-      isAllowed: () => true,
-      tracing: noTracing,
-      keysInSpans: () => true,
-      serverTiming: () => false,
-      http2: true,
-      headerBytesMax: 4096,
-      bodyBytesMax: 100,
-      isDraining: () => false,
-      onBody: () => undefined,
-      pathLabel: () => "",
-    });
-  }
-
-  function head(method: string, path: string, ...headers: string[]): string {
-    return [`${method} ${path} HTTP/1.1`, "Host: x", ...headers, "", ""].join("\r\n");
-  }
-
-  /** Sends this and keeps its side open. */
-  function open(text: string): { socket: Socket; seen: () => string } {
-    const socket = connect({ port, host: "127.0.0.1", allowHalfOpen: true });
-    clients.push(socket);
-    let seen = "";
-    socket.on("data", (chunk) => {
-      seen += chunk.toString("latin1");
-    });
-    socket.on("error", () => undefined);
-    socket.write(Buffer.from(text, "latin1"));
-    return { socket, seen: () => seen };
-  }
-
-  function statuses(answer: string): string[] {
-    return [...answer.matchAll(/HTTP\/1\.1 (\d{3})/g)].map((match) => match[1] ?? "");
-  }
-
-  function connections(): Promise<number> {
-    return new Promise((resolve, reject) => {
-      server.getConnections((error, count) => (error === null ? resolve(count) : reject(error)));
-    });
-  }
+  afterEach(() => held.close());
 
   describe("that has ended its side", () => {
     // RFC 9113, 4.1 and RFC 7541, 6.2.2: an empty SETTINGS frame, and a GET whose fields are in no table.
@@ -120,17 +51,17 @@ describe("a client", () => {
       ["HTTP/2", `PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n${frames}`],
     ] as const) {
       it(`counts as gone when nothing is sent to it for a while, over ${protocol}`, async () => {
-        const { socket } = open(text);
+        const { socket } = held.open(text);
         await until("the request is served", () => ran.length === 1);
         socket.end();
-        await until("its handler is told", async () => ran.length === 2 && (await connections()) === 0);
+        await until("its handler is told", async () => ran.length === 2 && (await held.connections()) === 0);
         assert.deepEqual(ran, ["waiting", "left"]);
       });
     }
 
     it("gets every answer that comes in time, however long they take together", async () => {
       const texts = Array.from({ length: 4 }, (_, index) => head("GET", `/later/${index}`));
-      const { socket, seen } = open(texts.join(""));
+      const { socket, seen } = held.open(texts.join(""));
       socket.end();
       await until("all are answered", () => statuses(seen()).length === 4);
       assert.deepEqual(ran, ["0", "1", "2", "3"]);
@@ -141,7 +72,7 @@ describe("a client", () => {
     const upgrade = ["Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQAAP__"];
 
     it("goes on in HTTP/1.1 over the same connection", async () => {
-      const { socket, seen } = open(`${head("POST", "/body", ...upgrade, "Content-Length: 4")}text`);
+      const { socket, seen } = held.open(`${head("POST", "/body", ...upgrade, "Content-Length: 4")}text`);
       await until("it is answered", () => statuses(seen()).length === 1);
       assert.doesNotMatch(seen(), /Connection: close/);
       socket.write(head("GET", "/later/b"));
@@ -161,8 +92,8 @@ describe("a client", () => {
         head("GET", "/later/a") + head("GET", "/later/b", ...upgrade) + head("GET", "/later/c"),
       ];
       for (const text of requests) {
-        const { seen } = open(text);
-        await until("the connection ends", async () => seen() !== "" && (await connections()) === 0);
+        const { seen } = held.open(text);
+        await until("the connection ends", async () => seen() !== "" && (await held.connections()) === 0);
         assert.match(seen(), /Connection: close\r\n(?!.*HTTP\/1\.1)/s);
       }
       assert.deepEqual(ran, ["a", "a", "b"]);
