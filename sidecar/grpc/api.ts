@@ -12,7 +12,8 @@ import { reflectionMethods } from "./reflection.ts";
 import { createGrpcServer, type GrpcServer } from "./server.ts";
 import { sidecarMethods } from "./sidecar-methods.ts";
 import { stateMethods } from "./state-methods.ts";
-import { createTokenCheck } from "./token.ts";
+import { createTokenCheck, isSendable } from "./token.ts";
+import { UnreadAnswers } from "./unread.ts";
 
 export interface GrpcApiOptions extends Omit<CallsOptions, "methods" | "token"> {
   /** The token that calls must bring; null: none. */
@@ -24,10 +25,14 @@ export interface GrpcApiOptions extends Omit<CallsOptions, "methods" | "token"> 
   readonly headerBytesMax: number;
 }
 
+const NOT_SENDABLE =
+  "DAPR_API_TOKEN has characters other than printable ASCII, which gRPC metadata cannot carry: every gRPC call that needs the token is refused; take a token of ASCII letters and digits";
+
 export class GrpcApi {
   readonly #options: GrpcApiOptions;
   readonly #calls: Calls;
   readonly #health: Health;
+  readonly #unread: UnreadAnswers;
 
   constructor(options: GrpcApiOptions) {
     this.#options = options;
@@ -39,6 +44,8 @@ export class GrpcApi {
       ...reflectionMethods(),
     ];
     this.#health = new Health(methods.map(serviceOf));
+    this.#unread = new UnreadAnswers(options.clock);
+    if (options.apiToken !== null && !isSendable(options.apiToken)) options.log.warn(NOT_SENDABLE);
     const token = options.apiToken === null ? null : createTokenCheck(options.apiToken);
     this.#calls = new Calls({ ...options, token, methods: [...methods, ...this.#health.methods()] });
   }
@@ -46,7 +53,7 @@ export class GrpcApi {
   /** A server that is not yet listening; one per address. */
   server(): GrpcServer {
     const { bodyBytesMax, headerBytesMax } = this.#options;
-    return createGrpcServer({ calls: this.#calls, bodyBytesMax, headerBytesMax });
+    return createGrpcServer({ calls: this.#calls, bodyBytesMax, headerBytesMax, unread: this.#unread });
   }
 
   /** Tells those who ask for its health that it is going. */

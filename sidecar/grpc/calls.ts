@@ -46,6 +46,13 @@ export interface Incoming extends GrpcCall {
   respondHeaders(headers: ResponseHeaders): void;
 }
 
+export interface IncomingUnary extends Incoming {
+  /** Whether the client, and all of them together, have taken enough of earlier answers for one of so many bytes. */
+  hasRoom(bytes: number): boolean;
+  /** Counts the answer's bytes until the client has taken it. Only the first count of a call stands. */
+  hold(bytes: number): void;
+}
+
 export interface IncomingStream extends Incoming, StreamCall {
   readonly requests: AsyncIterable<Uint8Array>;
 }
@@ -60,6 +67,9 @@ interface Traffic {
   receivedBytes: number;
   sentBytes: number;
 }
+
+const UNREAD_TEXT =
+  "too many bytes of earlier answers have not been taken by this client, or by all together; read them, or ask for less at a time (docs/grpc-api.md)";
 
 /** The label of all methods that are not there, so that a client cannot make up series. */
 const UNKNOWN_METHOD = "UNKNOWN";
@@ -78,7 +88,7 @@ export class Calls {
   }
 
   /** Never rejects. */
-  async unary(method: UnaryMethod, request: Uint8Array, call: Incoming): Promise<Outcome> {
+  async unary(method: UnaryMethod, request: Uint8Array, call: IncomingUnary): Promise<Outcome> {
     const startMs = this.#options.clock.monotonicMs();
     const { tracer } = this.#options.tracing;
     const span = tracer === null || method.api === null ? null : startCallSpan(tracer, method, request, call.metadata);
@@ -86,8 +96,10 @@ export class Calls {
     let bytes: Uint8Array | null = null;
     try {
       this.#admit(method, call, span);
+      if (method.keepsAnswer) this.#hold(request.length, call);
       bytes = await method.answer(request, call);
       this.#checkSize(bytes);
+      if (!method.keepsAnswer) this.#hold(bytes.length, call);
     } catch (error) {
       bytes = null;
       status = this.#toStatus(error);
@@ -167,6 +179,11 @@ export class Calls {
     if (bodyBytesMax === 0 || bytes.length <= bodyBytesMax) return;
     const text = `the answer has ${bytes.length} bytes, more than the ${bodyBytesMax} of --max-body-size`;
     throw new CallError("ResourceExhausted", text);
+  }
+
+  #hold(bytes: number, call: IncomingUnary): void {
+    if (!call.hasRoom(bytes)) throw new CallError("ResourceExhausted", UNREAD_TEXT);
+    call.hold(bytes);
   }
 
   #toStatus(error: unknown): Status {

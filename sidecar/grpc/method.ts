@@ -31,6 +31,11 @@ interface MethodBase {
 /** One message in, one out. */
 export interface UnaryMethod extends MethodBase {
   readonly kind: "unary";
+  /**
+   * Its answer tells what was written and must not be refused afterwards: room for it is asked for beforehand, as much as
+   * the request takes, since both have the same keys.
+   */
+  readonly keepsAnswer: boolean;
   answer(bytes: Uint8Array, call: GrpcCall): Promise<Uint8Array>;
 }
 
@@ -45,14 +50,18 @@ export type Method = UnaryMethod | StreamMethod;
 export interface UnaryParts<Q, A> extends MethodBase {
   readonly request: MessageType<Q>;
   readonly response: MessageType<A>;
+  /** False by default. */
+  readonly keepsAnswer?: boolean;
   handle(request: Q, call: GrpcCall): A | Promise<A>;
 }
 
-export function unary<Q, A>({ path, api, request, response, handle }: UnaryParts<Q, A>): UnaryMethod {
+export function unary<Q, A>(parts: UnaryParts<Q, A>): UnaryMethod {
+  const { path, api, request, response, keepsAnswer = false, handle } = parts;
   return {
     kind: "unary",
     path,
     api,
+    keepsAnswer,
     async answer(bytes, call) {
       return encodeMessage(response, await handle(decodeRequest(request, bytes), call));
     },

@@ -1,5 +1,4 @@
 // Pannier's own service over gRPC, pannier.v1.State: the same functions as its routes under /pannier/v1/state.
-import type { StateItem } from "#proto/gen/dapr/proto/common/v1/common.ts";
 import {
   BulkDeleteRequest,
   BulkSaveRequest,
@@ -13,17 +12,15 @@ import {
   type ListedKey,
   ListKeysRequest,
   ListKeysResponse,
-  type WriteResult,
 } from "#proto/gen/pannier/v1/state.ts";
+import { encodeMessage } from "#proto/wire.ts";
 import type { About } from "../about.ts";
-import { deleteEach, type ItemOutcome, saveEach } from "../state/bulk-write.ts";
 import { deleteByPrefix } from "../state/delete-by-prefix.ts";
 import type { BulkItem, StateService } from "../state/service.ts";
 import { countKeys, type KeyPage, LIST_LIMIT_DEFAULT, listKeys } from "../state/walk.ts";
-import { Code } from "./codes.ts";
-import { codeOf, tagOf } from "./errors.ts";
+import { bulkDelete, bulkSave } from "./bulk-writes.ts";
 import { type GrpcCall, type Method, type UnaryParts, unary } from "./method.ts";
-import { foundMetadata, toDelete, toSave } from "./requests.ts";
+import { foundMetadata, tooLargeValue } from "./requests.ts";
 
 export interface OwnMethodsOptions {
   readonly service: StateService;
@@ -34,8 +31,8 @@ export interface OwnMethodsOptions {
 
 /** Full name of the service. */
 export const OWN_SERVICE = "pannier.v1.State";
-/** What a key, its ETag and its expiry take of an answer besides their own bytes, in bytes. */
-const ROW_BYTES = 64;
+/** What a key, its ETag and its expiry take of an answer besides their own bytes, in bytes, at most. */
+const ROW_BYTES = 96;
 
 export function ownMethods(options: OwnMethodsOptions): readonly Method[] {
   const { service, about } = options;
@@ -59,13 +56,14 @@ export function ownMethods(options: OwnMethodsOptions): readonly Method[] {
     own("BulkDelete", {
       request: BulkDeleteRequest,
       response: BulkWriteResponse,
-      handle: async ({ storeName, items }, call) =>
-        toResponse(await deleteEach(service, storeName, items.map(toDelete), call)),
+      keepsAnswer: true,
+      handle: (request, call) => bulkDelete(options, request, call),
     }),
     own("BulkSave", {
       request: BulkSaveRequest,
       response: BulkWriteResponse,
-      handle: ({ storeName, items }, call) => bulkSave(service, storeName, items, call),
+      keepsAnswer: true,
+      handle: (request, call) => bulkSave(options, request, call),
     }),
     own("DescribeStore", {
       request: DescribeStoreRequest,
@@ -92,14 +90,22 @@ async function list(options: OwnMethodsOptions, request: ListKeysRequest, call: 
   for (;;) {
     const page = await listKeys(service, storeName, { prefix, limit, token, values, bytesMax }, call);
     const rows = page.items.length;
-    if (rows <= 1 || bytesMax === 0 || bytesOf(page) <= bytesMax) {
-      return { items: page.items.map(toListedKey), token: page.token ?? "" };
-    }
+    const answer: ListKeysResponse = { items: page.items.map(toListedKey), token: page.token ?? "" };
+    if (bytesMax === 0 || bytesOf(page) <= bytesMax) return answer;
+    if (rows <= 1) return withoutLarge(answer, bytesMax);
     limit = Math.floor(Math.min(rows, limit ?? LIST_LIMIT_DEFAULT) / 2);
   }
 }
 
-/** At least what the page takes of an answer. */
+/** An answer of one row, without its value when that does not fit. */
+function withoutLarge(answer: ListKeysResponse, bytesMax: number): ListKeysResponse {
+  const [row] = answer.items;
+  if (row?.data === undefined) return answer;
+  const error = tooLargeValue(row.data, encodeMessage(ListKeysResponse, answer).length, bytesMax);
+  return error === null ? answer : { ...answer, items: [{ ...row, data: undefined, error }] };
+}
+
+/** At most what the page takes of an answer. */
 function bytesOf({ items, token }: KeyPage): number {
   const each = ({ key, found, error }: BulkItem): number =>
     ROW_BYTES +
@@ -118,27 +124,6 @@ function toListedKey({ key, found, error }: BulkItem): ListedKey {
     error: error ?? "",
     metadata: found === null ? {} : foundMetadata(found),
   };
-}
-
-async function bulkSave(
-  service: StateService,
-  storeName: string,
-  items: readonly StateItem[],
-  call: GrpcCall,
-): Promise<BulkWriteResponse> {
-  const entry = service.find(storeName);
-  const requests = items.map((item) => toSave(entry, item));
-  return toResponse(await saveEach(service, entry.name, requests, call));
-}
-
-function toResponse(outcomes: readonly ItemOutcome[]): BulkWriteResponse {
-  return { results: outcomes.map(toResult) };
-}
-
-function toResult({ key, error, mayHaveHappened }: ItemOutcome): WriteResult {
-  if (error === null) return { key, error: undefined };
-  const { message } = error;
-  return { key, error: { code: Code[codeOf(error)], errorCode: tagOf(error), message, mayHaveHappened } };
 }
 
 function describeStore(about: About, service: StateService, storeName: string): DescribeStoreResponse {

@@ -63,6 +63,15 @@ export function foundMetadata({ expiresAtMs }: Found): Record<string, string> {
   return expiresAtMs === null ? NO_METADATA : { [TTL_EXPIRE_TIME_NAME]: expireTimeText(expiresAtMs) };
 }
 
+/**
+ * What stands in place of a value that is alone in an answer and still too large for it; null when the answer fits.
+ * Without it the pages of a walk would end there.
+ */
+export function tooLargeValue(value: Uint8Array, answerBytes: number, bytesMax: number): string | null {
+  if (bytesMax === 0 || answerBytes <= bytesMax) return null;
+  return `the value has ${value.length} bytes, more than an answer can carry: ${bytesMax} with all that is around it (--max-body-size)`;
+}
+
 function toRaw(item: StateItem): SaveRequest {
   return {
     key: item.key,

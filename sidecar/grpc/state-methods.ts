@@ -15,13 +15,14 @@ import {
   SaveStateRequest,
 } from "#proto/gen/dapr/proto/runtime/v1/state.ts";
 import { Empty } from "#proto/gen/google/protobuf/empty.ts";
+import { encodeMessage } from "#proto/wire.ts";
 import { bulkDelete } from "../state/bulk-delete.ts";
 import { queryState } from "../state/query/run.ts";
 import type { BulkItem, StateService } from "../state/service.ts";
 import { requireTransactions, transact } from "../state/transact.ts";
 import { CallError } from "./errors.ts";
 import { type GrpcCall, type Method, unary } from "./method.ts";
-import { consistencyWord, foundMetadata, toDelete, toOperation, toSave } from "./requests.ts";
+import { consistencyWord, foundMetadata, toDelete, toOperation, tooLargeValue, toSave } from "./requests.ts";
 
 /** Dapr's service; its methods' paths begin so. */
 export const DAPR_SERVICE = "/dapr.proto.runtime.v1.Dapr/";
@@ -174,5 +175,9 @@ async function runQuery(
     call,
   );
   const results = rows.map(({ key, found }) => ({ key, data: found.bytes, etag: found.etag ?? "", error: "" }));
-  return { results, token: token ?? "", metadata: {} };
+  const answer: QueryStateResponse = { results, token: token ?? "", metadata: {} };
+  const [row] = results;
+  if (row === undefined || results.length > 1) return answer;
+  const error = tooLargeValue(row.data, encodeMessage(QueryStateResponse, answer).length, bodyBytesMax);
+  return error === null ? answer : { ...answer, results: [{ ...row, data: NO_BYTES, error }] };
 }

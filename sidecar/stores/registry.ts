@@ -23,8 +23,13 @@ export const STORE_TYPES: readonly string[] = Object.keys(LOADERS).sort();
 /** Every spelling that {@link loadDriver} takes. */
 export const STORE_TYPE_NAMES: readonly string[] = [...STORE_TYPES, ...Object.keys(ALIASES)];
 
+/** The type that a name stands for, or the name itself. `name` in lower case. */
+export function typeOf(name: string): string {
+  return ALIASES[name] ?? name;
+}
+
 /** The driver of a Component type, or null when there is none. `type` in lower case. */
 export async function loadDriver(type: string): Promise<StoreDriver | null> {
-  const load = LOADERS[ALIASES[type] ?? type];
+  const load = LOADERS[typeOf(type)];
   return load === undefined ? null : (await load()).driver;
 }

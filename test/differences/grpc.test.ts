@@ -2,6 +2,8 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { connect } from "node:http2";
+import { encodeMessage } from "#proto/wire.ts";
+import { Code } from "#sidecar/grpc/codes.ts";
 import { GrpcClient } from "#test/wire/grpc-client.ts";
 import { GET, getOf, item, SAVE, saveOf, TRANSACT, transactionOf } from "#test/wire/grpc-methods.ts";
 import { component, startWire, type WireSidecar } from "#test/wire/sidecar.ts";
@@ -65,5 +67,31 @@ describe("differences over gRPC", () => {
   it("G6: a long text of an error is cut", async () => {
     const { message } = await client.fail(GET, getOf(`||${"k".repeat(50_000)}`), withToken);
     assert.ok(message.length < 1600 && message.endsWith("…"));
+  });
+
+  it("G7: a client that takes no answer is refused further ones", async () => {
+    const big = saveOf([item("g7", { value: "x".repeat(3 * 1024 * 1024) })]);
+    await client.get(SAVE, big, withToken);
+    const message = encodeMessage(GET.request, getOf("g7"));
+    const framed = Buffer.concat([Buffer.alloc(5), message]);
+    framed.writeUInt32BE(message.length, 1);
+    const session = connect(`http://127.0.0.1:${wire.sidecar.grpcPort}`, { settings: { initialWindowSize: 0 } });
+    const heads = await Promise.all(
+      Array.from({ length: 30 }, async () => {
+        const stream = session.request({
+          ":method": "POST",
+          ":path": GET.path,
+          "content-type": "application/grpc",
+          te: "trailers",
+          "dapr-api-token": "token",
+        });
+        stream.end(framed);
+        const [head] = await once(stream, "response");
+        return head["grpc-status"];
+      }),
+    );
+    session.destroy();
+    const refused = heads.filter((status) => Number(status) === Code.ResourceExhausted).length;
+    assert.equal(refused, 30 - Math.floor(64 / 3));
   });
 });

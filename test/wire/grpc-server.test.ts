@@ -167,7 +167,7 @@ describe("messages over gRPC", () => {
       const session = connect(`http://127.0.0.1:${wire.sidecar.grpcPort}`);
       await new Promise<void>((resolve) => session.once("remoteSettings", () => resolve()));
       const { maxHeaderListSize, maxConcurrentStreams } = session.remoteSettings;
-      assert.deepEqual([maxHeaderListSize, maxConcurrentStreams], [2048, 1000]);
+      assert.deepEqual([maxHeaderListSize, maxConcurrentStreams], [2048, 250]);
       const headers = { ":method": "POST", ":path": GET.path, "content-type": "application/grpc", te: "trailers" };
       const stream = session.request({ ...headers, "x-long": "y".repeat(3000) });
       const code = await new Promise<number | undefined>((resolve) => {

@@ -1,7 +1,8 @@
 // A query's filter as a function over what its paths lead to in a value. The rules of each operator are in docs/query.md.
+import { OperandSet } from "./operand-set.ts";
 import type { ComparisonWord, Filter } from "./parse.ts";
 import type { PathSet } from "./paths.ts";
-import { areEqual, compareOrdered, type Operand, type Scalar } from "./scalar.ts";
+import { compareOrdered, type Operand, type Scalar } from "./scalar.ts";
 
 /** `found`: what each slot of the path set has; see `PathSet.read`. */
 export type Matcher = (found: readonly Scalar[]) => boolean;
@@ -26,14 +27,14 @@ export function compileFilter(filter: Filter, context: FilterContext): Matcher {
 
 function comparison(word: ComparisonWord, operands: readonly Operand[], loose: boolean): (value: Scalar) => boolean {
   const [operand = null] = operands;
+  const equal = new OperandSet(operands, loose);
   switch (word) {
     case "EQ":
-      return (value) => areEqual(value, operand, loose);
+    case "IN":
+      return (value) => equal.has(value);
     // Null and no member at all are not "not equal": in SQL, which Dapr's queries become, they are unknown.
     case "NEQ":
-      return (value) => value !== undefined && value !== null && !areEqual(value, operand, loose);
-    case "IN":
-      return (value) => operands.some((each) => areEqual(value, each, loose));
+      return (value) => value !== undefined && value !== null && !equal.has(value);
     case "GT":
       return (value) => (compareOrdered(value, operand) ?? -1) > 0;
     case "GTE":
@@ -43,4 +44,10 @@ function comparison(word: ComparisonWord, operands: readonly Operand[], loose: b
     case "LTE":
       return (value) => (compareOrdered(value, operand) ?? 1) <= 0;
   }
+}
+
+/** How many comparisons a filter makes with a value at most; each of them may go over all of it. */
+export function comparisonsOf(filter: Filter): number {
+  if (!("filters" in filter)) return 1;
+  return filter.filters.reduce((sum, each) => sum + comparisonsOf(each), 0);
 }

@@ -1,11 +1,16 @@
 // Numbers of JSON as they are written, compared by their exact value: a double would take 9007199254740993 for its
 // neighbour. Knows no query.
 
-/** A number by its text. Two texts of one value ("1", "1.0", "10e-1") compare as equal. */
+/**
+ * A number by its text. Two texts of one value ("1", "1.0", "10e-1") compare as equal. A text can be megabytes long and
+ * meet a thousand others, so it is taken apart once at most.
+ */
 export class JsonNumber {
   readonly text: string;
   /** The value where a double tells all texts of this length apart, else null. */
   readonly #quick: number | null;
+  #decimal: Decimal | null = null;
+  #canonical: string | null = null;
 
   /** `text` must be a number of JSON. */
   constructor(text: string) {
@@ -13,18 +18,28 @@ export class JsonNumber {
     this.#quick = text.length <= QUICK_LENGTH_MAX && !hasExponent(text) ? Number(text) : null;
   }
 
+  /** One text for all spellings of one value, and another for every other value. */
+  get canonical(): string {
+    this.#canonical ??= spelled(this.#parts);
+    return this.#canonical;
+  }
+
   /** Below 0, 0 or above 0. */
   compare(other: JsonNumber): number {
     if (this.#quick !== null && other.#quick !== null) return this.#quick - other.#quick;
-    return compareDecimals(toDecimal(this.text), toDecimal(other.text));
+    return compareDecimals(this.#parts, other.#parts);
   }
 
   /** The same number, or one near it with at most so many digits: the order of any two never turns round. */
   shortened(digitsMax: number): JsonNumber {
     if (this.text.length <= digitsMax) return this;
-    const { negative, digits, point } = toDecimal(this.text);
-    if (digits === "") return new JsonNumber("0");
-    return new JsonNumber(`${negative ? "-" : ""}0.${digits.slice(0, digitsMax)}e${point}`);
+    const { negative, digits, point } = this.#parts;
+    return new JsonNumber(spelled({ negative, digits: digits.slice(0, digitsMax), point }));
+  }
+
+  get #parts(): Decimal {
+    this.#decimal ??= toDecimal(this.text);
+    return this.#decimal;
   }
 }
 
@@ -34,9 +49,12 @@ const QUICK_LENGTH_MAX = 15;
 const EXPONENT_MAX = Number.MAX_SAFE_INTEGER;
 const NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
 
-/** The number that `text` spells as JSON does, or null. */
+/** Characters of a string that may spell a number. A number of JSON itself has no such limit. */
+export const SPELLED_LENGTH_MAX = 4096;
+
+/** The number that `text` spells as JSON does, or null; a text of more than {@link SPELLED_LENGTH_MAX} spells none. */
 export function spelledNumber(text: string): JsonNumber | null {
-  return NUMBER.test(text) ? new JsonNumber(text) : null;
+  return text.length <= SPELLED_LENGTH_MAX && NUMBER.test(text) ? new JsonNumber(text) : null;
 }
 
 function hasExponent(text: string): boolean {
@@ -49,6 +67,10 @@ interface Decimal {
   /** Without zeros at either end; "" for zero. */
   readonly digits: string;
   readonly point: number;
+}
+
+function spelled({ negative, digits, point }: Decimal): string {
+  return digits === "" ? "0" : `${negative ? "-" : ""}0.${digits}e${point}`;
 }
 
 function toDecimal(text: string): Decimal {

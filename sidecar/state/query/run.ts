@@ -6,7 +6,7 @@ import { type Found, type ListedRow, type ListPage, StoreError } from "../../sto
 import { invalid, queryNotSupported, type StateError } from "../errors.ts";
 import { type Caller, failure, type StateService } from "../service.ts";
 import type { StoreEntry } from "../table.ts";
-import { compileFilter, type Matcher } from "./filter.ts";
+import { comparisonsOf, compileFilter, type Matcher } from "./filter.ts";
 import { RowOrder } from "./order.ts";
 import { parseQuery, type Query, QueryFault, RESULTS_MAX } from "./parse.ts";
 import { PathSet } from "./paths.ts";
@@ -21,13 +21,13 @@ export const QUERY_BYTES_MAX: number = 256 * 1024 * 1024;
 const STORE_PAGES_MAX = 10_000;
 /** Rows of one page asked of the store. */
 const STORE_PAGE_ROWS = 1000;
-/** After so many bytes of values other requests have their turn: about 10 ms. */
+/** After so many bytes of values, each as often as it may be compared, other requests have their turn: about 10 ms. */
 const TURN_BYTES = 1024 * 1024;
 
 export interface QueryRequest {
   /** The query's JSON. */
   readonly body: Buffer;
-  /** Most bytes of all values of the answer together, 0 for no limit: a page then ends earlier. */
+  /** Most bytes of the answer, about, 0 for no limit: a page then ends earlier. One row is answered however large. */
   readonly bytesMax: number;
 }
 
@@ -81,6 +81,8 @@ interface Scan {
   readonly paths: PathSet;
   /** Null takes every row. */
   readonly matches: Matcher | null;
+  /** How often the bytes of a value may be gone over, 1 for reading it. */
+  readonly passes: number;
   readonly order: RowOrder;
   readonly selection: Selection;
   /** Where the page before ended. */
@@ -99,11 +101,12 @@ function prepare(entry: StoreEntry, { body, bytesMax }: QueryRequest): Scan {
     const paths = new PathSet();
     const loose = traits.queryStrings === "loose";
     const matches = query.filter === null ? null : compileFilter(query.filter, { paths, loose });
+    const passes = query.filter === null ? 1 : comparisonsOf(query.filter);
     const order = new RowOrder(query.sort, paths);
     const selection = new Selection(order, { rowsMax: query.limit || RESULTS_MAX, bytesMax });
     const isInOrder = query.sort.length === 0 && traits.listOrder === "key";
     const seen = { rows: 0, bytes: 0, turnBytes: 0 };
-    return { entry, query, paths, matches, order, selection, begin, isInOrder, seen };
+    return { entry, query, paths, matches, passes, order, selection, begin, isInOrder, seen };
   } catch (error) {
     if (!(error instanceof QueryFault || error instanceof JsonFault)) throw error;
     throw refused(entry, `failed to parse JSON query body: ${error.message}`);
@@ -149,7 +152,7 @@ async function look(scan: Scan, { key, found }: ListedRow, caller: Caller): Prom
   if (++seen.rows > QUERY_ROWS_MAX) throw tooMuch(`look at more than ${QUERY_ROWS_MAX} rows`);
   seen.bytes += found.bytes.length;
   if (seen.bytes > QUERY_BYTES_MAX) throw tooMuch(`look at values of more than ${QUERY_BYTES_MAX} bytes`);
-  seen.turnBytes += found.bytes.length;
+  seen.turnBytes += found.bytes.length * scan.passes;
   if (seen.turnBytes > TURN_BYTES) {
     seen.turnBytes = 0;
     await giveTurn(caller);

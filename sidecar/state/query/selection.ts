@@ -1,5 +1,6 @@
 // The first rows of an order, gathered from rows that come in any order: never more in memory than the answer may have.
 import type { Found } from "../../stores/store.ts";
+import { JsonNumber } from "./number.ts";
 import type { Place, RowOrder } from "./order.ts";
 
 export interface SelectedRow {
@@ -9,9 +10,16 @@ export interface SelectedRow {
 
 export interface SelectionLimits {
   readonly rowsMax: number;
-  /** Of all values together; 0 for no limit. One row is kept however large. */
+  /** Of the answer: rows and token; 0 for no limit. One row is kept however large. */
   readonly bytesMax: number;
 }
+
+/** What an answer has for a row besides value, key and ETag, in bytes: names, lengths, quotes. */
+const ROW_BYTES = 64;
+/** What a token takes besides the last row's place, in bytes, */
+const TOKEN_BYTES = 256;
+/** and what it takes for each byte of that place: the key stands in it twice, all of it in base64. */
+const TOKEN_FACTOR = 4;
 
 export class Selection {
   readonly #order: RowOrder;
@@ -44,21 +52,23 @@ export class Selection {
     if (this.#end !== null && this.#order.compare(row.place, this.#end) >= 0) return;
     this.#rows.splice(this.#indexOf(row.place), 0, row);
     this.#keys.add(row.place.key);
-    this.#bytes += row.found.bytes.length;
+    this.#bytes += bytesOf(row);
     while (this.#isOverfull()) this.#dropLast();
   }
 
   #isOverfull(): boolean {
     const { rowsMax, bytesMax } = this.#limits;
     if (this.#rows.length > rowsMax) return true;
-    return bytesMax > 0 && this.#bytes > bytesMax && this.#rows.length > 1;
+    const last = this.#rows.at(-1);
+    if (bytesMax === 0 || last === undefined || this.#rows.length === 1) return false;
+    return this.#bytes + tokenBytes(last.place) > bytesMax;
   }
 
   #dropLast(): void {
     const last = this.#rows.pop();
     if (last === undefined) return;
     this.#keys.delete(last.place.key);
-    this.#bytes -= last.found.bytes.length;
+    this.#bytes -= bytesOf(last);
     this.#end = last.place;
   }
 
@@ -74,4 +84,19 @@ export class Selection {
     }
     return low;
   }
+}
+
+/** About what a row takes of an answer. */
+function bytesOf({ place, found }: SelectedRow): number {
+  return ROW_BYTES + Buffer.byteLength(place.key) + Buffer.byteLength(found.etag ?? "") + found.bytes.length;
+}
+
+/** About what a token takes that says where the next page begins. */
+function tokenBytes({ key, by }: Place): number {
+  let bytes = Buffer.byteLength(key);
+  for (const value of by) {
+    if (value instanceof JsonNumber) bytes += value.text.length;
+    else if (typeof value === "string") bytes += Buffer.byteLength(value);
+  }
+  return TOKEN_BYTES + TOKEN_FACTOR * bytes;
 }

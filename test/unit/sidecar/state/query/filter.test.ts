@@ -76,6 +76,29 @@ describe("query filter", () => {
     assert.equal(takes('{"EQ":{"a":1}}', `{"deep":${"[".repeat(9000)}${"]".repeat(9000)},"a":1}`), true);
   });
 
+  // Taking each number apart at every comparison would need minutes, and the test's time limit would end it.
+  it("compares a number of megabytes with a thousand others, however often", () => {
+    const operands = Array.from({ length: 1000 }, (_, index) => index + 0.5);
+    const orders = Array.from({ length: 100 }, (_, index) => ({ LT: { n: -index } }));
+    const filter = JSON.stringify({ OR: [{ IN: { n: operands } }, ...orders] });
+    const zeros = "0".repeat(3_900_000);
+    for (const loose of [false, true]) {
+      assert.equal(takes(filter, `{"n":0.${zeros}1}`, loose), false);
+      assert.equal(takes(filter, `{"n":1.5${zeros}}`, loose), true);
+      assert.equal(takes(filter, `{"n":"1${zeros}"}`, loose), false);
+    }
+  });
+
+  it("takes strings, numbers, booleans and null of one IN", () => {
+    const filter = '{"IN":{"n":["a","10",1,2.50,true,null]}}';
+    for (const value of ['"a"', '"10"', "1.0", "25e-1", "true", "null"])
+      assert.ok(takes(filter, `{"n":${value}}`), value);
+    for (const value of ['"1"', "10", "2", "false", '"true"', '"null"', "[]", "{}"])
+      assert.ok(!takes(filter, `{"n":${value}}`), value);
+    for (const value of ['"1"', "10.0", '"true"']) assert.ok(takes(filter, `{"n":${value}}`, true), value);
+    for (const value of ['"null"', '"false"', "2"]) assert.ok(!takes(filter, `{"n":${value}}`, true), value);
+  });
+
   describe("on a store whose queries compare texts", () => {
     const loose: readonly (readonly [string, string, boolean])[] = [
       ['{"EQ":{"n":"10"}}', '{"n":10}', true],

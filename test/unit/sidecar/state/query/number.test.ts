@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { JsonNumber, spelledNumber } from "#sidecar/state/query/number.ts";
+import { JsonNumber, SPELLED_LENGTH_MAX, spelledNumber } from "#sidecar/state/query/number.ts";
 
 function compare(left: string, right: string): number {
   // Plus 0, since -0 is not 0 to a strict assertion.
@@ -61,6 +61,21 @@ describe("numbers of a query", () => {
         assert.ok(turned >= 0, `${short.text} ${long.text}`);
       }),
     );
+  });
+
+  it("have one canonical text for all spellings of a value, and for no other value", () => {
+    fc.assert(
+      fc.property(hundredths, hundredths, fc.nat(3), fc.nat(3), (left, right, one, other) => {
+        const canonical = (value: bigint, way: number): string => new JsonNumber(spell(value, way)).canonical;
+        assert.equal(canonical(left, one), canonical(left, other));
+        assert.equal(canonical(left, one) === canonical(right, other), left === right);
+      }),
+    );
+  });
+
+  it("are spelled by strings up to a length", () => {
+    assert.equal(spelledNumber("1".repeat(SPELLED_LENGTH_MAX))?.text.length, SPELLED_LENGTH_MAX);
+    assert.equal(spelledNumber("1".repeat(SPELLED_LENGTH_MAX + 1)), null);
   });
 
   it("are spelled as JSON spells them and in no other way", () => {

@@ -53,7 +53,7 @@ describe("query", () => {
   });
 
   it("gives pages that joined are the sorted whole, on stores with and without an order of keys", async () => {
-    const limits = fc.record({ limit: fc.integer({ min: 1, max: 5 }), bytesMax: fc.constantFrom(0, 1, 20, 60) });
+    const limits = fc.record({ limit: fc.integer({ min: 1, max: 5 }), bytesMax: fc.constantFrom(0, 1, 400, 500) });
     const asked = fc.option(plain.filter, { nil: undefined });
     await fc.assert(
       fc.asyncProperty(rows, asked, plain.sort, limits, async (all, filter, sort, { limit, bytesMax }) => {
@@ -206,7 +206,7 @@ describe("query", () => {
 
     it("let a page end earlier when its values are large", async () => {
       const ask = asking(walking(store, () => many(5, "12345678")));
-      assert.equal((await ask({ page: { limit: 5 } }, 25)).rows.length, 2);
+      assert.equal((await ask({ page: { limit: 5 } }, 450)).rows.length, 2);
       assert.equal((await ask({ page: { limit: 5 } }, 1)).rows.length, 1);
     });
 
@@ -292,16 +292,27 @@ describe("query", () => {
     assert.ok(told <= 3000, "no further page is read");
   });
 
-  it("lets others have their turn", async () => {
+  async function turnsDuring(filter: object, valueBytes: number): Promise<number> {
     let turns = 0;
     const count = (): void => {
       turns++;
       if (turns < 1000) setImmediate(count);
     };
-    const large: Found = { bytes: Buffer.alloc(2 * 1024 * 1024, 0x20), etag: null, expiresAtMs: null };
+    const large: Found = { bytes: Buffer.alloc(valueBytes, 0x20), etag: null, expiresAtMs: null };
     const rows = Array.from({ length: 20 }, (_, index) => ({ key: `app||${index}`, found: large }));
     setImmediate(count);
-    await asking(walking(store, () => rows))({ filter: { EQ: { a: 1 } } });
+    await asking(walking(store, () => rows))({ filter });
+    return turns;
+  }
+
+  it("lets others have their turn", async () => {
+    const turns = await turnsDuring({ EQ: { a: 1 } }, 2 * 1024 * 1024);
     assert.ok(turns >= 20, `${turns}`);
+  });
+
+  it("lets others have their turn the more often the more comparisons a value goes through", async () => {
+    const filters = Array.from({ length: 64 }, (_, index) => ({ GT: { a: index } }));
+    const turns = await turnsDuring({ OR: filters }, 32 * 1024);
+    assert.ok(turns >= 20 && turns < 1000, `${turns}`);
   });
 });

@@ -28,8 +28,8 @@ describe("selection of a query's rows", () => {
   });
 
   it("takes nothing behind a row that found no room, though it would fit", () => {
-    const selection = selecting({ rowsMax: 10, bytesMax: 10 });
-    for (const each of [row("a", 1, 6), row("b", 2, 6), row("c", 3, 1)]) selection.add(each);
+    const selection = selecting({ rowsMax: 10, bytesMax: 10_000 });
+    for (const each of [row("a", 1, 6_000), row("b", 2, 6_000), row("c", 3, 1)]) selection.add(each);
     assert.deepEqual(keysIn(selection), ["a"]);
   });
 
@@ -37,6 +37,13 @@ describe("selection of a query's rows", () => {
     const selection = selecting({ bytesMax: 10 });
     selection.add(row("a", 1, 11));
     assert.deepEqual([keysIn(selection), selection.isCut], [["a"], false]);
+  });
+
+  it("counts keys, and what stands around a row, and leaves room for the token", () => {
+    const selection = selecting({ rowsMax: 1_000, bytesMax: 10_000 });
+    for (let i = 0; i < 100; i++) selection.add(row(`${i}`.padStart(100, "k"), i));
+    // 165 bytes for each row, and 660 for the token.
+    assert.deepEqual([selection.rows.length, selection.isCut], [56, true]);
   });
 
   it("lets the first telling of a row stand, so that no page loses its rows", () => {
