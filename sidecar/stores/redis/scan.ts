@@ -121,9 +121,9 @@ class Page {
     return Math.max(1, Math.min(SCAN_KEYS_MAX, count));
   }
 
-  async take({ link, clock, values }: Scan, candidates: readonly Candidate[]): Promise<void> {
+  async take(scan: Scan, candidates: readonly Candidate[]): Promise<void> {
     const rows = await Promise.all(
-      candidates.map(({ key }) => (values ? foundRow(link, key, clock) : { key, found: null })),
+      candidates.map(({ key }) => (scan.values ? foundRow(scan, key) : { key, found: null })),
     );
     for (const row of rows) {
       if (row === null) continue;
@@ -172,22 +172,27 @@ function globOf(text: string): string {
 }
 
 /** Those of the keys that hold a row of the layout: a hash with data and version, or a string as early Daprs wrote it. */
-async function candidatesOf({ link, values }: Scan, keys: readonly string[]): Promise<readonly Candidate[]> {
-  const found = await Promise.all(keys.map((key) => candidateOf(link, key, values)));
+async function candidatesOf(scan: Scan, keys: readonly string[]): Promise<readonly Candidate[]> {
+  const found = await Promise.all(keys.map((key) => candidateOf(scan, key)));
   return found.filter((candidate) => candidate !== null);
 }
 
-async function candidateOf(link: RowLink, key: string, sized: boolean): Promise<Candidate | null> {
+/** Without a key prefix every plain string of the database would pass for one of an early Dapr: there none is told. */
+function tellsStrings({ scope }: KeyRange): boolean {
+  return scope !== "";
+}
+
+async function candidateOf({ link, range, values }: Scan, key: string): Promise<Candidate | null> {
   try {
     const [data, version, bytes] = await Promise.all([
       link.call("read", "hexists", [key, "data"]),
       link.call("read", "hexists", [key, "version"]),
-      sized ? link.call("read", "hstrlen", [key, "data"]) : 0,
+      values ? link.call("read", "hstrlen", [key, "data"]) : 0,
     ]);
     return data === 1 && version === 1 ? { key, bytes: Number(bytes) } : null;
   } catch (error) {
     if (!isWrongType(error)) throw error;
-    return stringOf(link, key);
+    return tellsStrings(range) ? stringOf(link, key) : null;
   }
 }
 
@@ -205,10 +210,12 @@ function isWrongType(error: unknown): boolean {
 }
 
 /** Null when the row is gone by now, or no longer one of the layout. */
-async function foundRow(link: RowLink, key: string, clock: Clock): Promise<ListedRow | null> {
+async function foundRow({ link, clock, range }: Scan, key: string): Promise<ListedRow | null> {
   try {
     const found = await readRow(link, key, clock);
-    return found === null ? null : { key, found };
+    // Without an ETag it is a plain string by now.
+    if (found === null || (found.etag === null && !tellsStrings(range))) return null;
+    return { key, found };
   } catch (error) {
     if (error instanceof StoreError && error.code === "corrupt") return null;
     throw error;

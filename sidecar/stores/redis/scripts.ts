@@ -87,14 +87,14 @@ return 0
 `);
 
 /**
- * KEYS: the key. Deletes what is a row, under whatever version: a hash with data and version, or a plain string. Answers
- * how many were deleted.
+ * KEYS: the key, told by a walk. Deletes what is a row, under whatever version: a hash with data and version, or a plain
+ * string under a key prefix, which always has a "||"; a key told without a prefix has none. Answers how many were deleted.
  */
 export const REMOVE_ROW: Script = script(`
 local kind = redis.call('TYPE', KEYS[1]).ok
 if kind == 'hash' then
   if redis.call('HEXISTS', KEYS[1], 'data') == 0 or redis.call('HEXISTS', KEYS[1], 'version') == 0 then return 0 end
-elseif kind ~= 'string' then
+elseif kind ~= 'string' or not string.find(KEYS[1], '||', 1, true) then
   return 0
 end
 return redis.call('DEL', KEYS[1])

@@ -5,6 +5,7 @@ import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { Failed, nameOf, primaryCode, SQLITE } from "./failures.ts";
 import type { ThreadSettings } from "./messages.ts";
 import { migrate } from "./migration.ts";
+import { addChecks } from "./rows.ts";
 import { statementsFor } from "./statements.ts";
 
 type Prepared = Readonly<
@@ -38,6 +39,7 @@ export function connect(settings: ThreadSettings): Connection {
   const database = new DatabaseSync(settings.location.uri, { timeout: settings.busyTimeoutMs });
   try {
     const journalMode = configure(database, settings);
+    addChecks(database);
     const sql = statementsFor(settings.tables);
     if (!settings.location.readOnly) migrate(database, sql, settings.tables.metadata);
     const prepared: Prepared = {

@@ -28,9 +28,9 @@ export interface Statements {
   readonly remove: string;
   /** first key as bytes, first key beyond, key to be skipped or null, where the part after the scope begins, now */
   readonly listKeys: string;
-  /** the same, with values */
+  /** the same, with values, which are not checked */
   readonly listRows: string;
-  /** the same */
+  /** the same; good where `raw` is 0: rows of raw bytes are counted without a look at their values */
   readonly countRange: string;
   /** first key as bytes, first key beyond, most rows, where the part after the scope begins, now */
   readonly removeRange: string;
@@ -54,8 +54,16 @@ export function statementsFor(tables: Tables): Statements {
   // A range of the primary key's own index, which is in the order of the bytes. LIKE would need another, and take %.
   const range = "key >= CAST(?1 AS TEXT) AND key < ?2";
   const page = `${range} AND key IS NOT CAST(?3 AS TEXT)`;
-  const told = `(instr(substr(CAST(key AS BLOB), ?4), x'7C7C') = 0
+  const seen = `(instr(substr(CAST(key AS BLOB), ?4), x'7C7C') = 0
       AND (expiration_time IS NULL OR expiration_time > datetime(?5, 'unixepoch')))`;
+  // CASE, because AND may look at both sides. A call out of SQL costs more than the rest: ASCII, which most keys are, is
+  // told without one.
+  const named = `CASE WHEN key NOT GLOB '*[^ -~]*' AND instr(CAST(key AS BLOB), x'00') = 0 THEN 1
+      ELSE is_utf8(CAST(key AS BLOB)) END`;
+  const nameable = `CASE WHEN ${seen} THEN ${named} ELSE 0 END`;
+  const raw = "is_binary IS NOT 0";
+  const told = `CASE WHEN NOT ${seen} THEN 0 WHEN NOT ${named} THEN 0
+      WHEN ${raw} THEN is_base64(CAST(value AS BLOB)) ELSE value IS NOT NULL END`;
   return {
     // Values go in and out as bytes through CAST: no decoding, and U+0000 inside a text survives.
     get: `SELECT CAST(value AS BLOB) AS value, is_binary AS isBinary, CAST(etag AS TEXT) AS etag,
@@ -66,13 +74,17 @@ export function statementsFor(tables: Tables): Statements {
       ON CONFLICT (key) DO UPDATE SET value = excluded.value, is_binary = excluded.is_binary, etag = excluded.etag,
       expiration_time = excluded.expiration_time, update_time = excluded.update_time`,
     remove: `DELETE FROM ${state} WHERE key = ?1`,
-    listKeys: `SELECT CAST(key AS BLOB) AS key, ${told} AS told FROM ${state} WHERE ${page} ORDER BY ${state}.key`,
-    listRows: `SELECT CAST(key AS BLOB) AS key, ${told} AS told, CASE WHEN ${told} THEN CAST(value AS BLOB) END AS value,
+    listKeys: `SELECT CAST(key AS BLOB) AS key, ${told} AS told,
+      CASE WHEN ${raw} THEN coalesce(octet_length(value), 0) ELSE 0 END AS checked
+      FROM ${state} WHERE ${page} ORDER BY ${state}.key`,
+    listRows: `SELECT CAST(key AS BLOB) AS key, ${nameable} AS told,
+      CASE WHEN ${seen} THEN CAST(value AS BLOB) END AS value,
       is_binary AS isBinary, CAST(etag AS TEXT) AS etag, unixepoch(expiration_time) AS expiresAtSec
       FROM ${state} WHERE ${page} ORDER BY ${state}.key`,
-    countRange: `SELECT count(*) AS looked, coalesce(sum(told), 0) AS told, max(key) AS last
-      FROM (SELECT CAST(key AS BLOB) AS key, ${told} AS told FROM ${state} WHERE ${page} ORDER BY ${state}.key
-      LIMIT ${COUNT_ROWS_MAX})`,
+    countRange: `SELECT count(*) AS looked, coalesce(sum(told), 0) AS told, coalesce(sum(raw), 0) AS raw, max(key) AS last
+      FROM (SELECT CAST(key AS BLOB) AS key, ${raw} AS raw,
+      CASE WHEN value IS NULL THEN 0 ELSE ${nameable} END AS told
+      FROM ${state} WHERE ${page} ORDER BY ${state}.key LIMIT ${COUNT_ROWS_MAX})`,
     removeRange: `DELETE FROM ${state} WHERE rowid IN (SELECT rowid FROM ${state} WHERE ${range} AND ${told} LIMIT ?3)`,
     ping: `SELECT 1 AS one FROM ${state} LIMIT 1`,
     // 100 ms of grace, as Dapr gives, so that a timer that fires a little early still counts.

@@ -76,16 +76,18 @@ describe("query filter", () => {
     assert.equal(takes('{"EQ":{"a":1}}', `{"deep":${"[".repeat(9000)}${"]".repeat(9000)},"a":1}`), true);
   });
 
-  // Taking each number apart at every comparison would need minutes, and the test's time limit would end it.
+  // Taking the number apart at every comparison needs most of a minute, and the test's time limit ends it.
   it("compares a number of megabytes with a thousand others, however often", () => {
     const operands = Array.from({ length: 1000 }, (_, index) => index + 0.5);
-    const orders = Array.from({ length: 100 }, (_, index) => ({ LT: { n: -index } }));
-    const filter = JSON.stringify({ OR: [{ IN: { n: operands } }, ...orders] });
+    const orders = Array.from({ length: 254 }, (_, index) => ({ LT: { n: -index } }));
+    const filter = JSON.stringify({ OR: [...orders, { IN: { n: operands } }] });
     const zeros = "0".repeat(3_900_000);
-    for (const loose of [false, true]) {
-      assert.equal(takes(filter, `{"n":0.${zeros}1}`, loose), false);
-      assert.equal(takes(filter, `{"n":1.5${zeros}}`, loose), true);
-      assert.equal(takes(filter, `{"n":"1${zeros}"}`, loose), false);
+    for (let row = 0; row < 5; row++) {
+      for (const loose of [false, true]) {
+        assert.equal(takes(filter, `{"n":0.${zeros}1}`, loose), false);
+        assert.equal(takes(filter, `{"n":1.5${zeros}}`, loose), true);
+        assert.equal(takes(filter, `{"n":"1${zeros}"}`, loose), false);
+      }
     }
   });
 

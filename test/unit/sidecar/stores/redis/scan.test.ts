@@ -74,6 +74,20 @@ describeWithRedis("a walk over Redis", () => {
     assert.deepEqual(await keysIn(100, true), ["app||a", "app||b"]);
   });
 
+  it("leaves plain strings alone where there is no key prefix: they may be any program's", async () => {
+    await store.set(write("hash", "1"), call);
+    await store.set(write("string by now", "1"), call);
+    await plain.set("session:1", "foreign");
+    for (const values of [false, true]) {
+      const request = { range: { scope: "", start: "" }, after: null, limit: 10, values };
+      const told = await store.list?.(request, call);
+      assert.deepEqual(told?.rows.map(({ key }) => key).toSorted(), ["hash", "string by now"]);
+    }
+    await plain.set("string by now", "foreign");
+    assert.equal(await store.removeListed?.(["hash", "string by now", "session:1"], call), 1);
+    assert.equal(await plain.exists("string by now", "session:1"), 2);
+  });
+
   it("gives a plain string without an ETag, as a read does", async () => {
     await plain.set("app||string", "2", "EX", 100);
     const [row] = (await list(null, 10, true)).rows;

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
+import { addChecks } from "#sidecar/stores/sqlite/rows.ts";
 import type { SqliteStore } from "#sidecar/stores/sqlite/sqlite-store.ts";
 import { COUNT_ROWS_MAX, LOOKED_ROWS_MAX, statementsFor } from "#sidecar/stores/sqlite/statements.ts";
-import type { KeyRange } from "#sidecar/stores/store.ts";
+import { type KeyRange, LIST_BYTES_MAX } from "#sidecar/stores/store.ts";
 import { CALL, Fixture, write } from "./fixture.ts";
 
 const RANGE: KeyRange = { scope: "app||", start: "app||" };
@@ -37,8 +38,13 @@ describe("a walk over SQLite", () => {
 
   it("is a search in the key's own index, without sorting", () => {
     const sql = statementsFor({ state: "state", metadata: "metadata" });
+    const database = fixture.plain();
+    addChecks(database);
     for (const name of ["listKeys", "listRows", "countRange", "removeRange"] as const) {
-      const steps = fixture.rows(`EXPLAIN QUERY PLAN ${sql[name]}`).map(({ detail }) => String(detail));
+      const steps = database
+        .prepare(`EXPLAIN QUERY PLAN ${sql[name]}`)
+        .all()
+        .map(({ detail }) => String(detail));
       assert.ok(
         steps.some((step) =>
           /^SEARCH state USING (COVERING )?INDEX sqlite_autoindex_state_1 \(key>\? AND key<\?\)/.test(step),
@@ -65,10 +71,27 @@ describe("a walk over SQLite", () => {
     assert.equal(await store.count(RANGE, CALL), 3);
   });
 
-  it("leaves out a row whose value is not in the layout when values are asked for", async () => {
+  it("leaves rows that are not in the layout alone: told by no walk, not counted, not deleted", async () => {
     await store.set(write("app||a", "1"), CALL);
-    insert(1, "'app||broken'", { value: "'no base64!'", binary: 1 });
-    assert.deepEqual(await keysOf(store, RANGE, true), ["app||a"]);
+    await store.set(write("app||raw", "bytes", { isJson: false }), CALL);
+    await store.set(write("app||raw empty", "", { isJson: false }), CALL);
+    const broken = ["'no base64!'", "'YQ'", "'YR=='", "'YQ==' || char(10)", "CAST(x'59513D3D00' AS TEXT)"];
+    for (const [index, value] of broken.entries()) insert(1, `'app||broken ${index}'`, { value, binary: 1 });
+    for (const byte of ["80", "C0", "0080"]) insert(1, `CAST(x'6170707C7C${byte}' AS TEXT)`);
+    const rows = ["app||a", "app||raw", "app||raw empty"];
+    for (const values of [false, true]) assert.deepEqual(await keysOf(store, RANGE, values), rows);
+    assert.equal(await store.count(RANGE, CALL), 3);
+    assert.equal(await store.removeRange(RANGE, 100, CALL), 3);
+    assert.equal(fixture.rows("SELECT key FROM state").length, broken.length + 3);
+    assert.equal(await store.count(RANGE, CALL), 0);
+  });
+
+  it("ends a page of keys, and a step of a count, by the bytes that it had to check", async () => {
+    const half = `'${"A".repeat(LIST_BYTES_MAX / 2)}'`;
+    insert(5, "'app||' || i", { value: half, binary: 1 });
+    const page = await store.list({ range: RANGE, after: null, limit: 10, values: false }, CALL);
+    assert.equal(page.rows.length, 2);
+    assert.equal(await store.count(RANGE, CALL), 5);
   });
 
   it("looks at a limited number of rows per page, told or not", async () => {
