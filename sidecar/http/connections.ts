@@ -19,6 +19,8 @@ export interface TwoProtocols {
 /** A server of node:http that hands the connections of HTTP/2 over to sessions. */
 export class TwoProtocolServer extends Server {
   readonly #sessions: Http2Sessions;
+  /** Nothing has come that tells their protocol. */
+  readonly #undecided = new Set<Socket>();
 
   constructor({ http1, http2, clock, firstBytesTimeoutMs }: TwoProtocols) {
     super(http1);
@@ -27,23 +29,34 @@ export class TwoProtocolServer extends Server {
     this.removeAllListeners("connection");
     this.on("connection", (socket) => {
       const timer = clock.after(firstBytesTimeoutMs, () => socket.destroy());
-      tellProtocol(socket, (isHttp2) => {
+      this.#undecided.add(socket);
+      const decide = (): void => {
         timer.cancel();
+        this.#undecided.delete(socket);
+      };
+      tellProtocol(socket, (isHttp2) => {
+        decide();
         if (isHttp2) http2.take(socket);
         else for (const listener of own) Reflect.apply(listener, this, [socket]);
       });
-      socket.once("close", () => timer.cancel());
+      socket.once("close", decide);
     });
   }
 
   override closeIdleConnections(): void {
     super.closeIdleConnections();
+    this.#closeUndecided();
     this.#sessions.closeIdle();
   }
 
   override closeAllConnections(): void {
     super.closeAllConnections();
+    this.#closeUndecided();
     this.#sessions.closeAll();
+  }
+
+  #closeUndecided(): void {
+    for (const socket of this.#undecided) socket.destroy();
   }
 }
 

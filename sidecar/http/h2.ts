@@ -11,7 +11,9 @@ import {
 } from "node:http2";
 import type { Socket } from "node:net";
 import type { Clock } from "#kit/clock.ts";
+import { announcedBytes } from "./body.ts";
 import type { HttpRequest, HttpResponse } from "./message.ts";
+import { type SessionTurns, type StreamTurn, StreamTurns } from "./stream-turns.ts";
 
 export interface SessionsOptions {
   readonly clock: Clock;
@@ -28,8 +30,8 @@ export interface SessionsOptions {
   readonly serve: (request: HttpRequest, response: HttpResponse) => void;
 }
 
-/** Requests of one session under way at a time; further ones are refused, and clients send them again. */
-const STREAMS_MAX = 250;
+/** Requests of one session under way or waiting; further ones are refused, and clients send them again. */
+const STREAMS_MAX = 100;
 /** Streams that a client may reset: so many at once, and then so many a second (the rapid reset attack). */
 const RESETS = { streamResetBurst: 200, streamResetRate: 33 };
 /** Frames that are none, and streams beyond the limit, after which a session is ended. */
@@ -45,6 +47,7 @@ export class Http2Sessions {
   readonly #options: SessionsOptions;
   readonly #server: Http2Server;
   readonly #sessions = new Set<ServerHttp2Session>();
+  readonly #turns = new StreamTurns();
 
   constructor(options: SessionsOptions) {
     this.#options = options;
@@ -76,6 +79,7 @@ export class Http2Sessions {
 
   #follow(session: ServerHttp2Session): void {
     const { firstRequestTimeoutMs, idleTimeoutMs } = this.#options;
+    const turns = this.#turns.session();
     let underWay = 0;
     this.#sessions.add(session);
     session.on("close", () => this.#sessions.delete(session));
@@ -91,18 +95,27 @@ export class Http2Sessions {
         underWay--;
         if (underWay === 0 && !session.destroyed) session.setTimeout(idleTimeoutMs);
       });
-      this.#serve(stream, headers, flags);
+      this.#take(turns, stream, new StreamRequest(stream, headers, (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0));
     });
     session.on("timeout", () => session.close());
     session.setTimeout(firstRequestTimeoutMs);
   }
 
-  #serve(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, flags: number): void {
-    const { clock, requestTimeoutMs, stalledTimeoutMs, serve } = this.#options;
-    const request = new StreamRequest(stream, headers, (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0);
-    const giveUp = (): void => stream.close(constants.NGHTTP2_CANCEL);
+  /** A request that waits is not read, nor is any of its times running. */
+  #take(turns: SessionTurns, stream: ServerHttp2Stream, request: StreamRequest): void {
     // Told to the handler by "close"; without a listener it would end the process.
     stream.on("error", () => undefined);
+    const turn = turns.take(announcedBytes(request), (begun) => {
+      // With its session it is over before it is told so.
+      if (stream.destroyed || stream.closed) begun.end();
+      else this.#serve(stream, request, begun);
+    });
+    stream.once("close", () => turn.end());
+  }
+
+  #serve(stream: ServerHttp2Stream, request: StreamRequest, turn: StreamTurn): void {
+    const { clock, requestTimeoutMs, stalledTimeoutMs, serve } = this.#options;
+    const giveUp = (): void => stream.close(constants.NGHTTP2_CANCEL);
     stream.setTimeout(stalledTimeoutMs, () => {
       if (!request.complete || stream.writableLength > 0) giveUp();
     });
@@ -116,7 +129,7 @@ export class Http2Sessions {
         if (!request.complete) stream.close(constants.NGHTTP2_NO_ERROR);
       });
     }
-    serve(request, new StreamResponse(stream));
+    serve(request, new StreamResponse(stream, turn));
   }
 }
 
@@ -168,11 +181,13 @@ class StreamRequest implements HttpRequest {
 
 class StreamResponse implements HttpResponse {
   readonly #stream: ServerHttp2Stream;
+  readonly #turn: StreamTurn;
   /** The stream's own ends by itself when the client resets it. */
   writableEnded = false;
 
-  constructor(stream: ServerHttp2Stream) {
+  constructor(stream: ServerHttp2Stream, turn: StreamTurn) {
     this.#stream = stream;
+    this.#turn = turn;
   }
 
   get headersSent(): boolean {
@@ -193,7 +208,10 @@ class StreamResponse implements HttpResponse {
   }
 
   writeHead(status: number, headers: string[]): void {
-    if (!this.destroyed) this.#stream.respond(toFields(status, headers));
+    if (this.destroyed) return;
+    const fields = toFields(status, headers);
+    this.#stream.respond(fields);
+    this.#turn.answer(Number(fields["content-length"] ?? 0));
   }
 
   flushHeaders(): void {

@@ -3,6 +3,7 @@ import type { IncomingHttpHeaders } from "node:http";
 import { malformed } from "../state/errors.ts";
 import type { OptionWords } from "../state/requests.ts";
 import type { RetryPolicy } from "../state/retry.ts";
+import type { Traits } from "../stores/store.ts";
 
 /** Longest pause between two attempts that a request may ask for, in milliseconds: all attempts end after a minute. */
 export const RETRY_INTERVAL_MS_MAX = 60_000;
@@ -64,4 +65,27 @@ function known(word: string | string[] | undefined, words: readonly (string | un
 export function etagFromHeader(header: string, mayBeQuoted: boolean): string {
   const quoted = header.length >= 2 && header.startsWith('"') && header.endsWith('"');
   return quoted && !mayBeQuoted ? header.slice(1, -1) : header;
+}
+
+interface Conditional {
+  readonly etag: string;
+}
+
+/**
+ * An update may carry its ETag in If-Match, as Dapr's first documents say: one item, and only when it has none itself.
+ * Throws `malformed` for several items.
+ */
+export function withIfMatch<Item extends Conditional>(
+  items: readonly Item[],
+  headers: IncomingHttpHeaders,
+  { etagMayBeQuoted }: Pick<Traits, "etagMayBeQuoted">,
+): readonly Item[] {
+  const header = headers["if-match"];
+  if (header === undefined || header === "" || items.length === 0) return items;
+  if (items.length > 1) {
+    throw malformed(
+      `header If-Match: got it with ${items.length} items, want one item; put each item's own "etag" into the body`,
+    );
+  }
+  return items.map((item) => (item.etag === "" ? { ...item, etag: etagFromHeader(header, etagMayBeQuoted) } : item));
 }

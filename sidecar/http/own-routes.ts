@@ -3,11 +3,12 @@
 import { deleteEach, type ItemOutcome, saveEach } from "../state/bulk-write.ts";
 import { deleteByPrefix } from "../state/delete-by-prefix.ts";
 import type { StateService } from "../state/service.ts";
+import type { StoreEntry } from "../state/table.ts";
 import { countKeys, listKeys } from "../state/walk.ts";
 import { writeItems } from "./bulk-answer.ts";
 import { describeError, goJson, shortAnswer } from "./errors.ts";
 import type { Exchange } from "./exchange.ts";
-import { withHeaderOptions } from "./legacy.ts";
+import { withHeaderOptions, withIfMatch } from "./legacy.ts";
 import { decodeBulkDelete, decodeDeleteByPrefix, flagParameter, numberParameter, textParameter } from "./own-body.ts";
 import type { Router } from "./router.ts";
 import type { Handler } from "./server.ts";
@@ -81,23 +82,31 @@ async function deletePrefix(exchange: Exchange, { service, bodyBytesMax }: OwnRo
 async function bulkDelete(exchange: Exchange, { service, bodyBytesMax }: OwnRoutesOptions): Promise<void> {
   const entry = service.find(exchange.parameter(0));
   const items = decodeBulkDelete(await exchange.body(bodyBytesMax, ""));
-  const requests = items.map((item) => withShared(item, exchange));
+  const requests = withShared(items, exchange, entry);
   sendOutcomes(exchange, await deleteEach(service, entry.name, requests, exchange));
 }
 
 async function bulkSave(exchange: Exchange, { service, bodyBytesMax }: OwnRoutesOptions): Promise<void> {
   const entry = service.find(exchange.parameter(0));
   const items = decodeSave(await exchange.body(bodyBytesMax, ""));
-  const requests = items.map((item) => withShared(item, exchange));
+  const requests = withShared(items, exchange, entry);
   sendOutcomes(exchange, await saveEach(service, entry.name, requests, exchange));
 }
 
-type Shareable = Pick<Parameters<typeof saveEach>[2][number], "options" | "metadata">;
+type Shareable = Pick<Parameters<typeof saveEach>[2][number], "etag" | "options" | "metadata">;
 
 /** What headers and the URL say for all items, as with a save. */
-function withShared<Item extends Shareable>(item: Item, exchange: Exchange): Item {
-  const options = withHeaderOptions(item.options, exchange.request.headers);
-  return { ...item, options, metadata: withQueryMetadata(exchange.query, item.metadata) };
+function withShared<Item extends Shareable>(
+  items: readonly Item[],
+  { request: { headers }, query }: Exchange,
+  { store }: StoreEntry,
+): readonly Item[] {
+  const shared = items.map((item) => ({
+    ...item,
+    options: withHeaderOptions(item.options, headers),
+    metadata: withQueryMetadata(query, item.metadata),
+  }));
+  return withIfMatch(shared, headers, store.traits);
 }
 
 /** 200, whatever became of the items: each tells its own status, the one that it would have had alone. */

@@ -5,7 +5,7 @@ import type { HttpRequest } from "./message.ts";
 import type { Match } from "./router.ts";
 import type { Handler } from "./server.ts";
 import { isTimed } from "./server-timing.ts";
-import { unescapePart } from "./url.ts";
+import { parseTarget, unescapePart } from "./url.ts";
 
 /** Headers that begin so are attributes, but for the token. */
 const OWN_HEADERS = "dapr-";
@@ -23,13 +23,12 @@ export function startRequestSpan(tracer: Tracer, traced: Traced): RequestSpan {
   const { request, parent } = traced;
   const method = request.method ?? "";
   const name = nameOf(traced);
-  const host = request.headers.host ?? String(request.headers[":authority"] ?? "");
+  const host = hostOf(request);
   const attributes: Record<string, string | number> = {
     "dapr.api": `${method} ${name}`,
     "dapr.protocol": "http",
     "http.request.method": method,
-    "url.full": `http://${host}${name}`,
-    ...addressOf(host),
+    ...(host === "" ? {} : { "url.full": `http://${host}${name.startsWith("/") ? name : "/"}`, ...addressOf(host) }),
     ...databaseOf(traced, `${method} ${name}`),
   };
   for (const [header, value] of Object.entries(request.headers)) {
@@ -43,14 +42,22 @@ export function endRequestSpan(span: RequestSpan, status: number): void {
   span.end({ "dapr.status_code": String(status) }, status >= 400);
 }
 
-/** The path without its query, which may hold metadata. */
+/** The path without its query, which may hold metadata, and without an origin, which may hold a password. */
 function nameOf({ request, match, withKeys }: Traced): string {
-  const url = request.url ?? "/";
-  const mark = url.indexOf("?");
-  if (withKeys) return mark < 0 ? url : url.slice(0, mark);
+  if (withKeys) return `/${parseTarget(request.url ?? "/").parts.join("/")}`;
   if (match === null) return "unmatched";
-  return match.route.pattern.replace("{storeName}", match.parameters[0] ?? "");
+  return match.route.pattern.replace("{storeName}", () => match.parameters[0] ?? "");
 }
+
+/** Host and port without what stands before an "@"; "" for what is no host. */
+function hostOf({ headers }: HttpRequest): string {
+  const authority = headers.host ?? String(headers[":authority"] ?? "");
+  const host = authority.slice(authority.lastIndexOf("@") + 1);
+  return NO_HOST.test(host) || !URL.canParse(`http://${host}/`) ? "" : host;
+}
+
+/** Where a path, a query or a fragment would begin. */
+const NO_HOST = /[/\\?#]/;
 
 function addressOf(host: string): Record<string, string | number> {
   const colon = host.lastIndexOf(":");

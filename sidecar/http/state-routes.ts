@@ -1,17 +1,16 @@
 // The routes of the state API (dapr-state-api.md 1): what stands in the request becomes a call of the state service,
 // what comes back becomes bytes and headers. No rule of the API is decided here.
 
-import { malformed, StateError } from "../state/errors.ts";
+import { StateError } from "../state/errors.ts";
 import { type QueryAnswer, queryState as runQuery } from "../state/query/run.ts";
 import type { SaveRequest } from "../state/requests.ts";
 import type { StateService } from "../state/service.ts";
-import type { StoreEntry } from "../state/table.ts";
 import { requireTransactions, transact } from "../state/transact.ts";
 import { expireTimeText } from "../state/ttl.ts";
 import { writeBulkItems } from "./bulk-answer.ts";
 import { answerOf, shortAnswer } from "./errors.ts";
 import type { Exchange } from "./exchange.ts";
-import { etagFromHeader, readQueryRetry, withHeaderOptions } from "./legacy.ts";
+import { etagFromHeader, readQueryRetry, withHeaderOptions, withIfMatch } from "./legacy.ts";
 import { writeQueryAnswer } from "./query-answer.ts";
 import type { Router } from "./router.ts";
 import type { Handler } from "./server.ts";
@@ -76,29 +75,16 @@ async function getState(exchange: Exchange, { service }: StateRoutesOptions): Pr
 }
 
 async function saveState(exchange: Exchange, { service, bodyBytesMax }: StateRoutesOptions): Promise<void> {
+  const { request } = exchange;
   const entry = service.find(exchange.parameter(0));
   const items = decodeSave(await exchange.body(bodyBytesMax, ""));
   const requests = items.map((item) => ({
     ...item,
-    options: withHeaderOptions(item.options, exchange.request.headers),
+    options: withHeaderOptions(item.options, request.headers),
     metadata: withQueryMetadata(exchange.query, item.metadata),
   }));
-  await service.save(entry.name, withIfMatch(requests, exchange, entry), exchange);
+  await service.save(entry.name, withIfMatch(requests, request.headers, entry.store.traits), exchange);
   exchange.sendNothing();
-}
-
-/** An update may carry its ETag in If-Match, as Dapr's first documents say: one item, and only when it has none itself. */
-function withIfMatch(requests: SaveRequest[], exchange: Exchange, entry: StoreEntry): SaveRequest[] {
-  const header = exchange.request.headers["if-match"];
-  if (header === undefined || header === "" || requests.length === 0) return requests;
-  if (requests.length > 1) {
-    throw malformed(
-      `header If-Match: got it with ${requests.length} items, want one item; put each item's own "etag" into the body`,
-    );
-  }
-  return requests.map((item) =>
-    item.etag === "" ? { ...item, etag: etagFromHeader(header, entry.store.traits.etagMayBeQuoted) } : item,
-  );
 }
 
 async function deleteState(exchange: Exchange, { service }: StateRoutesOptions): Promise<void> {

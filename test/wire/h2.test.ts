@@ -2,55 +2,12 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { once } from "node:events";
-import type { Server } from "node:http";
-import {
-  type ClientHttp2Session,
-  type ClientHttp2Stream,
-  connect,
-  constants,
-  type OutgoingHttpHeaders,
-} from "node:http2";
-import { type AddressInfo, connect as connectTcp } from "node:net";
+import { type ClientHttp2Session, type ClientHttp2Stream, connect, constants } from "node:http2";
+import { connect as connectTcp } from "node:net";
 import { promisify } from "node:util";
-import { type Clock, systemClock } from "#kit/clock.ts";
-import { createLog } from "#kit/log.ts";
-import type { Exchange } from "#sidecar/http/exchange.ts";
-import { Router } from "#sidecar/http/router.ts";
-import { createHttpServer, type Handler } from "#sidecar/http/server.ts";
-import { drain } from "#sidecar/listen.ts";
-import { noMetrics } from "#sidecar/metrics.ts";
-import { noTracing } from "#sidecar/tracing/tracer.ts";
 import { STORE } from "./client.ts";
+import { answerOf, ask, PREFACE, SETTINGS } from "./h2-client.ts";
 import { component, startWire, type WireSidecar } from "./sidecar.ts";
-
-const PREFACE = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-/** An empty SETTINGS frame. */
-const SETTINGS = Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0]);
-
-interface Answer {
-  readonly status: number;
-  readonly headers: Readonly<Record<string, unknown>>;
-  readonly text: string;
-}
-
-async function answerOf(stream: ClientHttp2Stream): Promise<Answer> {
-  const [headers] = await once(stream, "response");
-  const chunks: Buffer[] = [];
-  stream.on("data", (chunk: Buffer) => chunks.push(chunk));
-  await once(stream, "end");
-  return { status: headers[":status"], headers, text: Buffer.concat(chunks).toString() };
-}
-
-function ask(
-  client: ClientHttp2Session,
-  method: string,
-  path: string,
-  { body, headers = {} }: { readonly body?: string | Buffer; readonly headers?: OutgoingHttpHeaders } = {},
-): Promise<Answer> {
-  const stream = client.request({ ":method": method, ":path": path, ...headers }, { endStream: body === undefined });
-  if (body !== undefined) stream.end(body);
-  return answerOf(stream);
-}
 
 describe("HTTP/2 by prior knowledge", () => {
   let wire: WireSidecar;
@@ -107,8 +64,8 @@ describe("HTTP/2 by prior knowledge", () => {
   });
 
   it("says how many at a time it takes", async () => {
-    if (client.remoteSettings.maxConcurrentStreams !== 250) await once(client, "remoteSettings");
-    assert.equal(client.remoteSettings.maxConcurrentStreams, 250);
+    if (client.remoteSettings.maxConcurrentStreams !== 100) await once(client, "remoteSettings");
+    assert.equal(client.remoteSettings.maxConcurrentStreams, 100);
   });
 
   it("takes a body up to the limit, refuses a larger one, and goes on", async () => {
@@ -252,138 +209,5 @@ describe("HTTP/2 by prior knowledge", () => {
       url,
     ]);
     assert.equal(stdout, '"seen" 2');
-  });
-});
-
-describe("a session of HTTP/2", () => {
-  let server: Server;
-  let client: ClientHttp2Session;
-  let release: () => void;
-  /** The requests for /slow, as their handler has them. */
-  let held: Exchange[];
-
-  const open = async (clock: Clock = systemClock): Promise<number> => {
-    const router = new Router<Handler>();
-    const released = new Promise<void>((resolve) => {
-      release = resolve;
-    });
-    held = [];
-    const slow: Handler = async (exchange) => {
-      held.push(exchange);
-      await released;
-      exchange.sendText(200, "late");
-    };
-    const body: Handler = async (exchange) => exchange.sendText(200, String((await exchange.body(0, "")).length));
-    router.add(["GET"], { name: "slow", pattern: "/slow", api: null, handler: slow });
-    router.add(["POST"], { name: "body", pattern: "/body", api: null, handler: body });
-    const naming = { appId: "h2", instance: "", version: "" };
-    server = createHttpServer({
-      router,
-      appId: "h2",
-      clock,
-      log: createLog({ level: "fatal", json: true, ...naming, write: () => undefined, nowMs: systemClock.nowMs }),
-      metrics: noMetrics,
-      token: null,
-      allowedOrigins: [],
-      apiLogging: false,
-      tracing: noTracing,
-      keysInSpans: () => true,
-      serverTiming: () => false,
-      http2: true,
-      headerBytesMax: 4096,
-      bodyBytesMax: 0,
-      isDraining: () => false,
-      isAllowed: () => true,
-      omitsHealthChecks: false,
-      onBody: () => undefined,
-      pathLabel: () => "",
-    });
-    server.listen(0, "127.0.0.1");
-    await once(server, "listening");
-    const { port } = server.address() as AddressInfo;
-    client = connect(`http://127.0.0.1:${port}`);
-    client.on("error", () => undefined);
-    return port;
-  };
-
-  afterEach(async () => {
-    release();
-    client.destroy();
-    server.closeAllConnections();
-    if (server.listening) {
-      server.close();
-      await once(server, "close");
-    }
-  });
-
-  const until = async (condition: () => boolean): Promise<void> => {
-    while (!condition()) await new Promise((resolve) => setTimeout(resolve, 5));
-  };
-
-  it("ends a request's signal when the client resets its stream", async () => {
-    await open();
-    const stream = client.request({ ":path": "/slow" });
-    stream.on("error", () => undefined);
-    await until(() => held.length === 1);
-    const [exchange] = held;
-    assert.ok(exchange !== undefined);
-    const { signal } = exchange;
-    assert.equal(signal.aborted, false);
-    stream.close(constants.NGHTTP2_CANCEL);
-    await until(() => signal.aborted);
-    release();
-    await until(() => exchange.status === 200);
-  });
-
-  it("does not end the signal of a request that is answered", async () => {
-    await open();
-    const answer = answerOf(client.request({ ":path": "/slow" }));
-    await until(() => held.length === 1);
-    const signal = held[0]?.signal;
-    release();
-    assert.equal((await answer).text, "late");
-    assert.equal(signal?.aborted, false);
-  });
-
-  it("answers what is under way when the server drains, tells the client to go, and ends", async () => {
-    await open();
-    const answer = answerOf(client.request({ ":path": "/slow" }));
-    await until(() => held.length === 1);
-    const goaway = once(client, "goaway");
-    const closed = once(client, "close");
-    const drained = drain([server], 5_000, systemClock);
-    const [code] = await goaway;
-    assert.equal(code, constants.NGHTTP2_NO_ERROR);
-    release();
-    assert.equal((await answer).text, "late");
-    await Promise.all([closed, drained]);
-  });
-
-  it("is cut when its request does not end within the drain time", async () => {
-    await open();
-    const stream = client.request({ ":path": "/slow" });
-    stream.on("error", () => undefined);
-    await until(() => held.length === 1);
-    const closed = once(client, "close");
-    await drain([server], 60, systemClock);
-    await closed;
-  });
-
-  it("gives up a client that does not finish its request in time", async () => {
-    await open({ ...systemClock, after: (ms, task) => systemClock.after(ms > 100_000 ? 30 : ms, task) });
-    const stream = client.request({ ":method": "POST", ":path": "/body" });
-    stream.on("error", () => undefined);
-    stream.write("x");
-    await once(stream, "close");
-    assert.equal(stream.rstCode, constants.NGHTTP2_CANCEL);
-  });
-
-  it("never begins for a client that sends nothing, or half a preface", async () => {
-    const port = await open({ ...systemClock, after: (_ms, task) => systemClock.after(30, task) });
-    for (const text of ["", "PRI * HT"]) {
-      const socket = connectTcp(port, "127.0.0.1");
-      socket.write(text);
-      await once(socket, "close");
-    }
   });
 });

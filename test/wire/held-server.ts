@@ -2,7 +2,7 @@
 import { once } from "node:events";
 import type { Server } from "node:http";
 import { type AddressInfo, connect, type Socket } from "node:net";
-import { systemClock } from "#kit/clock.ts";
+import { type Clock, systemClock } from "#kit/clock.ts";
 import { createLog } from "#kit/log.ts";
 import { Router } from "#sidecar/http/router.ts";
 import { createHttpServer, type Handler } from "#sidecar/http/server.ts";
@@ -26,7 +26,7 @@ export class HeldServer {
   logged = "";
   readonly #clients: Socket[] = [];
 
-  constructor(routes: Routes, bodyBytesMax: number) {
+  constructor(routes: Routes, bodyBytesMax: number, clock: Clock = systemClock) {
     const router = new Router<Handler>();
     for (const [pattern, handler] of Object.entries(routes))
       router.add(["GET", "POST"], { name: pattern, pattern, api: null, handler });
@@ -37,7 +37,7 @@ export class HeldServer {
     this.server = createHttpServer({
       router,
       appId: "held",
-      clock: systemClock,
+      clock,
       log: createLog({ level: "info", json: true, ...naming, write, nowMs: systemClock.nowMs }),
       metrics: noMetrics,
       token: null,

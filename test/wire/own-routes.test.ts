@@ -300,6 +300,27 @@ describe("Pannier's own routes over HTTP", () => {
       assert.equal((await post("memory/delete-by-prefix", { all: true }, spelled)).status, 200);
     });
 
+    for (const path of ["memory/bulk-save", "memory/bulk-delete"]) {
+      it(`take If-Match for one item without an ETag of its own, as a save does: ${path}`, async () => {
+        await fill("memory", ["a", "b"]);
+        const { items } = await list("memory", "prefix=a&values=true");
+        const current = items[0]?.etag ?? "";
+        const write = async (etag: object, header: string): Promise<number | undefined> => {
+          const answer = await post(path, [{ key: "a", value: 2, ...etag }], { ...JSON_TYPE, "If-Match": header });
+          return bodyOf<{ status: number }[]>(answer)[0]?.status;
+        };
+        assert.equal(await write({}, "123456789"), 409);
+        assert.equal(await write({ etag: "123456789" }, `"${current}"`), 409);
+        const several = [{ key: "a" }, { key: "b" }];
+        const refused = await post(path, several, { ...JSON_TYPE, "If-Match": current });
+        assert.deepEqual([refused.status, errorOf(refused).errorCode], [400, "ERR_MALFORMED_REQUEST"]);
+        assert.match(errorOf(refused).message, /If-Match: got it with 2 items/);
+        assert.deepEqual(bodyOf(await get("memory/count")), { count: 2 });
+        assert.equal(await write({}, `"${current}"`), 204);
+        await clear("memory");
+      });
+    }
+
     it("are there by POST only, and the reading ones by GET only", async () => {
       for (const path of writing) {
         for (const method of ["GET", "PUT", "DELETE"]) {

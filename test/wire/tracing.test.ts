@@ -1,4 +1,4 @@
-// Spans of requests (dapr-state-api.md 10.1), as receivers of our own get them, and `baggage`.
+// Spans of requests (dapr-state-api.md 10.1), as receivers of our own get them.
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
@@ -136,6 +136,30 @@ describe("tracing", () => {
     for (const word of ["precious", "hidden", "s3cret"]) assert.ok(!all.includes(word), word);
   });
 
+  it("takes no password out of a request target or a Host", async () => {
+    await over(zipkin("1"), async (wire) => {
+      const authority = `u:s3cret@127.0.0.1:${wire.sidecar.httpPort}`;
+      for (const head of [
+        `GET http://${authority}${STORE}/absolute HTTP/1.1\r\nHost: ${authority}`,
+        `GET ${STORE}/host?x=hidden HTTP/1.1\r\nHost: ${authority}`,
+        `GET http://${authority} HTTP/1.1\r\nHost: a/s3cret?b`,
+        `GET //${STORE}/./none/ HTTP/1.0`,
+      ]) {
+        await wire.raw(`${head}\r\nConnection: close\r\n\r\n`);
+      }
+    });
+    assert.equal(spans().length, 4);
+    assert.doesNotMatch(target.received.map(({ body }) => body).join(""), /s3cret|hidden/);
+    for (const key of ["absolute", "host"]) {
+      const { tags, name } = spanOf(`GET ${STORE}/${key}`);
+      assert.equal(name, `${STORE}/${key}`);
+      assert.equal(tags["server.address"], "127.0.0.1");
+      const url = new URL(String(tags["url.full"]));
+      assert.deepEqual([url.pathname, url.host], [name, `127.0.0.1:${tags["server.port"]}`]);
+    }
+    for (const name of ["/", `${STORE}/none`]) assert.equal(spanOf(`GET ${name}`).tags["url.full"], undefined);
+  });
+
   it("sends a span per call over gRPC, and goes on with the trace of its metadata", async () => {
     let answered = Buffer.alloc(0);
     await over(zipkin("1"), async (wire) => {
@@ -179,6 +203,7 @@ describe("tracing", () => {
     assert.equal(spans().length, 3);
     assert.doesNotMatch(target.received.map(({ body }) => body).join(""), /alice|leroy|food/);
     spanOf(`GET ${STORE}/{key}`);
+    for (const { tags } of spans()) assert.match(String(tags["url.full"]), /^http:\/\/127\.0\.0\.1:\d+\//);
   });
 
   it("goes on with the trace that comes in, and answers with its own span", async () => {
@@ -343,45 +368,4 @@ describe("tracing", () => {
     silent.close();
     await once(silent, "close");
   }).timeout(8_000);
-});
-
-describe("baggage", () => {
-  let wire: WireSidecar;
-
-  before(async () => {
-    wire = await startWire({ manifests });
-  });
-  after(() => wire.stop());
-
-  const send = (baggage: string, path = `${STORE}/k`) => ask(wire, "GET", path, undefined, { baggage });
-
-  it("comes back when it is valid", async () => {
-    for (const baggage of ["a=b", "userId=alice, serverNode = DF%2028,isProduction=false;p;q=1", "a="]) {
-      const { status, headers } = await send(baggage);
-      assert.deepEqual([status, headers.baggage], [204, baggage]);
-    }
-  });
-
-  it("is 400 when it is not", async () => {
-    const long = `a=${"x".repeat(3000)},b=${"x".repeat(3000)},c=${"x".repeat(1000)}`;
-    assert.equal((await send(long)).status, 204);
-    for (const baggage of ["a", "=b", "a=b,,c=d", "a b=c", 'a="b"', "a=b c", "a=b;=", `${"a=b,".repeat(64)}a=b`]) {
-      const { status, headers, text } = await send(baggage);
-      assert.deepEqual([status, headers.baggage], [400, undefined], baggage);
-      assert.match(text, /^header baggage: /);
-    }
-  });
-
-  it("comes back over gRPC too, and is InvalidArgument when it is not valid", async () => {
-    const client = new GrpcClient(`127.0.0.1:${wire.sidecar.grpcPort}`);
-    const { headers } = await client.ask(GET, getOf("k"), { metadata: { baggage: "a=b" } });
-    assert.deepEqual(headers.get("baggage"), ["a=b"]);
-    const { failure } = await client.ask(GET, getOf("k"), { metadata: { baggage: "a" } });
-    assert.equal(failure?.code, "InvalidArgument");
-    client.close();
-  });
-
-  it("is nobody's business in a probe", async () => {
-    assert.equal((await send("a", "/v1.0/healthz")).status, 204);
-  });
 });
