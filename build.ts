@@ -1,14 +1,16 @@
-// Bundles the process to one JavaScript file in dist/, with what it loads on demand (verbs, drivers, metrics) as chunks
-// beside it, and the SQLite thread as a file of its own. The published package and the image hold only this.
+// Bundles both processes to one JavaScript file each in dist/, with what they load on demand (verbs, drivers, metrics) as
+// chunks beside them, and the SQLite thread as a file of its own. The published package and the image hold only this.
+// `node build.ts FOLDER` writes, and first empties, another folder than dist/.
 import { chmod, rm } from "node:fs/promises";
 import { build } from "esbuild";
 
-const OUT = "dist";
+const OUT = process.argv[2] ?? "dist";
 
 await rm(OUT, { recursive: true, force: true });
 await build({
   entryPoints: {
     pannier: "cli/main.ts",
+    operator: "operator/main.ts",
     // sidecar/stores/sqlite/thread.ts looks for this name beside its own chunk.
     "sqlite-worker": "sidecar/stores/sqlite/worker.ts",
   },

@@ -1,20 +1,15 @@
 // `pannier check`: judges manifests offline with the sidecar's own decoder. Opens no store and resolves no secret.
 import { stat } from "node:fs/promises";
 import type { Component } from "#crds/component.ts";
-import type { FieldTable } from "#crds/fields.ts";
 import { quotingFaults } from "#crds/quoting.ts";
 import { type Fault, hasErrors } from "#kit/fault.ts";
-import { blockOf, chooseDriver } from "#sidecar/components/component-type.ts";
-import { coreFields } from "#sidecar/components/core-fields.ts";
-import { decodeStore } from "#sidecar/components/decode.ts";
+import { blockOf } from "#sidecar/components/component-type.ts";
 import { type LocatedComponent, locateComponents, placeByName } from "#sidecar/components/documents.ts";
+import { judgeComponent } from "#sidecar/components/judgement.ts";
 import { listManifests, readManifestFile } from "#sidecar/components/manifest-files.ts";
-import { judgeOffline } from "#sidecar/components/offline.ts";
 import { fieldRules } from "#sidecar/components/prepare.ts";
 import { documentFaults } from "#sidecar/configuration/files.ts";
 import { mergeResources, unmetNames } from "#sidecar/resiliency/targets.ts";
-import { findSecretStoreType, SECRET_STORES } from "#sidecar/secrets/registry.ts";
-import { loadDriver } from "#sidecar/stores/registry.ts";
 import { type CheckOutcome, type Finding, jsonReport, textReport } from "./check-report.ts";
 
 export interface CheckOptions {
@@ -118,56 +113,13 @@ async function examineDocument(located: LocatedComponent): Promise<Finding[]> {
       .map(({ fault, line }) => find(fault, line));
   const findings = located.faults.map(({ fault, line }) => find(fault, line));
   if (draft === null) return findings;
-  const { faults, tables } = await judge(draft);
+  const { faults, tables } = await judgeComponent(draft, { inCluster: false });
   for (const fault of faults) {
     const placed = placeByName(fault, draft, document);
     findings.push(find(placed.fault, placed.line));
   }
   for (const { fault, line } of quotingFaults(document, fieldRules(tables).mayShow)) findings.push(find(fault, line));
   return findings;
-}
-
-interface Judgement {
-  readonly faults: readonly Fault[];
-  /** What tells which fields may be shown; none where the kind of store is not known. */
-  readonly tables: readonly FieldTable<object>[];
-}
-
-async function judge(component: Component): Promise<Judgement> {
-  // That it is missing is told already.
-  if (component.type === "") return { faults: [], tables: [] };
-  const block = blockOf(component.type);
-  if (block.block === "unknown") return { faults: [block.fault], tables: [] };
-  if (block.block === "other") return { faults: [], tables: [] };
-  const references = withoutSecretStore(component);
-  if (block.block === "secretstores") {
-    const kind = findSecretStoreType(block.type);
-    if (kind === null) return { faults: [unknownSecretStore(component.type)], tables: [] };
-    const tables = [kind.fields];
-    const faults = judgeOffline(component, tables, (properties) => kind.prepare(properties).faults);
-    return { faults: [...references, ...faults], tables };
-  }
-  const chosen = await chooseDriver(block.type, component.version, loadDriver);
-  if ("fault" in chosen) return { faults: [chosen.fault], tables: [] };
-  const tables = [coreFields, chosen.driver.fields];
-  const faults = judgeOffline(component, tables, (properties) => decodeStore(chosen.driver, properties).faults);
-  return { faults: [...references, ...faults], tables };
-}
-
-/** In a cluster the default is Kubernetes' own secrets, so offline it is no more than a warning. */
-function withoutSecretStore(component: Component): readonly Fault[] {
-  const reference = component.metadata.find(({ source }) => source.kind === "secret");
-  if (reference === undefined || component.secretStore !== null) return [];
-  const hint = "outside Kubernetes there is no default: set it to the name of a secret store Component";
-  return [
-    { severity: "warning", field: reference.name, got: null, want: "auth.secretStore beside secretKeyRef", hint },
-  ];
-}
-
-function unknownSecretStore(type: string): Fault {
-  const want = `one of ${SECRET_STORES.map((each) => each.type).join(", ")}`;
-  const hint = "Components that take secrets from it cannot be opened";
-  return { severity: "warning", field: "spec.type", got: type, want, hint };
 }
 
 /** Two of a name that one app would see both of. */

@@ -1,10 +1,12 @@
 // From a command line to a verb: finds the verb, wherever its flags stand, and hands over. Knows no verb's work.
+import { basename } from "node:path";
 import { booleanFlag, type FlagTable, type Grammar, parseArguments } from "#kit/arguments.ts";
 import { nearest } from "#kit/nearest.ts";
 import { DAPRD_FLAGS, type DaprdFlags } from "#sidecar/daprd-flags.ts";
 import { CHECK_FLAGS, type CheckFlags } from "./check-verb.ts";
 import { complain, overview, VERSION_LINE, verbHelp } from "./help.ts";
 import { EXIT_OK, type Host } from "./host.ts";
+import { INJECT_FLAGS, type InjectFlags } from "./inject-flags.ts";
 import { RUN_FLAGS, RUN_FLAGS_WITHOUT_EFFECT, type RunFlags } from "./run/flags.ts";
 import { VERBS, type VerbEntry } from "./verbs.ts";
 
@@ -30,9 +32,10 @@ type Split =
   | { readonly error: string };
 
 /** Any verb's flags may stand before the verb: which of them take a value decides where the verb is. */
-type AnyFlags = DaprdFlags & RunFlags & CheckFlags;
+type AnyFlags = DaprdFlags & RunFlags & CheckFlags & InjectFlags;
 const ANY_FLAGS: FlagTable<AnyFlags> = {
   ...CHECK_FLAGS,
+  ...INJECT_FLAGS,
   ...DAPRD_FLAGS,
   ...RUN_FLAGS,
   help: booleanFlag({ fallback: false, short: "h", doc: "" }),
@@ -43,6 +46,8 @@ const HELP_GRAMMAR: Grammar<{ help: boolean }> = { flags: { help: ANY_FLAGS.help
 function splitVerb(argv: readonly string[]): Split {
   const [first] = argv;
   if (first === undefined) return { print: helpPage() };
+  // Pods name Dapr's program as the first argument, whatever the image starts: `/daprd --app-id …`.
+  if (basename(first) === "daprd") return { name: "sidecar", rest: argv.slice(1) };
   if (!first.startsWith("-")) return { name: first, rest: argv.slice(1) };
   const parsed = parseArguments({ flags: ANY_FLAGS, ignored: RUN_FLAGS_WITHOUT_EFFECT, stopAtWord: true }, argv);
   if ("error" in parsed) return parsed;

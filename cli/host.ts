@@ -11,6 +11,8 @@ export interface Host {
   readonly env: NodeJS.ProcessEnv & SidecarEnvironment & { readonly NO_COLOR?: string | undefined };
   /** The folder in which the command was given. */
   readonly cwd: string;
+  /** Asked for only by who reads it: opening it changes what the process waits for. */
+  readonly stdin: () => NodeJS.ReadableStream;
   readonly stdout: NodeJS.WritableStream & Output;
   readonly stderr: NodeJS.WritableStream & Output;
   /** Held since the start of the process: a verb takes them, or releases them before it does what may last. */

@@ -17,6 +17,7 @@ async function main(): Promise<void> {
   const code = await dispatch(process.argv.slice(2), {
     env: process.env,
     cwd: process.cwd(),
+    stdin: () => process.stdin,
     stdout: process.stdout,
     stderr: process.stderr,
     signals,

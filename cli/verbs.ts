@@ -19,4 +19,12 @@ export const VERBS: Readonly<Record<string, VerbEntry>> = {
     summary: "find every fault in manifests, without starting anything",
     load: () => import("./check-verb.ts"),
   },
+  inject: {
+    summary: "put the sidecar into the pods of manifests, without a cluster",
+    load: () => import("./inject.ts"),
+  },
+  uninject: {
+    summary: "take the sidecar out of the pods of manifests again",
+    load: () => import("./uninject.ts"),
+  },
 };

@@ -1,7 +1,7 @@
 // What the sidecar tells of itself, the same over HTTP and gRPC: metadata (dapr-state-api.md 8.1) and what a store can do.
 import { RUNTIME_VERSION } from "#kit/version.ts";
 import type { SidecarSettings } from "./settings.ts";
-import type { ComponentStatus, FileProblem, StoreEntry, StoreTable } from "./state/table.ts";
+import type { ComponentStatus, FileProblem, OperatorStatus, StoreEntry, StoreTable } from "./state/table.ts";
 import type { Features, Limits, Traits } from "./stores/store.ts";
 
 /** Attributes that clients may set, and the size of one in bytes. */
@@ -20,6 +20,8 @@ export interface AboutParts {
   readonly enabledFeatures: () => readonly string[];
   /** Names of the Resiliencies that are loaded. */
   readonly resiliencies: () => readonly string[];
+  /** Null outside of a cluster. */
+  readonly operator: (() => OperatorStatus) | null;
 }
 
 export interface AboutSidecar {
@@ -119,9 +121,20 @@ export class About {
       ...this.#attributes,
       ["daprRuntimeVersion", RUNTIME_VERSION],
       ...troubles.map((status) => [`pannier.component.${status.name}`, `${status.state}: ${status.message}`]),
+      ...describeOperator(this.#parts.operator?.()),
       ...this.#parts.fileProblems().map(({ file, problem }) => [`pannier.file.${file}`, problem]),
     ]);
   }
+}
+
+function describeOperator(status: OperatorStatus | undefined): [string, string][] {
+  if (status === undefined) return [];
+  const { address, connected, sinceMs, problem } = status;
+  const since = new Date(sinceMs).toISOString();
+  const how = connected
+    ? `connected with ${address} since ${since}`
+    : `not connected with ${address} since ${since}: ${problem}`;
+  return [["pannier.operator", how]];
 }
 
 /** Dapr's words in Dapr's order; ACTOR wherever ETags and transactions are (dapr-state-api.md 8.1). */

@@ -17,7 +17,7 @@ import { LOG_LEVELS, type LogLevel } from "#kit/log.ts";
 export const APP_PROTOCOLS = ["http", "https", "grpc", "grpcs", "h2c"] as const;
 export type AppProtocol = (typeof APP_PROTOCOLS)[number];
 
-const PORT_MAX = 65_535;
+export const PORT_MAX = 65_535;
 const HOUR_MS = 3_600_000;
 const DAY_SEC = 86_400;
 
@@ -61,6 +61,7 @@ export interface ServeFlags {
 
 /** All of daprd's: the last four ask for something else than serving. */
 export interface DaprdFlags extends ServeFlags {
+  "control-plane-address": string;
   wait: boolean;
   version: boolean;
   "build-info": boolean;
@@ -161,7 +162,7 @@ export const SERVE_FLAGS: FlagTable<ServeFlags> = {
     placeholder: "MODE",
     fallback: "standalone",
     words: ["standalone", "kubernetes"],
-    doc: "where manifests come from; kubernetes comes with a later release",
+    doc: "where Components come from: kubernetes in a pod, from the operator",
   }),
   "unix-domain-socket": textFlag({
     placeholder: "DIR",
@@ -172,6 +173,11 @@ export const SERVE_FLAGS: FlagTable<ServeFlags> = {
 
 export const DAPRD_FLAGS: FlagTable<DaprdFlags> = {
   ...SERVE_FLAGS,
+  "control-plane-address": textFlag({
+    placeholder: "HOST:PORT",
+    fallback: "",
+    doc: "the operator, in --mode kubernetes",
+  }),
   wait: booleanFlag({ fallback: false, doc: "wait up to 60 s until a sidecar on --dapr-http-port is ready, then end" }),
   version: booleanFlag({ fallback: false, doc: "print the version" }),
   "build-info": booleanFlag({ fallback: false, doc: "print versions of all that is inside" }),
@@ -199,7 +205,6 @@ export const DAPRD_FLAGS_WITHOUT_EFFECT: Readonly<Record<string, IgnoredFlag>> =
   "app-health-probe-interval": value,
   "app-health-probe-timeout": value,
   "app-health-threshold": value,
-  "control-plane-address": value,
   "control-plane-namespace": value,
   "control-plane-trust-domain": value,
   "dapr-internal-grpc-listen-address": value,

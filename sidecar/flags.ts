@@ -1,9 +1,10 @@
 // Turns the command line and the environment into SidecarSettings, or into the reason why not. The only reader of both
 // for the sidecar; gets them as arguments, and prints, starts and ends nothing.
+import { IDENTITY_FOLDER } from "#crds/distribution.ts";
 import { isTruthy } from "#crds/fields.ts";
 import { type Grammar, parseArguments } from "#kit/arguments.ts";
-import { DAPRD_FLAGS, DAPRD_FLAGS_WITHOUT_EFFECT, type DaprdFlags, type ServeFlags } from "./daprd-flags.ts";
-import type { SidecarSettings } from "./settings.ts";
+import { DAPRD_FLAGS, DAPRD_FLAGS_WITHOUT_EFFECT, type DaprdFlags, PORT_MAX, type ServeFlags } from "./daprd-flags.ts";
+import type { OperatorSettings, SidecarSettings } from "./settings.ts";
 
 /** The variables that the sidecar reads; `process.env` fits. */
 export interface SidecarEnvironment {
@@ -11,6 +12,10 @@ export interface SidecarEnvironment {
   readonly POD_NAME?: string | undefined;
   readonly DAPR_API_TOKEN?: string | undefined;
   readonly DAPR_HTTP_DISABLE_H2C?: string | undefined;
+  /** PEM, from the injector. */
+  readonly DAPR_TRUST_ANCHORS?: string | undefined;
+  /** Where token and trust anchors are, in place of the folder that the injector mounts. */
+  readonly PANNIER_IDENTITY_FOLDER?: string | undefined;
 }
 
 /** What a command line of daprd asks for. */
@@ -46,18 +51,56 @@ export function readSidecarFlags(argv: readonly string[], env: SidecarEnvironmen
   if (values.version) return { asks: "version" };
   if (values["build-info"]) return { asks: "build-info" };
   if (values.wait) return { asks: "wait", httpPort: values["dapr-http-port"] };
-  const outcome = settingsFrom(values, env);
+  const cluster = operatorSettings(values, env);
+  const outcome = "error" in cluster ? cluster : settingsFrom(values, env, cluster.operator);
   if ("error" in outcome) return { asks: "refusal", error: outcome.error, logJson: values["log-as-json"] };
-  const withoutEffect = [...parsed.ignored.map((name) => `--${name}`), ...parsed.words];
+  const ignored = [...parsed.ignored, ...ofOtherMode(values)];
+  const withoutEffect = [...ignored.map((name) => `--${name}`), ...parsed.words];
   return { asks: "serve", settings: outcome.settings, withoutEffect };
+}
+
+/** `operator` is null in standalone mode. */
+function operatorSettings(
+  { mode, config, "control-plane-address": address }: DaprdFlags,
+  env: SidecarEnvironment,
+): { readonly operator: OperatorSettings | null } | { readonly error: string } {
+  if (mode !== "kubernetes") return { operator: null };
+  const place = address.startsWith("[") ? /^\[(.+)\]:(\d{1,5})$/.exec(address) : /^([^:]+):(\d{1,5})$/.exec(address);
+  const [, host = "", port = ""] = place ?? [];
+  if (host === "" || Number(port) < 1 || Number(port) > PORT_MAX) {
+    const want = "host:port of the operator, as the injector gives it: --mode kubernetes gets its Components there";
+    return { error: `--control-plane-address: got ${JSON.stringify(address)}, want ${want}` };
+  }
+  if (config.length > 1)
+    return { error: `--config: got ${config.length} names, want one at most in --mode kubernetes` };
+  return {
+    operator: {
+      host,
+      port: Number(port),
+      identityFolder: textOrNull(env.PANNIER_IDENTITY_FOLDER) ?? IDENTITY_FOLDER,
+      trustAnchors: env.DAPR_TRUST_ANCHORS ?? "",
+      configuration: textOrNull(config[0]),
+    },
+  };
+}
+
+/** Flags that were given and mean something in the other mode only. */
+function ofOtherMode(flags: DaprdFlags): readonly string[] {
+  if (flags.mode !== "kubernetes") return flags["control-plane-address"] === "" ? [] : ["control-plane-address"];
+  const given = {
+    "resources-path": flags["resources-path"].length > 0,
+    "components-path": flags["components-path"] !== "",
+  };
+  return Object.entries(given).flatMap(([name, isGiven]) => (isGiven ? [name] : []));
 }
 
 /** Settings from values that were read, or an error that says which of them does not go. */
 export function settingsFrom(
   flags: ServeFlags,
   env: SidecarEnvironment,
+  operator: OperatorSettings | null = null,
 ): { readonly settings: SidecarSettings } | { readonly error: string } {
-  const error = unsupported(flags) ?? wrongAppId(flags["app-id"]) ?? clash(flags);
+  const error = wrongMode(flags, operator) ?? wrongAppId(flags["app-id"]) ?? clash(flags);
   if (error !== null) return { error };
   return {
     settings: Object.freeze({
@@ -68,20 +111,20 @@ export function settingsFrom(
       podName: env.POD_NAME ?? null,
       apiToken: textOrNull(env.DAPR_API_TOKEN),
       http2: !isTruthy(env.DAPR_HTTP_DISABLE_H2C ?? ""),
-      resourcesPaths: resourcesPaths(flags),
-      configPaths: flags.config,
+      resourcesPaths: operator === null ? resourcesPaths(flags) : [],
+      configPaths: operator === null ? flags.config : [],
       allowedOrigins: flags["allowed-origins"],
       apiLogging: flags["enable-api-logging"],
       logLevel: flags["log-level"],
       logJson: flags["log-as-json"],
+      operator,
     }),
   };
 }
 
-function unsupported(flags: ServeFlags): string | null {
-  if (flags.mode === "kubernetes")
-    return "--mode kubernetes needs the operator, which comes with a later release; use --mode standalone with --resources-path";
-  return null;
+function wrongMode({ mode }: ServeFlags, operator: OperatorSettings | null): string | null {
+  if (mode !== "kubernetes" || operator !== null) return null;
+  return "--mode kubernetes is for pods, where pannier sidecar runs; on this machine use --mode standalone";
 }
 
 /** Why an app id cannot be used, or null. The rules of a self-hosted sidecar (dapr-state-api.md 5). */

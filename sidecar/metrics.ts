@@ -1,5 +1,6 @@
 // The sidecar's metrics, under Dapr's names and labels (dapr-state-api.md 9), so that dashboards keep working.
 // Label values come from closed lists or from manifests; a key never becomes one.
+import type { OperatorStatus } from "./state/table.ts";
 
 /** dapr_component_state_* `operation`; the last three are Pannier's own. */
 export type StateOperation =
@@ -78,6 +79,8 @@ export interface Metrics {
   storeUp(name: string, up: boolean): void;
   /** The series of a Component that is gone. */
   storeGone(name: string): void;
+  /** In a cluster: how the sidecar stands to the operator, asked at each scrape. */
+  operator(status: () => OperatorStatus): void;
   /** The Prometheus text of all series. */
   text(): Promise<string>;
 }
@@ -103,5 +106,6 @@ export const noMetrics: Metrics = {
   policy: () => noSeries,
   storeUp: () => undefined,
   storeGone: () => undefined,
+  operator: () => undefined,
   text: () => Promise.resolve(""),
 };

@@ -6,6 +6,7 @@ import { GrpcMetrics } from "./grpc-series.ts";
 import type { GrpcSample, HttpSample, Metrics, PolicySeries, PolicySubject, StateOperation } from "./metrics.ts";
 import { PolicyMetrics } from "./policy-series.ts";
 import { type Count, CountMetric, type Spread, SpreadMetric } from "./series.ts";
+import type { OperatorStatus } from "./state/table.ts";
 
 /** Milliseconds (dapr-state-api.md 9). */
 const LATENCY_BOUNDS_MS = [
@@ -78,6 +79,10 @@ export class PrometheusMetrics implements Metrics {
   readonly #reload: Counter;
   readonly #fileProblems: Gauge;
   readonly #up: Gauge;
+  readonly #connected: Gauge;
+  readonly #lastContact: Gauge;
+  /** Null outside of a cluster. */
+  #operator: (() => OperatorStatus) | null = null;
 
   constructor(options: PrometheusOptions) {
     this.#appId = options.appId;
@@ -117,15 +122,15 @@ export class PrometheusMetrics implements Metrics {
       "Changed Components that were taken over, or refused and the last good one kept.",
       reloadLabels,
     );
+    const gauge = (name: string, help: string, labelNames: string[]): Gauge =>
+      new Gauge({ name, help, labelNames, registers });
     const problemsHelp = "Manifests and folders of them that cannot be used as they are.";
-    this.#fileProblems = new Gauge({
-      name: "pannier_file_problems",
-      help: problemsHelp,
-      labelNames: ["app_id"],
-      registers,
-    });
+    this.#fileProblems = gauge("pannier_file_problems", problemsHelp, ["app_id"]);
     const upHelp = "1 when the store answered its last probe, else 0.";
-    this.#up = new Gauge({ name: "pannier_store_up", help: upHelp, labelNames: ["app_id", "component"], registers });
+    this.#up = gauge("pannier_store_up", upHelp, ["app_id", "component"]);
+    this.#connected = gauge("pannier_operator_connected", "1 when connected with the operator, else 0.", ["app_id"]);
+    const contactHelp = "When the operator sent something last, in seconds since 1970.";
+    this.#lastContact = gauge("pannier_operator_last_contact_timestamp_seconds", contactHelp, ["app_id"]);
     collectDefaultMetrics({ register: this.#registry });
   }
 
@@ -191,7 +196,12 @@ export class PrometheusMetrics implements Metrics {
     this.#up.remove({ app_id: this.#appId, component: name });
   }
 
+  operator(status: () => OperatorStatus): void {
+    this.#operator = status;
+  }
+
   async text(): Promise<string> {
+    this.#noteOperator();
     const own = [
       this.#stateCount,
       this.#stateLatency,
@@ -205,6 +215,14 @@ export class PrometheusMetrics implements Metrics {
       ...(this.#errors === null ? [] : [this.#errors]),
     ];
     return own.map((metric) => metric.text()).join("\n") + (await this.#registry.metrics());
+  }
+
+  #noteOperator(): void {
+    const status = this.#operator?.();
+    if (status === undefined) return;
+    const labels = { app_id: this.#appId };
+    this.#connected.set(labels, status.connected ? 1 : 0);
+    if (status.lastContactMs !== null) this.#lastContact.set(labels, status.lastContactMs / 1000);
   }
 
   #newStatePair(component: string, operation: StateOperation, success: boolean, key: string): Pair {

@@ -22,7 +22,7 @@ import type { SidecarSettings } from "./settings.ts";
 import { type SocketProtocol, socketPath } from "./socket-path.ts";
 import { ActorStates } from "./state/actors.ts";
 import { StateService } from "./state/service.ts";
-import type { ComponentStatus, FileProblem } from "./state/table.ts";
+import type { ComponentStatus, FileProblem, OperatorStatus } from "./state/table.ts";
 import type { TracerSource } from "./tracing/tracer.ts";
 
 export interface ServersOptions {
@@ -35,6 +35,8 @@ export interface ServersOptions {
   readonly configuration: ConfigurationSource;
   readonly resiliencies: Resiliencies;
   readonly tracing: TracerSource;
+  /** Null outside of a cluster. */
+  readonly operator: (() => OperatorStatus) | null;
 }
 
 /** The API, the public port and the metrics. */
@@ -126,7 +128,7 @@ export class Servers {
   }
 
   #routes(): SidecarRoutesOptions {
-    const { settings, onShutdown, clock, metrics, components, configuration, resiliencies } = this.#options;
+    const { settings, onShutdown, clock, metrics, components, configuration, resiliencies, operator } = this.#options;
     const statuses = (): readonly ComponentStatus[] => components.statuses();
     const fileProblems = (): readonly FileProblem[] => [...components.fileProblems(), ...configuration.problems()];
     return {
@@ -134,6 +136,8 @@ export class Servers {
       stores: components,
       statuses,
       fileProblems,
+      unready: () => components.unready(),
+      operator,
       service: new StateService({
         stores: components,
         clock,
@@ -149,6 +153,7 @@ export class Servers {
         fileProblems,
         enabledFeatures: () => configuration.enabledFeatures(),
         resiliencies: () => resiliencies.names(),
+        operator,
       }),
     };
   }

@@ -48,4 +48,18 @@ export interface SidecarSettings {
   readonly blockShutdownMs: number;
   /** How often the resource folders are read again even when nothing told of a change. */
   readonly reconcileMs: number;
+  /** Whom Components, secrets and the Configuration come from in a cluster; null: they come from files. */
+  readonly operator: OperatorSettings | null;
+}
+
+export interface OperatorSettings {
+  /** A name or an address; the operator's certificate is for it. */
+  readonly host: string;
+  readonly port: number;
+  /** The folder with the pod's token and, where they could be mounted, the trust anchors. */
+  readonly identityFolder: string;
+  /** The DAPR_TRUST_ANCHORS variable: PEM; "" when unset. */
+  readonly trustAnchors: string;
+  /** Name of the Configuration; null for the defaults. */
+  readonly configuration: string | null;
 }

@@ -6,12 +6,14 @@ import { type Clock, sleep, systemClock } from "#kit/clock.ts";
 import { createLog, type Log } from "#kit/log.ts";
 import { systemRandom } from "#kit/random.ts";
 import { RUNTIME_VERSION, VERSION } from "#kit/version.ts";
+import type { Cluster } from "./cluster.ts";
 import { type ComponentHost, startComponents } from "./components/host.ts";
+import { fileOrigin } from "./configuration/files.ts";
 import { ConfigurationSource } from "./configuration/source.ts";
 import { type Metrics, noMetrics } from "./metrics.ts";
 import { Resiliencies } from "./resiliency/resiliencies.ts";
 import { Servers } from "./servers.ts";
-import type { SidecarSettings } from "./settings.ts";
+import type { OperatorSettings, SidecarSettings } from "./settings.ts";
 import type { StoreTable } from "./state/table.ts";
 import { Tracing } from "./tracing/tracing.ts";
 
@@ -23,6 +25,8 @@ export interface SidecarHost {
   writeLog(line: string): void;
   /** A client asked for the end, over the API. */
   onShutdown(force: boolean): void;
+  /** Ends a start that waits for the operator: it rejects with the signal's reason. */
+  readonly stopping?: AbortSignal;
 }
 
 export interface Sidecar {
@@ -47,7 +51,8 @@ export interface Sidecar {
 
 /**
  * Starts a sidecar and resolves when it serves. Rejects, with nothing left open, when a file of the Configuration cannot
- * be used, a Component without `ignoreErrors` cannot be opened or a port cannot be bound (a ListenError).
+ * be used, a Component without `ignoreErrors` cannot be opened or a port cannot be bound (a ListenError). In a cluster
+ * only the last ends a start: it waits for the operator, and says so on its health endpoints.
  */
 export async function startSidecar(given: SidecarSettings, host: SidecarHost): Promise<Sidecar> {
   const clock = systemClock;
@@ -61,21 +66,47 @@ export async function startSidecar(given: SidecarSettings, host: SidecarHost): P
     write: (line) => host.writeLog(line),
     nowMs: () => clock.nowMs(),
   });
-  const { env } = host;
-  const configuration = await ConfigurationSource.open({
-    files: given.configPaths,
-    env,
-    reconcileMs: given.reconcileMs,
-    clock,
-    log: log.scoped("dapr.runtime.configuration"),
-  });
+  const { operator } = given;
+  const cluster = operator === null ? null : await joinCluster(given, operator, { clock, log, host });
+  try {
+    const parts = await openParts(given, cluster, { clock, log, host });
+    const elapsedMs = Math.round(clock.monotonicMs() - startMs);
+    log.info(`dapr initialized. Status: Running. Init Elapsed ${elapsedMs}ms`, startFields(parts));
+    return toSidecar(parts);
+  } catch (error) {
+    await cluster?.close();
+    throw error;
+  }
+}
+
+interface Surroundings {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly host: SidecarHost;
+}
+
+/** Loaded in a cluster only: others have no use for what it takes. */
+async function joinCluster(
+  settings: SidecarSettings,
+  operator: OperatorSettings,
+  { clock, log, host: { stopping } }: Surroundings,
+): Promise<Cluster> {
+  const { Cluster } = await import("./cluster.ts");
+  return Cluster.join({ settings, operator, clock, random: systemRandom, log, stopping });
+}
+
+/** Rejects with nothing of its own left open; the cluster is the caller's. */
+async function openParts(given: SidecarSettings, cluster: Cluster | null, around: Surroundings): Promise<Parts> {
+  const { clock, log, host } = around;
+  const configuration = await openConfiguration(given, cluster, around);
   const { current } = configuration;
   const settings = { ...given, metricsEnabled: given.metricsEnabled && current.metrics.enabled };
   const metrics = await openMetrics(settings, current.metrics);
+  if (cluster !== null) metrics.operator(() => cluster.link.status());
   const resiliencies = new Resiliencies({ clock, random: systemRandom, log, metrics });
   const components = await startComponents({
     ...settings,
-    env,
+    env: host.env,
     clock,
     random: systemRandom,
     log,
@@ -83,6 +114,7 @@ export async function startSidecar(given: SidecarSettings, host: SidecarHost): P
     denied: () => configuration.current.denied,
     isFollowing: () => configuration.feature("HotReload"),
     onResiliencies: (all) => resiliencies.replace(all),
+    operator: cluster?.link ?? null,
   });
   const tracingParts = { appId: settings.appId, clock, log: log.scoped("dapr.runtime.trace") };
   const tracing = await Tracing.open(tracingParts, current.tracing);
@@ -96,7 +128,9 @@ export async function startSidecar(given: SidecarSettings, host: SidecarHost): P
     configuration,
     resiliencies,
     tracing,
+    operator: cluster === null ? null : () => cluster.link.status(),
   });
+  cluster?.makeRoom();
   try {
     await servers.open();
   } catch (error) {
@@ -110,12 +144,18 @@ export async function startSidecar(given: SidecarSettings, host: SidecarHost): P
     void tracing.adopt(now.tracing);
   });
   configuration.follow();
-  const elapsedMs = Math.round(clock.monotonicMs() - startMs);
-  log.info(
-    `dapr initialized. Status: Running. Init Elapsed ${elapsedMs}ms`,
-    startFields(settings, servers, components),
-  );
-  return toSidecar({ settings, clock, log, components, configuration, servers, tracing });
+  cluster?.report(components);
+  return { settings, clock, log, components, configuration, servers, tracing, cluster };
+}
+
+function openConfiguration(
+  { configPaths, reconcileMs }: SidecarSettings,
+  cluster: Cluster | null,
+  { clock, log: parent, host: { env } }: Surroundings,
+): Promise<ConfigurationSource> {
+  const options = { reconcileMs, clock, log: parent.scoped("dapr.runtime.configuration") };
+  if (cluster !== null) return cluster.configuration(options);
+  return ConfigurationSource.open({ ...options, origin: fileOrigin(configPaths, env) });
 }
 
 async function openMetrics(settings: SidecarSettings, configured: MetricsSettings): Promise<Metrics> {
@@ -124,11 +164,7 @@ async function openMetrics(settings: SidecarSettings, configured: MetricsSetting
   return new PrometheusMetrics({ appId: settings.appId, namespace: settings.namespace, settings: configured });
 }
 
-function startFields(
-  settings: SidecarSettings,
-  servers: Servers,
-  components: ComponentHost,
-): Record<string, string | number> {
+function startFields({ settings, servers, components }: Parts): Record<string, string | number> {
   const names = components
     .statuses()
     .map(({ name, type, version, state }) => `${name} (${type}/${version}${state === "ready" ? "" : `, ${state}`})`);
@@ -151,13 +187,17 @@ interface Parts {
   readonly configuration: ConfigurationSource;
   readonly servers: Servers;
   readonly tracing: Tracing;
+  /** Null outside of one. */
+  readonly cluster: Cluster | null;
 }
 
-function toSidecar({ settings, clock, log, components, configuration, servers, tracing }: Parts): Sidecar {
+function toSidecar({ settings, clock, log, components, configuration, servers, tracing, cluster }: Parts): Sidecar {
   let closing: Promise<void> | null = null;
   const close = async (): Promise<void> => {
     if (settings.blockShutdownMs > 0) await sleep(clock, settings.blockShutdownMs, new AbortController().signal);
     await configuration.close();
+    // First of all: the operator is not to hear that a sidecar which ends has no stores.
+    await cluster?.close();
     await servers.close(settings.drainMs);
     await components.close(settings.drainMs);
     await tracing.close();

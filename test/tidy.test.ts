@@ -35,8 +35,21 @@ const DIRECTIONS: readonly (readonly [RegExp, RegExp])[] = [
     /^(kit\/|proto\/|sidecar\/(grpc\/|state\/|tracing\/|configuration\/|about\.ts|metrics\.ts|settings\.ts|stores\/store\.ts))/,
   ],
   [/^sidecar\//, /^(kit|crds|proto|sidecar)\//],
-  [/^cli\//, /^(kit|crds|sidecar|cli)\//],
-  [/^(test|bench)\//, /./],
+  [/^operator\/kube\//, /^(kit\/|operator\/(kube\/|metrics\.ts))/],
+  [/^operator\/inject\//, /^(kit\/|crds\/|operator\/inject\/|package\.json$)/],
+  [/^operator\/webhook\//, /^(kit\/|operator\/(webhook\/|certificates\/|metrics\.ts))/],
+  [/^operator\/certificates\//, /^(kit\/|crds\/|operator\/(certificates\/|kube\/|metrics\.ts))/],
+  [/^operator\/components\//, /^(kit\/|crds\/|operator\/(components\/|kube\/|api\/report-table\.ts|metrics\.ts))/],
+  [/^operator\/pods\//, /^(kit\/|crds\/|operator\/(pods\/|kube\/|metrics\.ts))/],
+  [
+    /^operator\/api\//,
+    /^(kit\/|crds\/|operator\/(api\/|certificates\/|components\/resource-table\.ts|kube\/|metrics\.ts))/,
+  ],
+  // The one place that asks the sidecar's decoder for its opinion on a manifest.
+  [/^operator\/judge\.ts$/, /^(kit|crds|sidecar\/(components|stores|state|secrets))\//],
+  [/^operator\//, /^(kit|crds|operator)\//],
+  [/^cli\//, /^(kit\/|crds\/|sidecar\/|cli\/|operator\/inject\/)/],
+  [/^(test|bench|docs|charts|image)\//, /./],
 ];
 
 /** A driver's folder: its own files, the contract, kit and crds; never another driver, never the registry. */
@@ -55,13 +68,17 @@ const BANNED: Readonly<Record<string, string>> = {
   "process.exit": "give an exit code to the main file",
   "process.argv": "read it in a main file and hand it on",
 };
-const MAY_CALL = /^(kit\/(clock|random)\.ts|cli\/main\.ts|test\/|bench\/)/;
+const MAY_CALL = /^(kit\/(clock|random)\.ts|(cli|operator|image)\/main\.ts|(test|bench|charts|docs)\/)/;
 
 /** Packages and the modules of Node that have a better way here, with the files that may import them. */
 const PACKAGES: Readonly<Record<string, RegExp>> = {
   ioredis: /^(sidecar\/stores\/redis|test|bench)\//,
-  "js-yaml": /^(crds|test)\//,
-  "prom-client": /^sidecar\/prometheus\.ts$/,
+  "js-yaml": /^(crds|cli|charts|docs|test)\//,
+  "prom-client": /^(sidecar|operator)\/prometheus\.ts$/,
+  "@kubernetes/client-node": /^(operator\/kube\/http-client\.ts|test\/)/,
+  express: /^operator\/(api|webhook)\//,
+  "@peculiar/x509": /^(operator\/certificates|test)\//,
+  rfc6902: /^(operator\/inject|test)\//,
   pg: /^(sidecar\/stores\/postgresql|test)\//,
   // The exporter of spans takes its headers as that package's Metadata.
   "@grpc/grpc-js": /^(sidecar\/(grpc|tracing)|test|bench)\//,
@@ -154,7 +171,7 @@ describe("tidy", () => {
 
   it("has no source file that nothing uses", () => {
     const used = new Set(sources.flatMap(projectImports));
-    const entries = /^(cli\/main\.ts|test\/reporter\.ts|bench\/main\.ts|.*\.test\.ts|.*\/worker\.ts|.*-child\.ts)$/;
+    const entries = /^((cli|operator|image)\/main\.ts|(docs|charts)\/generate\.ts|test\/reporter\.ts|bench\/main\.ts|.*\.test\.ts|.*\/worker\.ts|.*-child\.ts)$/;
     const dead = sources.filter((file) => !used.has(file.path) && !entries.test(file.path));
     assert.deepEqual(
       dead.map((file) => file.path),

@@ -7,6 +7,7 @@ import {
   documentKind,
   parseComponent,
 } from "#crds/component.ts";
+import type { SecretPart } from "#crds/distribution.ts";
 import type { Manifest, ManifestDocument, PlacedFault } from "#crds/manifest.ts";
 import type { Resiliency } from "#crds/resiliency.ts";
 import { describeFault, type Fault, hasErrors } from "#kit/fault.ts";
@@ -26,16 +27,31 @@ export interface LocatedComponent {
   readonly faults: readonly PlacedFault[];
   /** Why the document is passed over without being a mistake; null when it is not. */
   readonly note: string | null;
+  /** The secrets that came with it from the operator; null for a manifest of a file. */
+  readonly brought: readonly SecretPart[] | null;
 }
 
 export function locateComponents(file: string, manifest: Manifest): Promise<LocatedComponent[]> {
-  return Promise.all(manifest.documents.map((document) => locate(file, document)));
+  return Promise.all(manifest.documents.map((document) => locate(file, document, null)));
 }
 
-async function locate(file: string, document: ManifestDocument): Promise<LocatedComponent> {
+/** A resource that is no text: without lines, and with the secrets that its references mean. */
+export function locateResource(
+  title: string,
+  value: unknown,
+  brought: readonly SecretPart[],
+): Promise<LocatedComponent> {
+  return locate(title, { value, line: 0, faults: [], respelled: [], lineOf: () => 0 }, brought);
+}
+
+async function locate(
+  file: string,
+  document: ManifestDocument,
+  brought: readonly SecretPart[] | null,
+): Promise<LocatedComponent> {
   const identity = documentIdentity(document.value);
   const what = documentKind(document.value);
-  const base = { file, document, identity, component: null, draft: null, resiliency: null, note: null };
+  const base = { file, document, identity, component: null, draft: null, resiliency: null, note: null, brought };
   if (what.kind === "other") return { ...base, faults: [], note: what.note };
   const mistakes = what.kind === "mistake" ? [place(what.fault, document)] : [];
   const all = (own: readonly Fault[]): PlacedFault[] => [
@@ -79,7 +95,7 @@ export function placeByName(fault: Fault, component: Component, document: Manife
   return { fault, line: document.lineOf(path) };
 }
 
-/** `orders.yaml:12: redisMaxRetries: got "ten", want …` */
+/** `orders.yaml:12: redisMaxRetries: got "ten", want …`; line 0 is that of a resource without lines. */
 export function describePlaced(file: string, { fault, line }: PlacedFault): string {
-  return `${file}:${line}: ${describeFault(fault)}`;
+  return `${file}${line === 0 ? "" : `:${line}`}: ${describeFault(fault)}`;
 }

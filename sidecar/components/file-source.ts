@@ -8,21 +8,12 @@ import { describePlaced, isMistake, type LocatedComponent, locateComponents } fr
 import { findMistakes, namesIn, type SourceProblem } from "./file-problem.ts";
 import { listManifests, type ManifestFile, NotRegularFile, readManifestFile } from "./manifest-files.ts";
 import { isFile, Settling, signatureOf, signatureOfGone } from "./settling.ts";
+import type { ComponentSource, SourceFile } from "./source.ts";
 
 /** How often the files' sizes and times are looked at. */
 const LOOK_EVERY_MS = 500;
 /** From one look to the next while something settles. */
 const LOOK_AGAIN_MS = 130;
-
-export interface SourceFile {
-  readonly path: string;
-  /** Of the last content that could be used, and behind them the mistakes of what the file holds now. */
-  readonly components: readonly LocatedComponent[];
-  /** Why what the file holds now is not used, or not all of it; null when it is. */
-  readonly problem: SourceProblem | null;
-  /** What the file holds now cannot be used at all: the last good content counts instead. */
-  readonly refused: boolean;
-}
 
 export interface FileSourceOptions {
   readonly folders: readonly string[];
@@ -65,7 +56,7 @@ const NOTHING_YET: Known = { signature: "", good: { digest: "", components: [], 
 /** What a look came to, for one file. */
 type Outcome = "changed" | "same" | "waiting";
 
-export class FileSource {
+export class FileSource implements ComponentSource {
   readonly #options: FileSourceOptions;
   readonly #known = new Map<string, Known>();
   /** Of the manifests. */

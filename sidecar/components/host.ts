@@ -11,15 +11,20 @@ import type { Environment } from "../secrets/variables.ts";
 import type { ComponentStatus, FileProblem, StoreEntry, StoreTable } from "../state/table.ts";
 import { loadDriver as loadRegistered } from "../stores/registry.ts";
 import type { LoadDriver } from "./component-type.ts";
-import { FileSource, type SourceFile } from "./file-source.ts";
+import type { LocatedComponent } from "./documents.ts";
+import { FileSource } from "./file-source.ts";
 import { Gate } from "./gate.ts";
 import { HealthProbe } from "./health-probe.ts";
+import { type StartFailure, startFailure } from "./naming.ts";
 import type { WantedStore } from "./opening.ts";
+import type { OperatorFeed } from "./operator-link.ts";
+import { OperatorSource } from "./operator-source.ts";
 import { isFor, type Plan, type PlannedComponent, planComponents, type RefusedComponent } from "./plan.ts";
 import { prepareStore } from "./prepare.ts";
 import { Retirement } from "./retirement.ts";
 import { SecretStores } from "./secret-stores.ts";
 import { StoreSlot } from "./slot.ts";
+import type { ComponentSource, SourceFile } from "./source.ts";
 
 /** Most stores that open at the same time. */
 const OPENING_MAX = 8;
@@ -47,6 +52,8 @@ export interface ComponentsOptions {
   readonly isFollowing?: () => boolean;
   /** Takes the Resiliencies of the files whenever those are read, before the stores of the same files open. */
   readonly onResiliencies?: (resiliencies: readonly Resiliency[]) => Promise<void>;
+  /** In a cluster: what the operator has sent, in place of the folders. Its first full set has come. */
+  readonly operator?: OperatorFeed | null;
 }
 
 /** The start failed. The message has one line per cause, with the phrases that Dapr's log has. */
@@ -57,7 +64,7 @@ export class ComponentsError extends Error {
 /**
  * Reads the manifests, opens all stores and begins to follow changes. Rejects with a {@link ComponentsError} when a
  * name is given twice, a folder cannot be read, or a Component without `ignoreErrors` cannot be opened; nothing is
- * left open then.
+ * left open then. In a cluster such a Component does not end the start: {@link ComponentHost.unready} names it.
  */
 export async function startComponents(options: ComponentsOptions): Promise<ComponentHost> {
   const host = new ComponentHost(options);
@@ -73,7 +80,7 @@ export async function startComponents(options: ComponentsOptions): Promise<Compo
 export class ComponentHost implements StoreTable {
   readonly #options: ComponentsOptions;
   readonly #log: Log;
-  readonly #source: FileSource;
+  readonly #source: ComponentSource;
   readonly #secretStores: SecretStores;
   readonly #probe: HealthProbe;
   readonly #retirement: Retirement;
@@ -88,6 +95,8 @@ export class ComponentHost implements StoreTable {
   #newest: readonly SourceFile[] | null = null;
   #applying: Promise<void> | null = null;
   #attempts: readonly Promise<unknown>[] = [];
+  /** Those whose failure would have ended the start outside a cluster, until they open or go. */
+  #awaited: ReadonlySet<string> = new Set();
   #notes: ReadonlySet<string> = new Set();
   #live = false;
   #closed = false;
@@ -101,16 +110,9 @@ export class ComponentHost implements StoreTable {
     this.#retirement = new Retirement({ clock, log, drainMs });
     this.#probe = new HealthProbe({ clock, log, metrics, entries: () => this.#table.values() });
     const templates = (name: string): Templates => this.#templates(name);
-    this.#secretStores = new SecretStores({ env: options.env, log, metrics, templates });
-    this.#source = new FileSource({
-      folders: options.resourcesPaths,
-      reconcileMs: options.reconcileMs,
-      isFollowing: options.isFollowing ?? (() => true),
-      clock,
-      log: options.log.scoped("dapr.runtime.loader.disk"),
-      concerns: ({ identity }) => isFor(identity, options),
-      onChange: (files) => this.#change(files),
-    });
+    const inCluster = Boolean(options.operator);
+    this.#secretStores = new SecretStores({ env: options.env, inCluster, log, metrics, templates });
+    this.#source = createSource(options, (files) => this.#change(files));
   }
 
   get size(): number {
@@ -134,6 +136,15 @@ export class ComponentHost implements StoreTable {
       if (problem === undefined) return status;
       return { ...status, state: status.state === "failed" ? "failed" : "kept", message: problem };
     });
+  }
+
+  /** Why the start is not over, in a cluster; null when it is, and for good. */
+  unready(): string | null {
+    if (this.#awaited.size === 0) return null;
+    const failed = this.statuses().filter(({ name, state }) => state === "failed" && this.#awaited.has(name));
+    this.#awaited = new Set(failed.map(({ name }) => name));
+    if (failed.length === 0) return null;
+    return failed.map(({ name, message }) => `component ${name}: ${message}`).join("; ");
   }
 
   /** Of the resource folders and their files, whether a Component belongs to them or not. */
@@ -180,7 +191,9 @@ export class ComponentHost implements StoreTable {
     this.#attempts = attempts;
     const failures = await Promise.all(attempts);
     const fatal = [...this.#secretStores.fatal(), ...failures.filter((failure) => failure !== null)];
-    if (fatal.length > 0) throw new ComponentsError(fatal.join("\n"));
+    if (fatal.length > 0 && !this.#options.operator)
+      throw new ComponentsError(fatal.map(({ text }) => text).join("\n"));
+    this.#awaited = new Set(fatal.map(({ name }) => name));
     this.#live = true;
     this.#secretStores.live();
     for (const slot of this.#slots.values()) slot.live();
@@ -250,7 +263,7 @@ export class ComponentHost implements StoreTable {
   }
 
   /** Gives one promise per state store: what ends a start because of it, or null. */
-  async #apply(plan: Plan): Promise<readonly Promise<string | null>[]> {
+  async #apply(plan: Plan): Promise<readonly Promise<StartFailure | null>[]> {
     await this.#options.onResiliencies?.(plan.resiliencies);
     const ofSecrets = new Set(this.#secretStores.names());
     const refused = plan.refused.filter(({ name }) => !ofSecrets.has(name));
@@ -281,12 +294,13 @@ export class ComponentHost implements StoreTable {
       env: this.#options.env,
       templates: this.#templates(planned.component.name),
       secretStore: this.#secretStores.lookup,
+      brought: planned.located.brought,
       loadDriver: this.#options.loadDriver ?? loadRegistered,
     });
   }
 
   /** Gives what ends a start because of this Component, or null. */
-  async #want(wanted: WantedStore | RefusedComponent): Promise<string | null> {
+  async #want(wanted: WantedStore | RefusedComponent): Promise<StartFailure | null> {
     const slot = this.#slot(wanted.name);
     if ("reason" in wanted) {
       slot.refuse(wanted);
@@ -297,12 +311,11 @@ export class ComponentHost implements StoreTable {
   }
 
   /** The slot has told the reason in full when this is called. */
-  #failure(name: string, reason: string, endsStart: boolean): string | null {
-    const what = `process component ${name} error`;
-    if (endsStart) return `${what}: ${reason}`;
+  #failure(name: string, reason: string, endsStart: boolean): StartFailure | null {
+    if (endsStart) return startFailure(name, reason);
     if (!this.#live)
       this.#log.error(
-        `Ignoring error processing component: ${what}: it has ignoreErrors, the start goes on without it`,
+        `Ignoring error processing component: process component ${name} error: it has ignoreErrors, the start goes on without it`,
       );
     return null;
   }
@@ -329,4 +342,16 @@ export class ComponentHost implements StoreTable {
     };
     return { appId, namespace, podName, uuid };
   }
+}
+
+function createSource(options: ComponentsOptions, onChange: (files: readonly SourceFile[]) => void): ComponentSource {
+  const { reconcileMs, clock, operator } = options;
+  const isFollowing = options.isFollowing ?? (() => true);
+  if (operator) {
+    const log = options.log.scoped("dapr.runtime.loader.kubernetes");
+    return new OperatorSource({ feed: operator, reconcileMs, isFollowing, clock, log, onChange });
+  }
+  const log = options.log.scoped("dapr.runtime.loader.disk");
+  const concerns = ({ identity }: LocatedComponent): boolean => isFor(identity, options);
+  return new FileSource({ folders: options.resourcesPaths, reconcileMs, isFollowing, clock, log, concerns, onChange });
 }

@@ -20,3 +20,14 @@ export function versionOf(component: Titled): string {
 export function initFailure(kind: "CREATE" | "INIT", titleOfComponent: string, why: string): string {
   return `[${kind}_COMPONENT_FAILURE]: initialization error occurred for ${titleOfComponent}: ${why}`;
 }
+
+/** What ends a start because of a Component. */
+export interface StartFailure {
+  readonly name: string;
+  /** In Dapr's words. */
+  readonly text: string;
+}
+
+export function startFailure(name: string, reason: string): StartFailure {
+  return { name, text: `process component ${name} error: ${reason}` };
+}

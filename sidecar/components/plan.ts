@@ -79,13 +79,14 @@ export function planComponents(found: readonly LocatedComponent[], scope: PlanSc
     }
   }
   const plan = { stores: [] as PlannedComponent[], secretStores: [] as PlannedComponent[], notes: [] as string[] };
-  const refused = refusedBySchema(found, scope, first);
+  // One that is denied goes, whatever mistake came to stand under its name since.
+  const deniedNames = new Set(denied.map(({ name }) => name));
+  const refused = refusedBySchema(found, scope, deniedNames.union(first));
   for (const { component, located } of chosen) {
     if (!repeated.has(component.name)) assign(component, located, plan, refused);
     else if (first.get(component.name) === component) refused.push(refuseRepeated(component));
   }
-  const left = scope.held.difference(new Set(denied.map(({ name }) => name)));
-  const lost = lostNames(left, [...plan.stores, ...plan.secretStores], refused);
+  const lost = lostNames(scope.held.difference(deniedNames), [...plan.stores, ...plan.secretStores], refused);
   const kept = lost.flatMap((name) => keepUnread(name, scope.problems));
   refused.push(...kept.map((each) => each.refused));
   const keptNotes = [...kept.map(({ note }) => note), ...denied.map(deniedNote)];
@@ -172,17 +173,17 @@ function refuseRepeated(component: Component): RefusedComponent {
 
 /**
  * The documents with mistakes whose name can be told, each name once: those that mean to be a state store, and all
- * under a name that is held. Not under a name that is `planned`: there the other document counts.
+ * under a name that is held. Not under a name that is `decided`: there the other document counts.
  */
 function refusedBySchema(
   found: readonly LocatedComponent[],
   scope: PlanScope,
-  planned: ReadonlyMap<string, Component>,
+  decided: ReadonlySet<string>,
 ): RefusedComponent[] {
   const refused = new Map<string, RefusedComponent>();
   for (const located of found) {
     const { name, type, kind } = located.identity;
-    if (!isMistake(located) || kind === "Resiliency" || !name || planned.has(name) || refused.has(name)) continue;
+    if (!isMistake(located) || kind === "Resiliency" || !name || decided.has(name) || refused.has(name)) continue;
     if (!isFor(located.identity, scope)) continue;
     const meansStore = kind === "Component" && type?.startsWith("state.") === true;
     if (meansStore || scope.held.has(name)) refused.set(name, refuseMistake(name, located));

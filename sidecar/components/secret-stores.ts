@@ -10,12 +10,13 @@ import type { Templates } from "../secrets/templates.ts";
 import type { Environment } from "../secrets/variables.ts";
 import type { ComponentStatus } from "../state/table.ts";
 import { describePlaced, placeByName } from "./documents.ts";
-import { initFailure, title, versionOf } from "./naming.ts";
+import { initFailure, type StartFailure, startFailure, title, versionOf } from "./naming.ts";
 import type { PlannedComponent, RefusedComponent } from "./plan.ts";
 import { faultWithoutSecrets, withoutSecrets } from "./redaction.ts";
 
 export interface SecretStoresOptions {
   readonly env: Environment;
+  readonly inCluster: boolean;
   readonly log: Log;
   readonly metrics: Metrics;
   readonly templates: (component: string) => Templates;
@@ -94,12 +95,12 @@ export class SecretStores {
     });
   }
 
-  /** The init failures that end a start, in Dapr's words. */
-  fatal(): readonly string[] {
-    return [...this.#outcomes.values()].flatMap(({ planned, problem }) =>
+  /** The init failures that end a start. */
+  fatal(): readonly StartFailure[] {
+    return [...this.#outcomes].flatMap(([name, { planned, problem }]) =>
       problem === null || planned.component.ignoreErrors || findSecretStoreType(planned.type) === null
         ? []
-        : [`process component ${planned.component.name} error: ${problem}`],
+        : [startFailure(name, problem)],
     );
   }
 
@@ -119,6 +120,7 @@ export class SecretStores {
       env: this.#options.env,
       templates: this.#options.templates(component.name),
       secretStore,
+      brought: located.brought,
     };
     const resolved = await resolveProperties(component, context);
     const prepared = kind.prepare(resolved.properties);
@@ -127,7 +129,7 @@ export class SecretStores {
     const told = faults.map((fault) => describePlaced(located.file, placeByName(fault, component, located.document)));
     if (hasErrors(faults)) return this.#failed(planned, before, told.join("; "), prepared.files);
     try {
-      const store = await prepared.open({ env: this.#options.env });
+      const store = await prepared.open(this.#options);
       if (before?.store == null || before.problem !== null) {
         for (const warning of told) this.#options.log.warn(warning);
         this.#options.log.info(`Component loaded: ${title({ ...component, type })}`);

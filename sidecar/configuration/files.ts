@@ -4,36 +4,31 @@ import { createHash } from "node:crypto";
 import { constants } from "node:fs";
 import { readFile, stat } from "node:fs/promises";
 import { API_VERSION, documentIdentity } from "#crds/component.ts";
-import { type Configuration, parseConfiguration } from "#crds/configuration.ts";
+import { parseConfiguration } from "#crds/configuration.ts";
 import { MANIFEST_BYTES_MAX, type ManifestDocument, readManifest } from "#crds/manifest.ts";
 import { describeFault, type Fault, hasErrors } from "#kit/fault.ts";
+import { ConfigurationError, type ConfigurationOrigin, type LoadedConfiguration } from "./origin.ts";
 import { type Environment, expandVariables } from "./variables.ts";
 
 /** The bytes of all files. */
-export interface ConfigurationTexts {
+interface ConfigurationTexts {
   readonly texts: readonly { readonly file: string; readonly text: string }[];
-  /** Equal for equal bytes. */
   readonly digest: string;
 }
 
-/** A file of the Configuration that cannot be used. The message has one line per cause, with file and line. */
-export class ConfigurationError extends Error {
-  override readonly name = "ConfigurationError";
-  readonly file: string;
-  constructor(file: string, message: string) {
-    super(message);
-    this.file = file;
-  }
-}
-
-export interface LoadedConfiguration {
-  readonly configuration: Configuration;
-  /** One sentence each, with file and line. */
-  readonly warnings: readonly string[];
+/** Files in the order of the command line: later ones override earlier ones, member by member. None is fine. */
+export function fileOrigin(files: readonly string[], env: Environment): ConfigurationOrigin {
+  return {
+    isFixed: files.length === 0,
+    async read() {
+      const texts = await readTexts(files);
+      return { digest: texts.digest, decode: () => decodeTexts(texts, env) };
+    },
+  };
 }
 
 /** Reads the files. Rejects with a {@link ConfigurationError} for one that is missing or cannot be read. */
-export async function readTexts(files: readonly string[]): Promise<ConfigurationTexts> {
+async function readTexts(files: readonly string[]): Promise<ConfigurationTexts> {
   const texts = await Promise.all(files.map(async (file) => ({ file, text: await readText(file) })));
   const digest = createHash("sha256").update(JSON.stringify(texts)).digest("base64");
   return { texts, digest };
@@ -55,7 +50,7 @@ async function readText(file: string): Promise<string> {
 }
 
 /** One Configuration of all files; the defaults when there is none. Throws a {@link ConfigurationError} for faults. */
-export function decodeTexts({ texts }: ConfigurationTexts, env: Environment): LoadedConfiguration {
+function decodeTexts({ texts }: ConfigurationTexts, env: Environment): LoadedConfiguration {
   const warnings: string[] = [];
   let merged: unknown = {};
   for (const { file, text } of texts) {

@@ -1,27 +1,25 @@
-// The Configuration that is in effect, and its changes: the files are read again from time to time, and the last good
-// content stays while they cannot be used. Knows nobody who goes by it.
+// The Configuration that is in effect, and its changes: files are read again from time to time, the operator tells, and the
+// last good content stays while the newest cannot be used. Knows nobody who goes by it.
 import type { Configuration } from "#crds/configuration.ts";
 import type { Clock, Timer } from "#kit/clock.ts";
 import { sleep } from "#kit/clock.ts";
 import type { Log } from "#kit/log.ts";
 import { apiAccess, type IsAllowed } from "./api-access.ts";
-import { ConfigurationError, type ConfigurationTexts, decodeTexts, readTexts } from "./files.ts";
 import { waitingChanges } from "./fixed.ts";
-import type { Environment } from "./variables.ts";
+import { type ConfigurationContent, ConfigurationError, type ConfigurationOrigin } from "./origin.ts";
 
 /** How long changed files must stay as they are before they count: half a file may be a whole Configuration. */
 const SETTLE_MS = 250;
 
 export interface ConfigurationOptions {
-  /** In the order of the command line; later ones override earlier ones, member by member. None is fine. */
-  readonly files: readonly string[];
-  readonly env: Environment;
+  readonly origin: ConfigurationOrigin;
+  /** How often an origin that does not tell its changes is read again. */
   readonly reconcileMs: number;
   readonly clock: Clock;
   readonly log: Log;
 }
 
-/** A file that cannot be used as it is. */
+/** A file or resource that cannot be used as it is. */
 export interface ConfigurationProblem {
   readonly file: string;
   /** Without any secret. */
@@ -42,22 +40,23 @@ export class ConfigurationSource {
   readonly #listeners: ((now: Configuration) => void)[] = [];
   #foreign: ReadonlySet<string> = new Set();
   #timer: Timer | null = null;
+  #unsubscribe = (): void => undefined;
   #looking: Promise<unknown> = Promise.resolve();
   readonly #closing = new AbortController();
 
-  private constructor(options: ConfigurationOptions, texts: ConfigurationTexts, current: Configuration) {
+  private constructor(options: ConfigurationOptions, { digest }: ConfigurationContent, current: Configuration) {
     this.#options = options;
-    this.#digest = texts.digest;
+    this.#digest = digest;
     this.#started = current;
     this.#current = current;
     this.#isAllowed = apiAccess(current);
   }
 
-  /** Reads the files. Rejects with a {@link ConfigurationError} when one is missing or wrong. */
+  /** Reads the origin. Rejects with a {@link ConfigurationError} when something is missing or wrong. */
   static async open(options: ConfigurationOptions): Promise<ConfigurationSource> {
-    const texts = await readTexts(options.files);
-    const { configuration, warnings } = decodeTexts(texts, options.env);
-    const source = new ConfigurationSource(options, texts, configuration);
+    const content = await options.origin.read();
+    const { configuration, warnings } = content.decode();
+    const source = new ConfigurationSource(options, content, configuration);
     source.#tell(configuration, warnings);
     return source;
   }
@@ -89,12 +88,20 @@ export class ConfigurationSource {
     this.#listeners.push(listener);
   }
 
-  /** Begins to read the files again and again. */
+  /** Begins to follow changes. */
   follow(): void {
-    if (this.#options.files.length > 0) this.#lookLater();
+    const { origin } = this.#options;
+    if (origin.onChange === undefined) {
+      if (!origin.isFixed) this.#lookLater();
+      return;
+    }
+    const look = (): void => void this.#serially(() => this.#lookAsTold());
+    this.#unsubscribe = origin.onChange(look);
+    // What came between the first reading and this.
+    look();
   }
 
-  /** Reads the files now and resolves when a change has taken effect. Gives whether there was one. For SIGHUP. */
+  /** Reads the origin now and resolves when a change has taken effect. Gives whether there was one. For SIGHUP. */
   async reload(): Promise<boolean> {
     let changed = false;
     await this.#serially(async () => {
@@ -105,6 +112,7 @@ export class ConfigurationSource {
 
   async close(): Promise<void> {
     this.#closing.abort();
+    this.#unsubscribe();
     this.#timer?.cancel();
     await this.#looking;
   }
@@ -121,6 +129,10 @@ export class ConfigurationSource {
     });
   }
 
+  async #lookAsTold(): Promise<void> {
+    if (this.feature("HotReload")) await this.#look(false);
+  }
+
   /** A look does not reject. */
   #serially(look: () => Promise<unknown>): Promise<unknown> {
     this.#looking = this.#looking.then(() => (this.#closing.signal.aborted ? undefined : look()));
@@ -129,19 +141,19 @@ export class ConfigurationSource {
 
   /** `settle`: a change counts only when it is still the same a moment later. */
   async #look(settle: boolean): Promise<boolean> {
-    const { files, env, clock } = this.#options;
+    const { origin, clock } = this.#options;
     try {
-      const texts = await readTexts(files);
-      if (texts.digest === this.#digest) {
+      const content = await origin.read();
+      if (content.digest === this.#digest) {
         this.#problem = null;
         return false;
       }
       if (settle) {
         if (!(await sleep(clock, SETTLE_MS, this.#closing.signal))) return false;
-        if ((await readTexts(files)).digest !== texts.digest) return false;
+        if ((await origin.read()).digest !== content.digest) return false;
       }
-      const { configuration, warnings } = decodeTexts(texts, env);
-      this.#take(texts.digest, configuration, warnings);
+      const { configuration, warnings } = content.decode();
+      this.#take(content.digest, configuration, warnings);
       return true;
     } catch (error) {
       if (!(error instanceof ConfigurationError)) throw error;

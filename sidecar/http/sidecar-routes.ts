@@ -3,7 +3,7 @@
 import { type About, type AboutComponent, ATTRIBUTE_BYTES_MAX } from "../about.ts";
 import type { SidecarSettings } from "../settings.ts";
 import type { StateService } from "../state/service.ts";
-import type { ComponentStatus, FileProblem, StoreEntry, StoreTable } from "../state/table.ts";
+import type { ComponentStatus, FileProblem, OperatorStatus, StoreEntry, StoreTable } from "../state/table.ts";
 import { goJson, shortAnswer } from "./errors.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Router } from "./router.ts";
@@ -16,6 +16,10 @@ export interface SidecarRoutesOptions {
   readonly statuses: () => readonly ComponentStatus[];
   /** Manifests that cannot be used, whether a Component belongs to them or not. */
   readonly fileProblems: () => readonly FileProblem[];
+  /** Why the start is not over, in a cluster; null when it is. */
+  readonly unready: () => string | null;
+  /** Null outside of a cluster. */
+  readonly operator: (() => OperatorStatus) | null;
   readonly service: StateService;
   /** Called once the answer to a shutdown request is out. */
   readonly onShutdown: (force: boolean) => void;
@@ -34,7 +38,7 @@ export function addPublicRoutes(router: Router<Handler>, options: SidecarRoutesO
     name: "HealthzOutbound",
     pattern: "/v1.0/healthz/outbound",
     api: null,
-    handler: (exchange) => exchange.sendNothing(),
+    handler: (exchange) => outboundHealth(exchange, options),
   });
   router.add(["GET"], {
     name: "GetMetadata",
@@ -72,14 +76,23 @@ export function addSidecarRoutes(router: Router<Handler>, options: SidecarRoutes
   });
 }
 
-/** The servers listen only when everything is up, so ready is all there is; `?appid=` asks whose health this is. */
-function healthz(exchange: Exchange, { settings }: SidecarRoutesOptions): void {
+/** `?appid=` asks whose health this is. */
+function healthz(exchange: Exchange, { settings, unready }: SidecarRoutesOptions): void {
   const asked = exchange.query.get("appid") ?? settings.appId;
-  if (asked === settings.appId) {
-    exchange.sendNothing();
-    return;
-  }
-  const { status, body } = shortAnswer(500, "ERR_HEALTH_APPID_NOT_MATCH", "dapr app-id does not match");
+  const why = unready();
+  if (asked !== settings.appId) sendUnhealthy(exchange, "ERR_HEALTH_APPID_NOT_MATCH", "dapr app-id does not match");
+  else if (why !== null) sendUnhealthy(exchange, "ERR_HEALTH_NOT_READY", `dapr is not ready: ${why}`);
+  else exchange.sendNothing();
+}
+
+function outboundHealth(exchange: Exchange, { unready }: SidecarRoutesOptions): void {
+  const why = unready();
+  if (why === null) exchange.sendNothing();
+  else sendUnhealthy(exchange, "ERR_OUTBOUND_HEALTH_NOT_READY", `dapr outbound is not ready: ${why}`);
+}
+
+function sendUnhealthy(exchange: Exchange, errorCode: string, message: string): void {
+  const { status, body } = shortAnswer(500, errorCode, message);
   exchange.sendJson(status, body);
 }
 
@@ -123,8 +136,11 @@ function isForced(exchange: Exchange): boolean {
   return typeof header === "string" && header.toLowerCase() === "true";
 }
 
-/** 200 when every manifest can be used, every Component works as its own says and every store answers, else 503. */
-function health(exchange: Exchange, { stores, statuses, fileProblems }: SidecarRoutesOptions): void {
+/**
+ * 200 when every manifest can be used, every Component works as its own says and every store answers, else 503. While the
+ * operator is away nothing is known to be otherwise: that is told, and changes no status.
+ */
+function health(exchange: Exchange, { stores, statuses, fileProblems, operator }: SidecarRoutesOptions): void {
   const all = statuses();
   const problems = fileProblems();
   const opened = [...stores.all()];
@@ -135,8 +151,15 @@ function health(exchange: Exchange, { stores, statuses, fileProblems }: SidecarR
     components: all,
     files: problems.map(({ file, problem, sinceMs }) => ({ file, problem, since: new Date(sinceMs).toISOString() })),
     stores: opened.map(describeHealth),
+    operator: operator === null ? undefined : describeOperator(operator()),
   };
   exchange.sendJson(healthy ? 200 : 503, goJson(body));
+}
+
+function describeOperator({ address, connected, sinceMs, lastContactMs, problem }: OperatorStatus): object {
+  const since = new Date(sinceMs).toISOString();
+  const lastContact = lastContactMs === null ? null : new Date(lastContactMs).toISOString();
+  return { address, connected, since, lastContact, message: problem };
 }
 
 function describeHealth({ name, type, version, health }: StoreEntry): object {

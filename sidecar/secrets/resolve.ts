@@ -1,9 +1,11 @@
 // The metadata entries of a Component as properties: secrets and variables looked up, templates filled in.
 // A reference that leads nowhere is an error of that Component alone; no value of a secret comes into a fault.
 import type { Component, MetadataEntry } from "#crds/component.ts";
+import type { SecretPart } from "#crds/distribution.ts";
 import type { Property, SecretReference } from "#crds/fields.ts";
 import type { Fault } from "#kit/fault.ts";
 import { nearest } from "#kit/nearest.ts";
+import { broughtSecrets, findBrought, KUBERNETES } from "./brought.ts";
 import type { SecretStore } from "./store.ts";
 import { fillTemplates, type Templates } from "./templates.ts";
 import { type Environment, refusal, variableValue } from "./variables.ts";
@@ -15,6 +17,8 @@ export interface ResolveContext {
   readonly env: Environment;
   readonly templates: Templates;
   readonly secretStore: SecretLookup;
+  /** The secrets that came with the Component: Kubernetes' own. Null outside a cluster, where there are none. */
+  readonly brought: readonly SecretPart[] | null;
 }
 
 export interface Resolved {
@@ -45,7 +49,7 @@ function lookUp(entry: MetadataEntry, component: Component, context: ResolveCont
   const { source } = entry;
   if (source.kind === "value") return Promise.resolve(source.text);
   if (source.kind === "env") return Promise.resolve(readVariable(entry.name, source.variable, context.env));
-  return readSecret(entry.name, source, component.secretStore, context.secretStore);
+  return readSecret(entry.name, source, component.secretStore, context);
 }
 
 function readVariable(field: string, variable: string, env: Environment): string | Fault {
@@ -61,15 +65,17 @@ async function readSecret(
   field: string,
   reference: SecretReference,
   storeName: string | null,
-  lookup: SecretLookup,
+  { brought, secretStore }: ResolveContext,
 ): Promise<string | Fault> {
+  if (brought !== null && (storeName ?? KUBERNETES) === KUBERNETES) return takeBrought(field, reference, brought);
   if (storeName === null) {
     const hint = "outside Kubernetes there is no default: set auth.secretStore to the name of a secret store Component";
     return dangling(field, "auth.secretStore beside secretKeyRef", hint);
   }
-  const store = await lookup(storeName);
+  const store = await secretStore(storeName);
   if ("missing" in store)
     return dangling(field, `a secret store ${JSON.stringify(storeName)} (auth.secretStore)`, store.missing);
+  if (store === broughtSecrets) return takeBrought(field, reference, brought ?? []);
   const secret = await store.get(reference.name);
   const at = `in secret store ${JSON.stringify(storeName)}`;
   if (secret === null)
@@ -83,6 +89,14 @@ async function readSecret(
     `a key ${JSON.stringify(reference.key)} of secret ${JSON.stringify(reference.name)} ${at}`,
     hint,
   );
+}
+
+function takeBrought(field: string, reference: SecretReference, brought: readonly SecretPart[]): string | Fault {
+  const found = findBrought(brought, reference);
+  if ("value" in found) return found.value;
+  const { name, key } = reference;
+  const want = `a key ${JSON.stringify(key)} of secret ${JSON.stringify(name)} of Kubernetes`;
+  return dangling(field, want, found.problem);
 }
 
 function dangling(field: string, want: string, hint: string): Fault {

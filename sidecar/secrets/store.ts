@@ -13,6 +13,8 @@ export interface SecretStore {
 export interface SecretContext {
   /** The sidecar's environment. */
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** Components come from the operator, and Kubernetes' own secrets with them. */
+  readonly inCluster: boolean;
 }
 
 /** Cannot be opened. The text names the file or field and never a part of a secret. */

@@ -138,3 +138,17 @@ export interface FileProblem {
   /** Since when there is one; another one after it does not begin anew. */
   readonly sinceMs: number;
 }
+
+/** How a sidecar in a cluster stands to the operator. */
+export interface OperatorStatus {
+  /** "host:port" */
+  readonly address: string;
+  /** The stream is open, and its first full set has come. */
+  readonly connected: boolean;
+  /** Since when it is so, or not so. */
+  readonly sinceMs: number;
+  /** When anything came last; null when nothing has. */
+  readonly lastContactMs: number | null;
+  /** Why it is not connected, without any secret; null when it is. */
+  readonly problem: string | null;
+}

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { CHECK_FLAGS } from "#cli/check-verb.ts";
 import { dispatch } from "#cli/dispatch.ts";
+import { INJECT_FLAGS } from "#cli/inject-flags.ts";
 import { RUN_FLAGS, RUN_FLAGS_WITHOUT_EFFECT } from "#cli/run/flags.ts";
 import { VERBS } from "#cli/verbs.ts";
 import { DAPRD_FLAGS } from "#sidecar/daprd-flags.ts";
@@ -130,7 +131,7 @@ describe("command lines in the docs", () => {
   });
 
   it("name no flag that there is not", () => {
-    const tables: readonly object[] = [CHECK_FLAGS, DAPRD_FLAGS, RUN_FLAGS, RUN_FLAGS_WITHOUT_EFFECT];
+    const tables: readonly object[] = [CHECK_FLAGS, INJECT_FLAGS, DAPRD_FLAGS, RUN_FLAGS, RUN_FLAGS_WITHOUT_EFFECT];
     const known = new Set(tables.flatMap((table) => Object.entries<Named>({ ...table }).flatMap(namesOf)));
     // docs/cli.md explains with `--name` how flags are written.
     known.add("name");

@@ -20,7 +20,12 @@ const CONFIGURATION =
   "apiVersion: dapr.io/v1alpha1\nkind: Configuration\nmetadata: {name: c}\nspec: {metrics: {recordErrorCodes: true}}\n";
 
 /** Of these nothing happened here, so they have no series. */
-const SILENT: readonly string[] = ["pannier_component_reload_total", "dapr_resiliency_activations_total"];
+const SILENT: readonly string[] = [
+  "pannier_component_reload_total",
+  "dapr_resiliency_activations_total",
+  "pannier_operator_connected",
+  "pannier_operator_last_contact_timestamp_seconds",
+];
 
 /** Node's own, which prom-client names. */
 const NODES_OWN = /^(process|nodejs)_/;

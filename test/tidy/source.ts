@@ -5,7 +5,19 @@ import { join } from "node:path";
 import { type Node, type Program, parse } from "acorn";
 import { ancestor, full } from "acorn-walk";
 
-export const ROOMS: readonly string[] = ["kit", "crds", "proto", "sidecar", "cli", "test", "bench"];
+export const ROOMS: readonly string[] = [
+  "kit",
+  "crds",
+  "proto",
+  "sidecar",
+  "operator",
+  "cli",
+  "charts",
+  "docs",
+  "image",
+  "test",
+  "bench",
+];
 
 export interface SourceFile {
   /** From the project's root, with slashes. */

@@ -49,6 +49,8 @@ export interface WireOptions {
   readonly manifests: Readonly<Record<string, string>>;
   readonly settings?: Partial<SidecarSettings>;
   readonly env?: Readonly<Record<string, string>>;
+  /** Ends a start that waits. */
+  readonly stopping?: AbortSignal;
 }
 
 const RAW_LIMIT_MS = 5_000;
@@ -83,6 +85,7 @@ const BASE: SidecarSettings = {
   drainMs: 5_000,
   blockShutdownMs: 0,
   reconcileMs: 60_000,
+  operator: null,
 };
 
 /** A Component manifest. `metadata` are plain name and value pairs. */
@@ -109,6 +112,7 @@ export async function startWire(options: WireOptions): Promise<WireSidecar> {
     env: options.env ?? {},
     writeLog: (line: string) => void log.push(line),
     onShutdown: (force: boolean) => void shutdowns.push(force),
+    ...(options.stopping === undefined ? {} : { stopping: options.stopping }),
   };
   const sidecar = await startSidecar(settings, host).catch(async (error: unknown) => {
     await rm(folder, { recursive: true });

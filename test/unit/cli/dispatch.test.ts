@@ -53,6 +53,12 @@ describe("command line", () => {
     assert.ok(out.trimEnd().split("\n").length >= 3, out);
   });
 
+  it("takes the name of Dapr's program for the sidecar, as the arguments in a pod begin with it", async () => {
+    for (const program of ["/daprd", "daprd", "./daprd"])
+      assert.equal((await call(program, "--version")).out, `${RUNTIME_VERSION}\n`);
+    assert.match((await call("/daprdd", "--version")).err, /unknown verb/);
+  });
+
   const wrong: [string[], RegExp][] = [
     [["runn"], /unknown verb "runn"; did you mean run\?\nTry "pannier --help"/],
     [["constructor"], /unknown verb "constructor"/],

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { CHECK_FLAGS } from "#cli/check-verb.ts";
+import { INJECT_FLAGS } from "#cli/inject-flags.ts";
 import { RUN_FLAGS, RUN_FLAGS_WITHOUT_EFFECT } from "#cli/run/flags.ts";
 import { DAPRD_FLAGS } from "#sidecar/daprd-flags.ts";
 
@@ -17,6 +18,15 @@ describe("docs/cli.md", () => {
           `| \`--${name}${placeholder}\` | ${flag.shownDefault === "" ? "" : `${flag.shownDefault} `}| ${escaped} |`,
         ),
       );
+    });
+  }
+
+  for (const [name, flag] of Object.entries(INJECT_FLAGS).filter(([name]) => name !== "help")) {
+    it(`describes --${name} of inject with its default`, () => {
+      const placeholder = flag.placeholder === "" ? "" : ` ${flag.placeholder}`;
+      const cells = [flag.short === null ? "" : `\`-${flag.short}\``, flag.shownDefault, flag.doc];
+      const row = cells.map((cell) => (cell === "" ? "" : `${cell} `)).join("| ");
+      assert.ok(page.includes(`| \`--${name}${placeholder}\` | ${row}|`), row);
     });
   }
 

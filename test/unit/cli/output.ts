@@ -1,5 +1,5 @@
 // A host for tests of verbs: streams that keep what is written to them.
-import { Writable } from "node:stream";
+import { Readable, Writable } from "node:stream";
 import type { Host } from "#cli/host.ts";
 import type { Signals } from "#cli/signals.ts";
 
@@ -19,6 +19,7 @@ export interface TestHost extends Host {
 
 const NO_SIGNALS: Signals = { take: () => undefined, release: () => Promise.resolve() };
 
-export function testHost(over: Partial<Pick<Host, "env" | "cwd">> = {}): TestHost {
-  return { env: {}, cwd: process.cwd(), stdout: new Kept(), stderr: new Kept(), signals: NO_SIGNALS, ...over };
+export function testHost(over: Partial<Pick<Host, "env" | "cwd" | "stdin">> = {}): TestHost {
+  const streams = { stdin: () => Readable.from([]), stdout: new Kept(), stderr: new Kept() };
+  return { env: {}, cwd: process.cwd(), ...streams, signals: NO_SIGNALS, ...over };
 }

@@ -44,6 +44,7 @@ describe("readSidecarFlags", () => {
       drainMs: 5000,
       blockShutdownMs: 0,
       reconcileMs: 60_000,
+      operator: null,
     });
   });
 
@@ -102,6 +103,7 @@ describe("readSidecarFlags", () => {
     [["--hot-reload-reconcile-interval=5s"], { reconcileMs: 5000 }],
     [["--hot-reload-reconcile-interval=0"], { reconcileMs: 60_000 }],
     [["--mode=standalone"], {}],
+    [["--control-plane-address=op:6500"], {}],
     [["--unix-domain-socket="], {}],
     [["--unix-domain-socket=/run/pannier"], { unixSocketFolder: "/run/pannier" }],
   ];
@@ -163,6 +165,42 @@ describe("readSidecarFlags", () => {
     }
   });
 
+  const inPod = ["--mode=kubernetes", "--control-plane-address=op.ns.svc:6500"];
+
+  it("takes Components from the operator in --mode kubernetes, as the injector writes it", () => {
+    const flags = ["--sentry-address=s:443", "--control-plane-trust-domain=d", "--enable-mtls", "--config=app"];
+    const { settings, withoutEffect } = serve([...inPod, ...flags], { DAPR_TRUST_ANCHORS: "PEM" });
+    assert.deepEqual(settings.operator, {
+      host: "op.ns.svc",
+      port: 6500,
+      identityFolder: "/var/run/secrets/dapr.io/sentrytoken",
+      trustAnchors: "PEM",
+      configuration: "app",
+    });
+    assert.deepEqual(settings.configPaths, []);
+    assert.deepEqual(withoutEffect, ["--sentry-address", "--control-plane-trust-domain", "--enable-mtls"]);
+    assert.equal(serve([]).settings.operator, null);
+  });
+
+  it("takes another folder for the identity, an address in brackets and no Configuration", () => {
+    const address = "--control-plane-address=[::1]:443";
+    const { operator } = serve(["--mode=kubernetes", address], { PANNIER_IDENTITY_FOLDER: "/id" }).settings;
+    assert.deepEqual(operator, {
+      host: "::1",
+      port: 443,
+      identityFolder: "/id",
+      trustAnchors: "",
+      configuration: null,
+    });
+  });
+
+  it("names the flags that mean something in the other mode only", () => {
+    const folders = serve([...inPod, "--resources-path=/a", "--components-path=/b"]);
+    assert.deepEqual(folders.withoutEffect, ["--resources-path", "--components-path"]);
+    assert.deepEqual(folders.settings.resourcesPaths, []);
+    assert.deepEqual(serve(["--control-plane-address=op:1"]).withoutEffect, ["--control-plane-address"]);
+  });
+
   it("takes an empty DAPR_API_TOKEN for none", () => {
     assert.equal(serve([], { DAPR_API_TOKEN: "" }).settings.apiToken, null);
   });
@@ -173,7 +211,9 @@ describe("readSidecarFlags", () => {
     [["--app-id=my.app"], /got "my\.app", want a name without dots/],
     [["--app-id=a", "--app-port=3500"], /--dapr-http-port: got 3500, want another port than --app-port/],
     [["--app-id=a", "--app-port=50001"], /--dapr-grpc-port: got 50001/],
-    [["--app-id=a", "--mode=kubernetes"], /needs the operator/],
+    [["--app-id=a", "--mode=kubernetes"], /--control-plane-address: got "", want host:port/],
+    [["--app-id=a", "--mode=kubernetes", "--control-plane-address=op:99999"], /got "op:99999", want host:port/],
+    [["--app-id=a", "--mode=kubernetes", "--control-plane-address=op:1", "--config=a", "--config=b"], /got 2 names/],
   ];
   for (const [argv, wanted] of refused) {
     it(`refuses to start with ${JSON.stringify(argv)}`, () => {

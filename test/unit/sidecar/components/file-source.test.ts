@@ -6,7 +6,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setImmediate as turn } from "node:timers/promises";
 import type { Clock } from "#kit/clock.ts";
-import { FileSource, type SourceFile } from "#sidecar/components/file-source.ts";
+import { FileSource } from "#sidecar/components/file-source.ts";
+import type { SourceFile } from "#sidecar/components/source.ts";
 import { Bench, inMemoryManifest } from "./bench.ts";
 
 /** How long a file that is missed at every look is kept at most, and a look more. */

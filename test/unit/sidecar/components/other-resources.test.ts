@@ -35,7 +35,8 @@ function isLeft(type: string, version: string, denial: ComponentDenial | undefin
   assert.ok(document);
   const { component, draft } = { ...parseComponent(document.value) };
   const identity = documentIdentity(document.value);
-  const located = { file: "a.yaml", document, identity, component, draft, resiliency: null, faults: [], note: null };
+  const nothing = { resiliency: null, faults: [], note: null, brought: null };
+  const located = { file: "a.yaml", document, identity, component, draft, ...nothing };
   const scope = { appId: "app", namespace: "", held: new Set<string>(), problems: [], inEffect: [] };
   return planComponents([located], { ...scope, denied: [denial] }).stores.length === 1;
 }

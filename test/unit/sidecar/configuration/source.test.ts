@@ -4,6 +4,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createLog } from "#kit/log.ts";
+import { fileOrigin } from "#sidecar/configuration/files.ts";
 import { ConfigurationSource } from "#sidecar/configuration/source.ts";
 import { ManualClock } from "#test/unit/sidecar/resiliency/manual-clock.ts";
 
@@ -42,7 +43,7 @@ describe("the Configuration of a sidecar", () => {
     const write = (line: string): void => void lines.push(line);
     const log = createLog({ level: "info", json: false, appId: "", instance: "", version: "", write, nowMs: () => 0 });
     const env = { TYPE: "state.redis", TOKEN: "hush" };
-    source = await ConfigurationSource.open({ files, env, reconcileMs: 60_000, clock, log });
+    source = await ConfigurationSource.open({ origin: fileOrigin(files, env), reconcileMs: 60_000, clock, log });
     return source;
   }
 

@@ -5,7 +5,9 @@ import type { Secret } from "#sidecar/secrets/store.ts";
 import { refusal } from "#sidecar/secrets/variables.ts";
 
 async function get(name: string, env: Record<string, string>, prefix = ""): Promise<Secret | null> {
-  const store = await localEnv.prepare([{ name: "Prefix", value: prefix, secret: false }]).open({ env });
+  const store = await localEnv
+    .prepare([{ name: "Prefix", value: prefix, secret: false }])
+    .open({ env, inCluster: false });
   return store.get(name);
 }
 

@@ -35,7 +35,7 @@ describe("a secret store of a local file", () => {
     });
     const prepared = localFile.prepare(properties);
     assert.deepEqual(prepared.faults, []);
-    return prepared.open({ env: {} });
+    return prepared.open({ env: {}, inCluster: false });
   }
 
   it("has each leaf under its joined names", async () => {

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { type Component, parseComponent } from "#crds/component.ts";
 import { describeFault } from "#kit/fault.ts";
+import { broughtSecrets, kubernetes } from "#sidecar/secrets/brought.ts";
 import { type ResolveContext, resolveProperties } from "#sidecar/secrets/resolve.ts";
 
 const SECRETS: Record<string, Record<string, string>> = {
@@ -29,6 +30,7 @@ function context(changes: Partial<ResolveContext["templates"]> = {}): ResolveCon
     templates: { appId: "app", namespace: "ns", podName: "pod-0", uuid: (entry, nth) => `${entry}-${nth}`, ...changes },
     secretStore: async (name) =>
       name === "vault" ? { get: async (secret) => SECRETS[secret] ?? null } : { missing: "no such Component" },
+    brought: null,
   };
 }
 
@@ -106,5 +108,57 @@ describe("resolving metadata", () => {
     ];
     for (const [index, pattern] of wanted.entries()) assert.match(texts[index] ?? "", pattern);
     assert.doesNotMatch(texts.join(), /hunter2|s3cret/);
+  });
+
+  describe("in a cluster", () => {
+    const reference = { name: "field", secretKeyRef: { name: "db", key: "password" } };
+    const brought = [
+      { name: "db", key: "password", value: Buffer.from("hünter3 \n").toString("base64") },
+      { name: "db", key: "user", problem: "the secret has no such key" },
+    ];
+
+    const resolve = (entry: object, secretStore: string | null) =>
+      resolveProperties(component([entry], secretStore), { ...context(), brought });
+
+    it("takes the secrets that came with the Component, where it names no store or Kubernetes", async () => {
+      for (const secretStore of [null, "kubernetes"]) {
+        assert.deepEqual(await resolve(reference, secretStore), {
+          properties: [
+            { name: "field", value: "hünter3 \n", secret: true, secretRef: { name: "db", key: "password" } },
+          ],
+          faults: [],
+        });
+      }
+    });
+
+    it("asks a secret store Component that is named, and no other", async () => {
+      const { properties } = await resolve(reference, "vault");
+      assert.equal(properties[0]?.value, "hunter2");
+      const { faults } = await resolve(reference, "other");
+      assert.match(faults.map(describeFault).join(), /a secret store "other" \(auth.secretStore\); no such Component/);
+    });
+
+    it("takes them too where the store that is named is Kubernetes' own", async () => {
+      const entries = component([reference], "mine");
+      const all = { ...context(), brought, secretStore: async () => broughtSecrets };
+      assert.equal((await resolveProperties(entries, all)).properties[0]?.value, "hünter3 \n");
+    });
+
+    it("tells the secret and key that are missing, and why", async () => {
+      const missing = { name: "field", secretKeyRef: { name: "db", key: "user" } };
+      const [fault] = (await resolve(missing, null)).faults;
+      assert.ok(fault);
+      const text = 'field: want a key "user" of secret "db" of Kubernetes; the secret has no such key';
+      assert.equal(describeFault(fault), text);
+      const unsent = { name: "field", secretKeyRef: { name: "db", key: "unsent" } };
+      assert.match((await resolve(unsent, null)).faults.map(describeFault).join(), /the operator sent none/);
+    });
+
+    it("opens secretstores.kubernetes there and nowhere else", async () => {
+      const { faults, open } = kubernetes.prepare([]);
+      assert.deepEqual(faults, []);
+      assert.equal(await open({ env: {}, inCluster: true }), broughtSecrets);
+      await assert.rejects(open({ env: {}, inCluster: false }), /--mode kubernetes/);
+    });
   });
 });

@@ -1,0 +1,202 @@
+// Certificates of our own: a CA that all replicas share by a Secret, and a leaf of this replica under it, both renewed
+// in time. Decides when a step of a rotation is due; what a step is stands in authority-state.ts.
+import type { Clock } from "#kit/clock.ts";
+import { sleep } from "#kit/clock.ts";
+import type { Log } from "#kit/log.ts";
+import type { KubeClient } from "../kube/client.ts";
+import { AuthoritySecret, type FoundSecret } from "./authority-secret.ts";
+import {
+  type AuthorityState,
+  activate,
+  FORMER_MAX,
+  isToRenew,
+  newState,
+  prepare,
+  prune,
+  trustAnchorsOf,
+  validityOf,
+} from "./authority-state.ts";
+import { type Leaf, renewLeaf } from "./leaf.ts";
+import { Rounds } from "./rounds.ts";
+import { type CertificateSource, Listeners, type Served } from "./source.ts";
+
+/** How often the Secret is looked at and what is due is done, in milliseconds. */
+export const LOOK_MS = 10_000;
+/** The same after a look that failed. */
+const RETRY_MS = 2_000;
+/**
+ * From the caBundle with the next CA to its first signature, in milliseconds. Kubelets bring a changed ConfigMap into
+ * running pods within two minutes; sidecars read it when they connect.
+ */
+export const SETTLE_MS: number = 10 * 60_000;
+/** Writes of one look that another replica was faster with. */
+const CONFLICTS_MAX = 5;
+
+export interface AuthorityOptions {
+  readonly client: KubeClient;
+  /** The operator's own. */
+  readonly namespace: string;
+  /** DNS names of the leaf, at least one: `pannier-operator.<namespace>.svc` and so on. */
+  readonly names: readonly string[];
+  /** Only the leader rotates; any replica makes the first CA. */
+  readonly mayRotate: () => boolean;
+  /** Whether the API server has this bundle as the webhook's caBundle; true where it is not ours to write. */
+  readonly isPublished: (trustAnchors: string) => boolean;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** Waits until there is a CA, however long the API server is away. Rejects only when `signal` aborts. */
+export async function openAuthority(options: AuthorityOptions, signal: AbortSignal): Promise<Authority> {
+  const secret = new AuthoritySecret(options.client, options.namespace);
+  while (!signal.aborted) {
+    try {
+      return new Authority(options, await firstState(options, secret));
+    } catch (error) {
+      options.log.error("certificates: no CA yet", { error: messageOf(error), retryMs: RETRY_MS });
+    }
+    await sleep(options.clock, RETRY_MS, signal);
+  }
+  throw new Error("certificates: given up before there was a CA");
+}
+
+async function firstState(options: AuthorityOptions, secret: AuthoritySecret): Promise<AuthorityState> {
+  const found =
+    (await secret.read()) ?? (await secret.create(newState(options.clock.nowMs()))) ?? (await secret.read());
+  if (found === null) throw new Error(`${secret.place} goes away as soon as it is made`);
+  return stateOf(found, secret);
+}
+
+export class Authority implements CertificateSource {
+  readonly #options: AuthorityOptions;
+  readonly #secret: AuthoritySecret;
+  readonly #listeners = new Listeners();
+  readonly #rounds: Rounds;
+  #state: AuthorityState;
+  #leaf: Leaf;
+  /** Since when the bundle with the next CA is known to be in the API server, by the monotonic clock. */
+  #published: { readonly trustAnchors: string; readonly sinceMs: number } | null = null;
+  #lastFailure = "";
+
+  constructor(options: AuthorityOptions, state: AuthorityState) {
+    this.#options = options;
+    this.#secret = new AuthoritySecret(options.client, options.namespace);
+    this.#state = state;
+    this.#leaf = renewLeaf(null, state, options.names, options.clock.nowMs());
+    this.#rounds = new Rounds({
+      clock: options.clock,
+      everyMs: LOOK_MS,
+      retryMs: RETRY_MS,
+      round: () => this.#look(),
+      failed: (error) => this.#failed(error),
+    });
+  }
+
+  get current(): Served {
+    return this.#leaf;
+  }
+
+  get trustAnchors(): string {
+    return trustAnchorsOf(this.#state);
+  }
+
+  onChange(listener: () => void): () => void {
+    return this.#listeners.add(listener);
+  }
+
+  /** Looks now and does what is due; resolves when that is over, well or badly. */
+  look(): Promise<void> {
+    return this.#rounds.ask();
+  }
+
+  close(): Promise<void> {
+    return this.#rounds.close();
+  }
+
+  async #look(): Promise<void> {
+    try {
+      await this.#step();
+      this.#lastFailure = "";
+    } finally {
+      // Also without the API server: the leaf is made from what is in memory.
+      this.#take(this.#state);
+    }
+  }
+
+  async #step(): Promise<void> {
+    const nowMs = this.#options.clock.nowMs();
+    for (let conflicts = 0; conflicts <= CONFLICTS_MAX; conflicts++) {
+      const found = await this.#secret.read();
+      if (found === null) {
+        // Whoever deleted it gets it back: all that trust this CA go on (docs/certificates.md says how to get rid of it).
+        this.#options.log.warn("certificates: the CA's Secret is gone and is made again", {
+          secret: this.#secret.place,
+        });
+        if ((await this.#secret.create(this.#state)) !== null) return;
+        continue;
+      }
+      this.#take(stateOf(found, this.#secret));
+      const due = this.#options.mayRotate() ? this.#due(found, nowMs) : null;
+      if (due === null) return;
+      const written = await this.#secret.replace(found, due.state);
+      if (written === null) continue;
+      this.#options.log.info(`certificates: ${due.step}`, { secret: this.#secret.place });
+      this.#take(due.state);
+      return;
+    }
+    throw new Error(`${this.#secret.place} was changed by others ${CONFLICTS_MAX + 1} times in a row`);
+  }
+
+  /** What is to be written, or null when nothing is due. */
+  #due(found: FoundSecret, nowMs: number): { readonly step: string; readonly state: AuthorityState } | null {
+    const state = prune(this.#state, nowMs);
+    if (validityOf(state.signing.certificatePem).untilMs <= nowMs) {
+      const replaced = state.next === null ? newState(nowMs) : prune(activate(state), nowMs);
+      return { step: "the CA has expired and is replaced at once", state: replaced };
+    }
+    if (state.next !== null && this.#hasSettled())
+      return { step: "the next CA signs from now on", state: activate(state) };
+    if (state.next === null && (found.isRotationAsked || isToRenew(state.signing.certificatePem, nowMs))) {
+      if (state.former.length < FORMER_MAX) return { step: "the next CA is published", state: prepare(state, nowMs) };
+      this.#options.log.warn("certificates: no rotation, too many CAs still count", { most: FORMER_MAX });
+    }
+    return state === this.#state ? null : { step: "a CA that has expired is left out", state };
+  }
+
+  /** Whether the bundle of today, with the next CA in it, has been published for long enough. */
+  #hasSettled(): boolean {
+    const { clock, isPublished } = this.#options;
+    const { trustAnchors } = this;
+    if (!isPublished(trustAnchors)) {
+      this.#published = null;
+      return false;
+    }
+    if (this.#published?.trustAnchors !== trustAnchors)
+      this.#published = { trustAnchors, sinceMs: clock.monotonicMs() };
+    return clock.monotonicMs() - this.#published.sinceMs >= SETTLE_MS;
+  }
+
+  #take(state: AuthorityState): void {
+    const [anchors, leaf] = [this.trustAnchors, this.#leaf];
+    this.#state = state;
+    this.#leaf = renewLeaf(leaf, state, this.#options.names, this.#options.clock.nowMs());
+    if (this.#leaf !== leaf || this.trustAnchors !== anchors) this.#listeners.tell();
+  }
+
+  /** Told once for each kind of failure in a row. */
+  #failed(error: unknown): void {
+    const message = messageOf(error);
+    if (message === this.#lastFailure) return;
+    this.#lastFailure = message;
+    this.#options.log.error("certificates: the CA cannot be looked after, the last one stays", { error: message });
+  }
+}
+
+function stateOf(found: FoundSecret, secret: AuthoritySecret): AuthorityState {
+  if (typeof found.holds !== "string") return found.holds;
+  throw new Error(`${secret.place}: ${found.holds}; put it right, or delete it to have a new CA made`);
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,26 @@
+// The volumes that injection adds: who the sidecar is and whom it trusts, and the folder of its unix sockets.
+import { TOKEN_AUDIENCE, TOKEN_FILE, TRUST_ANCHORS_FILE, TRUST_BUNDLE_NAME } from "#crds/distribution.ts";
+import type { Volume } from "./object.ts";
+
+/** Dapr's names (dapr-kubernetes.md 2.4). */
+export const IDENTITY_VOLUME = "dapr-identity-token";
+export const SOCKET_VOLUME = "dapr-unix-domain-socket";
+/** Where the sidecar sees its sockets. */
+export const SOCKET_FOLDER = "/var/run/dapr-sockets";
+
+/** The kubelet renews a token when four fifths of this are over. */
+const TOKEN_TTL_SEC = 7200;
+/** 0644: sidecar and app may be different users. */
+const FILE_MODE = 0o644;
+
+/** The ConfigMap may be missing: the sidecar then goes by the anchors of its environment. */
+export function identityVolume(): Volume {
+  const serviceAccountToken = { audience: TOKEN_AUDIENCE, expirationSeconds: TOKEN_TTL_SEC, path: TOKEN_FILE };
+  const items = [{ key: TRUST_ANCHORS_FILE, path: TRUST_ANCHORS_FILE }];
+  const sources = [{ serviceAccountToken }, { configMap: { name: TRUST_BUNDLE_NAME, items, optional: true } }];
+  return { name: IDENTITY_VOLUME, projected: { defaultMode: FILE_MODE, sources } };
+}
+
+export function socketVolume(): Volume {
+  return { name: SOCKET_VOLUME, emptyDir: { medium: "Memory" } };
+}

@@ -1,0 +1,24 @@
+// The sidecar's own decoder, asked what is wrong with a Component (docs/decisions/0012). The one place where the operator
+// knows of the sidecar: its controllers get this as a function.
+import { type Component, parseComponent } from "#crds/component.ts";
+import type { Fault } from "#kit/fault.ts";
+import { blockOf } from "#sidecar/components/component-type.ts";
+import { judgeComponent } from "#sidecar/components/judgement.ts";
+
+export interface Judged {
+  /** All faults at once; no value of a secret is in them. */
+  readonly faults: readonly Fault[];
+  /** As far as it could be read, whatever is wrong with it. */
+  readonly component: Component;
+  /** A state store or a secret store: what sidecars are given. Other Components are Dapr's. */
+  readonly isOurs: boolean;
+}
+
+export type Judge = (manifest: unknown) => Promise<Judged>;
+
+export const judge: Judge = async (manifest) => {
+  const { draft, faults } = parseComponent(manifest);
+  const { block } = blockOf(draft.type);
+  const judgement = await judgeComponent(draft, { inCluster: true });
+  return { faults: [...faults, ...judgement.faults], component: draft, isOurs: block !== "other" };
+};

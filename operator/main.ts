@@ -1,0 +1,68 @@
+#!/usr/bin/env node
+// The operator's process: hands command line, environment, signals and streams to the operator and ends with its code.
+import { hostname } from "node:os";
+import { systemClock } from "#kit/clock.ts";
+import { createLog } from "#kit/log.ts";
+import { systemRandom } from "#kit/random.ts";
+import { VERSION } from "#kit/version.ts";
+import { OPERATOR_FLAGS, readOperatorFlags } from "./flags.ts";
+import { startOperator } from "./operator.ts";
+
+const EXIT_OK = 0;
+const EXIT_FAILURE = 1;
+const EXIT_USAGE = 2;
+
+async function main(): Promise<number> {
+  const asked = Promise.withResolvers<void>();
+  let hurried = false;
+  const stop = (): void => {
+    if (hurried) process.exit(EXIT_FAILURE);
+    hurried = true;
+    asked.resolve();
+  };
+  process.on("SIGTERM", stop);
+  process.on("SIGINT", stop);
+  const request = readOperatorFlags(process.argv.slice(2), process.env, hostname());
+  switch (request.asks) {
+    case "usage":
+      process.stderr.write(`pannier operator: ${request.error}\ntry --help\n`);
+      return EXIT_USAGE;
+    case "version":
+      process.stdout.write(`${VERSION}\n`);
+      return EXIT_OK;
+    case "help":
+      process.stdout.write(help());
+      return EXIT_OK;
+    case "serve":
+  }
+  const { flags } = request;
+  const log = createLog({
+    level: flags["log-level"],
+    json: flags["log-as-json"],
+    appId: "pannier-operator",
+    instance: flags["pod-name"],
+    version: VERSION,
+    write: (line) => void process.stdout.write(line),
+    nowMs: () => systemClock.nowMs(),
+  });
+  try {
+    const operator = await startOperator(flags, { clock: systemClock, random: systemRandom, log });
+    await asked.promise;
+    await operator.close();
+    return EXIT_OK;
+  } catch (error) {
+    log.fatal(error instanceof Error ? error.message : String(error));
+    return EXIT_FAILURE;
+  }
+}
+
+function help(): string {
+  const rows = Object.entries(OPERATOR_FLAGS).map(([name, { placeholder, doc, shownDefault }]) => {
+    const shown = shownDefault === "" ? "" : ` (${shownDefault})`;
+    return `  --${`${name} ${placeholder}`.padEnd(48)} ${doc}${shown}`;
+  });
+  return ["The operator of Pannier: one per cluster, in two replicas or more.", "", ...rows, ""].join("\n");
+}
+
+const code = await main();
+process.stdout.write("", () => process.exit(code));

@@ -1,0 +1,199 @@
+// The operator as one object: watches, controllers, certificates, webhook and distribution API put together, opened in
+// order and closed in the reverse. Reads no command line, no environment and no signal.
+import { readFile } from "node:fs/promises";
+import type { Clock } from "#kit/clock.ts";
+import type { Log } from "#kit/log.ts";
+import type { Random } from "#kit/random.ts";
+import { VERSION } from "#kit/version.ts";
+import { createAdmit } from "./admit.ts";
+import { Distribution } from "./api/distribution.ts";
+import { openCertificates } from "./certificates.ts";
+import { type Controllers, startControllers } from "./controllers.ts";
+import type { OperatorFlags } from "./flags.ts";
+import type { KubeContext } from "./kube/context.ts";
+import { EventRecorder } from "./kube/event-recorder.ts";
+import { openKubeClient } from "./kube/http-client.ts";
+import { LeaseElector } from "./kube/lease.ts";
+import { type Leadership, soleLeader } from "./leadership.ts";
+import { startProbes } from "./probes.ts";
+import { PrometheusOperatorMetrics } from "./prometheus.ts";
+import { injectSettings, serviceNames } from "./settings.ts";
+import { watchResources } from "./watches.ts";
+import { startWebhook } from "./webhook/server.ts";
+
+export interface OperatorParts {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+}
+
+export interface Operator {
+  readonly webhookPort: number;
+  readonly apiPort: number;
+  readonly healthPort: number;
+  readonly metricsPort: number;
+  /** Null once everything is read and both servers answer; else what it waits for. */
+  unready(): string | null;
+  /** Goes on answering for the drain time, hands over, ends. May be called again. */
+  close(): Promise<void>;
+}
+
+/** Without a sign of life from the API server for so long the process asks to be started anew, in milliseconds. */
+const STALLED_MAX_MS = 15 * 60_000;
+const LEASE = "pannier-operator";
+const CONTROLLER = "pannier-operator";
+
+/** Opened in this order, closed in the other. */
+type Closing = (() => unknown)[];
+
+/**
+ * Resolves when webhook and distribution API listen; whether they are ready, `unready` says. Rejects, with nothing left
+ * open, for a flag that cannot be used, a port that is taken, or an API server that does not answer at the start.
+ */
+export async function startOperator(flags: Readonly<OperatorFlags>, parts: OperatorParts): Promise<Operator> {
+  const closing: Closing = [];
+  try {
+    return await open(flags, parts, closing);
+  } catch (error) {
+    await closeAll(closing);
+    throw error;
+  }
+}
+
+async function open(flags: Readonly<OperatorFlags>, parts: OperatorParts, closing: Closing): Promise<Operator> {
+  const { clock, log } = parts;
+  const startMs = clock.monotonicMs();
+  const metrics = new PrometheusOperatorMetrics();
+  const client = openKubeClient({ kubeconfig: flags.kubeconfig === "" ? null : flags.kubeconfig, clock });
+  closing.push(() => client.close());
+  const kube: KubeContext = { ...parts, client, metrics };
+  const settings = injectSettings(flags, await minorVersion(kube));
+  const events = new EventRecorder(kube, { controller: CONTROLLER, instance: flags["pod-name"] });
+  closing.push(() => events.close());
+  const leadership = electLeader(kube, flags, closing);
+  const watches = watchResources(kube, flags["watch-namespaces"]);
+  closing.push(() => watches.close());
+  const certificates = await openCertificates({ kube, flags, events, leadership, pods: watches.pods }, closing);
+  const controllers = startControllers({ kube, flags, events, leadership, watches });
+  closing.push(() => controllers.close());
+  const isSynced = (): boolean => watches.synced && controllers.synced;
+  const distribution = openDistribution({ flags, kube, leadership, watches, certificates, controllers, isSynced });
+  closing.push(() => distribution.close());
+  const apiPort = await distribution.listen(flags["api-port"]);
+  const admit = createAdmit({
+    settings: () => ({ ...settings, trustAnchorsPem: certificates.trustAnchors }),
+    events,
+    log,
+  });
+  const webhook = await startWebhook({
+    source: certificates,
+    admit,
+    port: flags["webhook-port"],
+    drainMs: flags["drain-timeout"],
+    metrics,
+    clock,
+    log,
+  });
+  closing.push(() => webhook.drain());
+  const unready = (): string | null => {
+    if (!webhook.ready) return "it is ending";
+    return isSynced() ? null : `it reads what the cluster holds: ${watches.waitsFor() ?? "Components are judged"}`;
+  };
+  const probes = await startProbes({
+    healthPort: flags["health-port"],
+    metricsPort: flags["metrics-port"],
+    unready,
+    unhealthy: () => stalled(watches.stalledForMs()),
+    metrics: () => metrics.text(),
+  });
+  closing.push(() => distribution.drain());
+  log.info("pannier operator started", {
+    namespace: flags.namespace,
+    webhookPort: webhook.port,
+    apiPort,
+    pannier: VERSION,
+    tookMs: Math.round(clock.monotonicMs() - startMs),
+  });
+  let closed: Promise<void> | null = null;
+  const close = async (): Promise<void> => {
+    log.info("the operator ends");
+    // The webhook answers for some time yet, while sidecars move to another replica.
+    await Promise.all([webhook.drain(), distribution.drain()]);
+    await closeAll(closing);
+    await probes.close();
+    log.info("the operator has ended");
+  };
+  return {
+    webhookPort: webhook.port,
+    apiPort,
+    healthPort: probes.healthPort,
+    metricsPort: probes.metricsPort,
+    unready,
+    close: () => {
+      closed ??= close();
+      return closed;
+    },
+  };
+}
+
+async function closeAll(closing: Closing): Promise<void> {
+  for (const close of closing.splice(0).reverse()) await close();
+}
+
+function stalled(ms: number): string | null {
+  return ms < STALLED_MAX_MS ? null : `no sign of life from the API server for ${Math.round(ms / 1000)} s`;
+}
+
+/** Of Kubernetes 1. A cluster's version may say "31+". */
+async function minorVersion({ client }: KubeContext): Promise<number> {
+  const { minor = "" } = await client.request<{ readonly minor?: string }>({ method: "GET", path: "/version" });
+  const number = Number.parseInt(minor, 10);
+  return Number.isNaN(number) ? 0 : number;
+}
+
+function electLeader(kube: KubeContext, flags: Readonly<OperatorFlags>, closing: Closing): Leadership {
+  if (!flags["leader-elect"]) {
+    kube.metrics.isLeader(true);
+    return soleLeader;
+  }
+  const elector = new LeaseElector(kube, {
+    namespace: flags.namespace,
+    name: LEASE,
+    identity: `${flags["pod-name"]}_${kube.random.uuid()}`,
+    address: flags["pod-ip"] === "" ? "" : `${bracketed(flags["pod-ip"])}:${flags["api-port"]}`,
+  });
+  elector.start();
+  closing.push(() => elector.close());
+  return elector;
+}
+
+function bracketed(address: string): string {
+  return address.includes(":") ? `[${address}]` : address;
+}
+
+interface DistributionParts {
+  readonly flags: Readonly<OperatorFlags>;
+  readonly kube: KubeContext;
+  readonly leadership: Leadership;
+  readonly watches: ReturnType<typeof watchResources>;
+  readonly certificates: Awaited<ReturnType<typeof openCertificates>>;
+  readonly controllers: Controllers;
+  readonly isSynced: () => boolean;
+}
+
+function openDistribution(parts: DistributionParts): Distribution {
+  const { flags, kube, leadership, watches, certificates, controllers, isSynced } = parts;
+  return new Distribution({
+    ...kube,
+    kube: kube.client,
+    resources: controllers.table,
+    reports: controllers.reports,
+    pods: watches.pods,
+    certificates,
+    serverName: serviceNames(flags)[0] ?? "",
+    leadership,
+    account: { namespace: flags.namespace, serviceAccount: flags["service-account"] },
+    readToken: async () => (await readFile(flags["identity-token-file"], "utf8")).trim(),
+    isSynced,
+  });
+}

@@ -1,0 +1,218 @@
+import assert from "node:assert/strict";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { Readable } from "node:stream";
+import fc from "fast-check";
+import { dispatch } from "#cli/dispatch.ts";
+import { yamlText } from "#cli/inject-documents.ts";
+import { readManifest } from "#crds/manifest.ts";
+import type { Pod } from "#operator/inject/object.ts";
+import { testHost } from "#test/unit/cli/output.ts";
+import { Bench } from "./pannier.ts";
+
+interface Ran {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+async function pannier(argv: readonly string[], input = ""): Promise<Ran> {
+  const host = testHost({ stdin: () => Readable.from([input]) });
+  const code = await dispatch(argv, host);
+  return { code, out: host.stdout.text, err: host.stderr.text };
+}
+
+const inject = (input: string, ...flags: string[]): Promise<Ran> => pannier(["inject", "-f", "-", ...flags], input);
+
+/** The documents of a text as values. */
+function valuesOf(text: string): readonly unknown[] {
+  const { documents, faults } = readManifest(text);
+  assert.deepEqual(faults, []);
+  return documents.map(({ value }) => value);
+}
+
+const TEMPLATE = `
+    metadata:
+      annotations: {dapr.io/enabled: "true", dapr.io/app-id: orders}
+    spec:
+      containers: [{name: app, image: app}]
+`;
+
+const OTHER = `# What the shop is set up by.
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: shop} # kept
+data: {on: "1"}
+`;
+
+const WAYS: Readonly<Record<string, string>> = {
+  Deployment: `apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: orders}\nspec:\n  template:${TEMPLATE}`,
+  StatefulSet: `apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {name: orders}\nspec:\n  template:${TEMPLATE}`,
+  DaemonSet: `apiVersion: apps/v1\nkind: DaemonSet\nmetadata: {name: orders}\nspec:\n  template:${TEMPLATE}`,
+  ReplicaSet: `apiVersion: apps/v1\nkind: ReplicaSet\nmetadata: {name: orders}\nspec:\n  template:${TEMPLATE}`,
+  Job: `apiVersion: batch/v1\nkind: Job\nmetadata: {name: orders}\nspec:\n  template:${TEMPLATE}`,
+  CronJob: `apiVersion: batch/v1\nkind: CronJob\nmetadata: {name: orders}\nspec:\n jobTemplate:\n  spec:\n   template:${TEMPLATE}`,
+  Pod: `apiVersion: v1\nkind: Pod\nmetadata:\n  name: orders\n  annotations: {dapr.io/enabled: "true"}\nspec:\n  containers: [{name: app}]\n`,
+};
+
+describe("pannier inject", () => {
+  for (const [kind, manifest] of Object.entries(WAYS)) {
+    it(`injects a ${kind}, and uninject gives the manifest's values back`, async () => {
+      const { code, out, err } = await inject(manifest);
+      assert.equal(code, 0, err);
+      assert.equal(
+        err,
+        `${kind} orders: injected: the sidecar is the first init container and runs as long as the pod\n`,
+      );
+      assert.equal([...out.matchAll(/name: daprd$/gm)].length, 1);
+      const back = await pannier(["uninject", "-f", "-"], out);
+      assert.equal(back.code, 0);
+      assert.equal(back.err, `${kind} orders: the sidecar is taken out\n`);
+      assert.deepEqual(valuesOf(back.out), valuesOf(manifest));
+    });
+  }
+
+  it("injects each item of a list, and leaves the others", async () => {
+    const items = [WAYS.Pod ?? "", OTHER].map((text) => valuesOf(text)[0]);
+    const { code, out, err } = await inject(JSON.stringify({ apiVersion: "v1", kind: "List", items }));
+    assert.equal(code, 0);
+    assert.match(err, /^Pod orders: injected/);
+    const [list] = valuesOf(out) as [{ items: unknown[] }];
+    assert.deepEqual(list.items[1], items[1]);
+    assert.match(JSON.stringify(list.items[0]), /"daprd"/);
+  });
+
+  it("prints documents that hold no pod that asks just as they stand, comments and all", async () => {
+    const quiet = (WAYS.Pod ?? "").replace("true", "false");
+    const { code, out, err } = await inject(`${OTHER}---\n${WAYS.Deployment}---\n${quiet}`);
+    assert.equal(code, 0);
+    assert.ok(out.startsWith(OTHER));
+    assert.ok(out.endsWith(`---\n${quiet}`));
+    assert.equal(valuesOf(out).length, 3);
+    assert.match(err, /^Pod orders: left alone: neither dapr\.io\/enabled nor pannier\.io\/enabled is "true"$/m);
+  });
+
+  it("changes nothing of what it has printed", async () => {
+    const { out } = await inject(WAYS.Deployment ?? "");
+    const again = await inject(out);
+    assert.deepEqual(valuesOf(again.out), valuesOf(out));
+    assert.match(again.err, /injected: the sidecar was there/);
+  });
+
+  it("ends with 1 and the reason when a pod is refused, and prints the rest", async () => {
+    const wrong = (WAYS.Deployment ?? "").replace("app-id: orders", "app-id: Orders");
+    const { code, out, err } = await inject(`${WAYS.Pod}---\n${wrong}`);
+    assert.equal(code, 1);
+    assert.match(err, /^Deployment orders: refused: .*dapr\.io\/app-id: got "Orders", want an app id/m);
+    assert.ok(out.endsWith(wrong));
+    assert.match(out, /name: daprd/);
+  });
+
+  it("says where the annotation belongs when it stands on the Deployment", async () => {
+    const text = (WAYS.Deployment ?? "")
+      .replace('dapr.io/enabled: "true", ', "")
+      .replace("metadata: {name: orders}", 'metadata: {name: orders, annotations: {dapr.io/enabled: "true"}}');
+    assert.match((await inject(text)).err, /note: the annotation stands on the object; it belongs on the pod template/);
+  });
+
+  it("refuses what cannot be read only where it may ask for a sidecar", async () => {
+    const asks = await inject('kind: Pod\nmetadata: {annotations: {dapr.io/enabled: "true"}\n');
+    assert.equal(asks.code, 1);
+    assert.match(asks.err, /^pannier inject: -: line 3: want YAML that can be read/);
+    const other = "kind: [\n";
+    assert.deepEqual(await inject(other), { code: 0, out: other, err: "" });
+  });
+
+  it("says of a whole number that it could not print again", async () => {
+    const { code, err, out } = await inject(`${WAYS.Pod}  big: 9007199254740993\n`);
+    assert.equal(code, 1);
+    assert.match(err, /line 1: a whole number is beyond 2\^53/);
+    assert.match(out, /big: 9007199254740993/);
+  });
+
+  it("follows its flags", async () => {
+    const flags = [
+      "-n",
+      "bank",
+      "--image",
+      "registry.example/p:1",
+      "--native-sidecar=false",
+      "--image-pull-policy=always",
+    ];
+    const { out } = await inject(WAYS.Pod ?? "", ...flags, "--control-plane-address", "op:1");
+    const [pod] = valuesOf(out) as [Pod];
+    const [, sidecar] = pod.spec.containers;
+    assert.equal(pod.spec.initContainers, undefined);
+    assert.deepEqual([sidecar?.image, sidecar?.imagePullPolicy], ["registry.example/p:1", "Always"]);
+    assert.deepEqual(sidecar?.env?.[0], { name: "NAMESPACE", value: "bank" });
+    assert.ok(sidecar?.args?.includes("op:1"));
+  });
+
+  const misused: [string[], number, RegExp][] = [
+    [["inject"], 2, /got no manifest, want -f FILE/],
+    [["inject", "pod.yaml"], 2, /got pod\.yaml, want manifests by -f/],
+    [["uninject"], 2, /got no manifest/],
+    [["inject", "-f", "/no/such/file"], 1, /\/no\/such\/file: ENOENT/],
+    [["inject", "-f", "-", "--trust-anchors", "/no/such/file"], 1, /--trust-anchors: ENOENT/],
+  ];
+  for (const [argv, wanted, pattern] of misused) {
+    it(`ends with ${wanted} for ${argv.join(" ")}`, async () => {
+      const { code, err } = await pannier(argv);
+      assert.equal(code, wanted);
+      assert.match(err, pattern);
+    });
+  }
+
+  it("prints any text so that it is read as the same text", () => {
+    const words = fc.constantFrom(
+      "yes",
+      "1e3",
+      "0o7",
+      "0x1F",
+      "1_000",
+      "~",
+      "<<",
+      "- a",
+      "---",
+      "2001-01-01",
+      ".5",
+      "#",
+    );
+    const text = fc.oneof(
+      words,
+      fc.string(),
+      fc.string({ unit: "binary" }).map((each) => each.replaceAll(/[\ud800-\udfff]/g, "")),
+    );
+    fc.assert(
+      fc.property(
+        fc.dictionary(
+          text.filter((key) => key !== "__proto__" && key.length < 100),
+          text,
+        ),
+        (value) => {
+          const plain: unknown = JSON.parse(JSON.stringify({ value }));
+          assert.deepEqual(valuesOf(yamlText(plain)), [plain]);
+        },
+      ),
+      { numRuns: 500 },
+    );
+  });
+});
+
+describe("pannier inject, as a process", () => {
+  const bench = new Bench();
+  afterEach(() => bench.clear());
+
+  it("reads several files and the trust anchors from disk", async () => {
+    const cwd = await bench.folder();
+    await writeFile(join(cwd, "a.yaml"), WAYS.Pod ?? "");
+    await writeFile(join(cwd, "b.yaml"), OTHER);
+    await writeFile(join(cwd, "ca.pem"), "-----BEGIN CERTIFICATE-----\n");
+    const argv = ["inject", "-f", "a.yaml,b.yaml", "--trust-anchors", "ca.pem"];
+    const started = bench.start(argv, { cwd });
+    assert.equal(await started.ended, 0, started.err);
+    assert.equal(valuesOf(started.out).length, 2);
+    assert.match(started.out, /DAPR_TRUST_ANCHORS\n +value: \|\n +-----BEGIN/);
+    assert.ok(started.out.endsWith(`---\n${OTHER}`));
+  });
+});

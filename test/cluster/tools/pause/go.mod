@@ -1,0 +1,3 @@
+module pannier.invalid/cluster/pause
+
+go 1.24

@@ -1,0 +1,173 @@
+import assert from "node:assert/strict";
+import { isEnabled, readAnnotations } from "#crds/annotation-reader.ts";
+import { readQuantity } from "#crds/annotation-values.ts";
+import { ANNOTATIONS, ANNOTATIONS_WITHOUT_EFFECT, type AnnotationSettings } from "#crds/annotations.ts";
+import { describeFault } from "#kit/fault.ts";
+
+function settingsOf(annotations: Record<string, unknown>): AnnotationSettings {
+  const { settings, faults } = readAnnotations(annotations);
+  assert.ok(settings !== null, faults.map(describeFault).join("; "));
+  return settings;
+}
+
+function told(annotations: Record<string, unknown>): string[] {
+  return readAnnotations(annotations).faults.map(describeFault);
+}
+
+describe("annotations", () => {
+  it("have Dapr's defaults where nothing is given", () => {
+    const settings = settingsOf({});
+    assert.equal(settings["grpc-port"], 50_001);
+    assert.equal(settings["metrics-port"], 9090);
+    assert.equal(settings["sidecar-listen-addresses"], "[::1],127.0.0.1");
+    assert.equal(settings["sidecar-liveness-probe-delay-seconds"], 180);
+    assert.equal(settings["graceful-shutdown-seconds"], -1);
+    assert.equal(settings["enable-metrics"], true);
+    assert.equal(settings["enable-api-logging"], null);
+    assert.ok(Object.isFrozen(settings));
+  });
+
+  it("open the gate by exactly true, in any case, under either prefix", () => {
+    for (const word of ["true", "TRUE", "True"]) assert.equal(isEnabled({ "dapr.io/enabled": word }), true);
+    assert.equal(isEnabled({ "pannier.io/enabled": "true" }), true);
+    for (const word of ["yes", "1", "on", "false", "", " true"])
+      assert.equal(isEnabled({ "dapr.io/enabled": word }), false);
+    assert.equal(isEnabled({}), false);
+  });
+
+  it("are known under both prefixes, and both may be given when they agree", () => {
+    assert.equal(settingsOf({ "pannier.io/app-port": "80" })["app-port"], 80);
+    assert.equal(settingsOf({ "dapr.io/app-port": "80", "pannier.io/app-port": "80" })["app-port"], 80);
+    assert.deepEqual(told({ "dapr.io/app-port": "80", "pannier.io/app-port": "81" }), [
+      "dapr.io/app-port: want the same value as pannier.io/app-port, or only one of the two",
+    ]);
+  });
+
+  const wrong: [string, unknown, RegExp][] = [
+    ["dapr.io/app-port", "x", /^dapr\.io\/app-port: got "x", want a whole number from 0 to 65535$/],
+    ["dapr.io/app-port", "65536", /got "65536"/],
+    ["dapr.io/metrics-port", "0", /want a whole number from 1 to 65535/],
+    ["dapr.io/app-id", "Orders", /want an app id/],
+    ["dapr.io/app-id", "a".repeat(59), /at most 58/],
+    ["dapr.io/app-id", "orders-", /a letter or digit at both ends/],
+    ["dapr.io/log-as-json", "maybe", /want a boolean/],
+    ["dapr.io/enable-api-logging", "maybe", /want a boolean/],
+    ["dapr.io/sidecar-memory-limit", "-5Mi", /want an amount/],
+    ["dapr.io/sidecar-cpu-request", "10 m", /want an amount/],
+    ["dapr.io/max-body-size", "4 MB", /want a size/],
+    ["dapr.io/block-shutdown-duration", "soon", /want a duration/],
+    ["dapr.io/config", "$(DAPR_API_TOKEN)", /want the name of a Configuration/],
+    ["dapr.io/volume-mounts", "data", /which entry 1 is not/],
+    ["dapr.io/volume-mounts", "a:/a,b:b", /which entry 2 is not/],
+    ["dapr.io/env-from-secret", "A=Secret", /which entry 1 is not/],
+    ["dapr.io/env", "POD_NAME=x", /other names than POD_NAME/],
+    ["dapr.io/log-level", "loud", /want one of debug, info, warn, error, fatal/],
+    ["dapr.io/unix-domain-socket-path", "sockets", /want an absolute path/],
+    ["dapr.io/enabled", true, /got "true", want text: put the value in quotes/],
+    ["pannier.io/http-port", "x", /^pannier\.io\/http-port: got "x"/],
+  ];
+  for (const [key, value, pattern] of wrong) {
+    it(`are refused with name and value: ${key}: ${JSON.stringify(value)?.slice(0, 30)}`, () => {
+      const { settings, faults } = readAnnotations({ [key]: value });
+      assert.equal(settings, null);
+      assert.match(faults.map(describeFault).join(), pattern);
+    });
+  }
+
+  it("hide what stands in env, where a password may", () => {
+    const [text = ""] = told({ "dapr.io/env": "hunter2" });
+    assert.match(text, /^dapr\.io\/env: want NAME=value/);
+    assert.doesNotMatch(text, /hunter2/);
+  });
+
+  it("are all told at once", () => {
+    assert.equal(told({ "dapr.io/app-port": "x", "dapr.io/grpc-port": "y", "dapr.io/app-prt": "1" }).length, 3);
+  });
+
+  it("split variables only before a NAME=, so that values may hold commas", () => {
+    assert.deepEqual(settingsOf({ "dapr.io/env": "A=1,2, 3,B=x=y, C=" }).env, [
+      { name: "A", value: "1,2, 3" },
+      { name: "B", value: "x=y" },
+      { name: "C", value: "" },
+    ]);
+  });
+
+  it("take a secret's name for its key where none is given", () => {
+    assert.deepEqual(settingsOf({ "dapr.io/env-from-secret": "A=one:k, B=two" })["env-from-secret"], [
+      { name: "A", secret: "one", key: "k" },
+      { name: "B", secret: "two", key: "two" },
+    ]);
+  });
+
+  const unknown: [string, string | null][] = [
+    ["dapr.io/app-prt", "did you mean dapr.io/app-port?"],
+    ["pannier.io/enalbed", "did you mean pannier.io/enabled?"],
+    ["dapr.io/http-port", "did you mean pannier.io/http-port?"],
+    ["dapr.io/enable-profilng", "did you mean dapr.io/enable-profiling?"],
+    ["pannier.io/something-else", "it has no effect"],
+    ["pannier.io/injected-by", null],
+    ["example.com/app-prt", null],
+    ["dapr.iox/app-port", null],
+  ];
+  for (const [key, hint] of unknown) {
+    it(`${hint === null ? "leave alone" : "warn of"} ${key}`, () => {
+      const { settings, faults } = readAnnotations({ [key]: "x" });
+      assert.notEqual(settings, null);
+      assert.deepEqual(
+        faults.map((fault) => fault.hint?.split("; ").at(-1)),
+        hint === null ? [] : [hint],
+      );
+    });
+  }
+
+  it("say of each that is taken for Dapr's sake that it has no effect, unless it asks for nothing", () => {
+    for (const [name, why] of Object.entries(ANNOTATIONS_WITHOUT_EFFECT)) {
+      assert.deepEqual(told({ [`dapr.io/${name}`]: "5" }), [
+        `dapr.io/${name}: want nothing: it has no effect here; ${why}`,
+      ]);
+      for (const value of ["", "0", "False"]) assert.deepEqual(told({ [`dapr.io/${name}`]: value }), []);
+      assert.ok(!(name in ANNOTATIONS));
+    }
+  });
+
+  it("never throw, whatever stands in them", () => {
+    for (const name of Object.keys(ANNOTATIONS))
+      for (const value of [
+        "",
+        ",",
+        "=",
+        ":",
+        ",=,",
+        "\u0000",
+        "x".repeat(100_000),
+        ",".repeat(50_000),
+        null,
+        1,
+        {},
+        [],
+      ])
+        readAnnotations({ [`dapr.io/${name}`]: value, [`pannier.io/${name}`]: value });
+  });
+});
+
+describe("quantities", () => {
+  const amounts: [string, number | null][] = [
+    ["50m", 0.05],
+    ["96Mi", 96 * 2 ** 20],
+    ["1.5", 1.5],
+    ["1e3", 1000],
+    ["1E", 1e18],
+    ["+2k", 2000],
+    [".5", 0.5],
+    ["1e400", null],
+    ["-1", null],
+    ["1KB", null],
+    ["1e3Mi", null],
+    ["", null],
+  ];
+  for (const [text, amount] of amounts) {
+    it(`read ${JSON.stringify(text)} as ${amount}`, () => {
+      assert.equal(readQuantity(text)?.amount ?? null, amount);
+    });
+  }
+});
