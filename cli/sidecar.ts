@@ -19,7 +19,7 @@ const help: HelpPage = {
   flags: flagRows(DAPRD_FLAGS),
   notes: [
     `Taken without effect, and named in the log: ${Object.keys(DAPRD_FLAGS_WITHOUT_EFFECT).join(", ")}.`,
-    "Environment: NAMESPACE, POD_NAME, DAPR_API_TOKEN, DAPR_HTTP_DISABLE_H2C.",
+    "Environment: NAMESPACE, POD_NAME, DAPR_API_TOKEN, DAPR_HTTP_DISABLE_H2C, DAPR_TRUST_ANCHORS, PANNIER_IDENTITY_FOLDER.",
     "SIGINT and SIGTERM drain and end with exit code 0, a second one ends at once with 1; SIGHUP reloads the manifests.",
   ],
   examples: [

@@ -26,13 +26,16 @@ export function isEnabled(annotations: Annotations): boolean {
 }
 
 /**
- * Reads all annotations under our prefixes. Errors: a wrong value, a value that is no text, two prefixes that disagree.
+ * Reads all annotations under our prefixes. `defaults` stand for what is not given, before the table's own. Errors: a wrong value, a value that is no text, two prefixes that disagree.
  * Warnings: a name that there is not, one that changes nothing here.
  */
-export function readAnnotations(annotations: Annotations): ReadAnnotations {
+export function readAnnotations(
+  annotations: Annotations,
+  defaults: Partial<AnnotationSettings> = {},
+): ReadAnnotations {
   const faults: Fault[] = [];
   const settings: Record<string, unknown> = {};
-  for (const name of NAMES) settings[name] = readOne(name, annotations, faults);
+  for (const name of NAMES) settings[name] = readOne(name, { annotations, defaults }, faults);
   for (const key of Object.keys(annotations)) {
     const fault = withoutMeaning(key, annotations[key]);
     if (fault !== null) faults.push(fault);
@@ -48,8 +51,14 @@ export function keysOf(name: AnnotationName): readonly string[] {
   return PREFIXES.filter((prefix) => prefix === "pannier.io/" || !ANNOTATIONS[name].own).map((each) => each + name);
 }
 
-function readOne(name: AnnotationName, annotations: Annotations, faults: Fault[]): unknown {
-  const { read, fallback, hidden } = ANNOTATIONS[name];
+interface Given {
+  readonly annotations: Annotations;
+  readonly defaults: Partial<AnnotationSettings>;
+}
+
+function readOne(name: AnnotationName, { annotations, defaults }: Given, faults: Fault[]): unknown {
+  const { read, hidden } = ANNOTATIONS[name];
+  const fallback = defaults[name] ?? ANNOTATIONS[name].fallback;
   const given = keysOf(name).filter((key) => annotations[key] !== undefined && annotations[key] !== null);
   const [key, other] = given;
   if (key === undefined) return fallback;

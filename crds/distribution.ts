@@ -64,7 +64,7 @@ export type StreamMessage =
 /** How a sidecar stands to one Component. */
 export interface ReportedComponent {
   readonly name: string;
-  /** `metadata.uid` and `metadata.generation` of what it was last given; "" and 0 when that had none. */
+  /** `metadata.uid` and `metadata.generation` of what it was last given; generation 0 while it is opening that. */
   readonly uid: string;
   readonly generation: number;
   /** `kept`: the last good one serves because this one could not be opened. */

@@ -1,6 +1,5 @@
 // The operator's certificate, of its own CA or of somebody else's files, and all that has to know of it: the API server,
 // the sidecars, whoever looks at metrics and Events. Puts the parts of certificates/ together.
-import { never } from "#kit/clock.ts";
 import { openAuthority } from "./certificates/authority.ts";
 import { CaBundle } from "./certificates/ca-bundle.ts";
 import { watchExpiry } from "./certificates/expiry.ts";
@@ -22,11 +21,13 @@ export interface CertificatesOptions {
   readonly events: Events;
   readonly leadership: Leadership;
   readonly pods: Cache<KubeObject>;
+  /** Ends the wait for a first CA. */
+  readonly stopping: AbortSignal;
 }
 
 /** What was opened is added to `closing`. */
 export async function openCertificates(
-  { kube, flags, events, leadership, pods }: CertificatesOptions,
+  { kube, flags, events, leadership, pods, stopping }: CertificatesOptions,
   closing: (() => unknown)[],
 ): Promise<CertificateSource> {
   const { client, clock, log, metrics } = kube;
@@ -39,7 +40,7 @@ export async function openCertificates(
   const folder = flags["certificates-folder"];
   const source =
     folder === ""
-      ? await openAuthority({ client, namespace, names, mayRotate: mayWrite, isPublished, clock, log }, never)
+      ? await openAuthority({ client, namespace, names, mayRotate: mayWrite, isPublished, clock, log }, stopping)
       : await openFiles({ folder, names, isPublished, clock, log });
   closing.push(() => source.close());
   const name = flags["webhook-name"];
@@ -56,12 +57,15 @@ export async function openCertificates(
     const owner = (): CaBundle["owner"] => bundle?.owner ?? null;
     const bundles = new TrustBundles({ client, namespaces, source, owner, mayWrite, clock, log });
     closing.push(() => bundles.close());
+    closing.push(leadership.onChange(() => void bundles.check()));
   }
   const about = {
     apiVersion: "v1",
     kind: "Pod",
     metadata: { name: flags["pod-name"], namespace, uid: "", resourceVersion: "" },
   };
-  closing.push(watchExpiry({ source, metrics, events, about, clock, log }));
+  // Every replica has the same CA, so one of them tells of it.
+  const told: Events = { tell: (event) => (mayWrite() ? events.tell(event) : undefined) };
+  closing.push(watchExpiry({ source, metrics, events: told, about, clock, log }));
   return source;
 }

@@ -44,7 +44,7 @@ export function startControllers({ kube, flags, events, leadership, watches }: C
     reports,
     table,
     secrets,
-    status: new StatusWriter({ client, events, clock, log, mayWrite }),
+    status: new StatusWriter({ client, events, clock, log, metrics, mayWrite }),
     judge,
     installation: {
       release: flags.release,

@@ -14,10 +14,10 @@ const EXIT_USAGE = 2;
 
 async function main(): Promise<number> {
   const asked = Promise.withResolvers<void>();
-  let hurried = false;
+  const stopping = new AbortController();
   const stop = (): void => {
-    if (hurried) process.exit(EXIT_FAILURE);
-    hurried = true;
+    if (stopping.signal.aborted) process.exit(EXIT_FAILURE);
+    stopping.abort();
     asked.resolve();
   };
   process.on("SIGTERM", stop);
@@ -46,11 +46,13 @@ async function main(): Promise<number> {
     nowMs: () => systemClock.nowMs(),
   });
   try {
-    const operator = await startOperator(flags, { clock: systemClock, random: systemRandom, log });
+    const parts = { clock: systemClock, random: systemRandom, log, stopping: stopping.signal };
+    const operator = await startOperator(flags, parts);
     await asked.promise;
     await operator.close();
     return EXIT_OK;
   } catch (error) {
+    if (stopping.signal.aborted) return EXIT_OK;
     log.fatal(error instanceof Error ? error.message : String(error));
     return EXIT_FAILURE;
   }

@@ -18,6 +18,8 @@ export interface OperatorMetrics {
   unsidecared(pods: number): void;
   /** `certificate`: "ca" or "serving". Seconds since 1970. */
   certificateExpires(certificate: string, atSec: number): void;
+  /** False where the CRD of Components has no status: Dapr's own, most likely. */
+  hasStatus(isThere: boolean): void;
   /** Components by what `Ready` says of them. */
   components(counts: Readonly<Record<"True" | "False" | "Unknown", number>>): void;
 }
@@ -34,5 +36,6 @@ export const noOperatorMetrics: OperatorMetrics = {
   admitted: () => undefined,
   unsidecared: () => undefined,
   certificateExpires: () => undefined,
+  hasStatus: () => undefined,
   components: () => undefined,
 };

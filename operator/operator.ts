@@ -7,24 +7,27 @@ import type { Random } from "#kit/random.ts";
 import { VERSION } from "#kit/version.ts";
 import { createAdmit } from "./admit.ts";
 import { Distribution } from "./api/distribution.ts";
+import type { CertificateSource } from "./certificates/source.ts";
 import { openCertificates } from "./certificates.ts";
 import { type Controllers, startControllers } from "./controllers.ts";
 import type { OperatorFlags } from "./flags.ts";
 import type { KubeContext } from "./kube/context.ts";
 import { EventRecorder } from "./kube/event-recorder.ts";
+import type { Events } from "./kube/events.ts";
 import { openKubeClient } from "./kube/http-client.ts";
-import { LeaseElector } from "./kube/lease.ts";
-import { type Leadership, soleLeader } from "./leadership.ts";
-import { startProbes } from "./probes.ts";
+import { type Leadership, openLeadership } from "./leadership.ts";
+import { type Probes, startProbes } from "./probes.ts";
 import { PrometheusOperatorMetrics } from "./prometheus.ts";
 import { injectSettings, serviceNames } from "./settings.ts";
-import { watchResources } from "./watches.ts";
-import { startWebhook } from "./webhook/server.ts";
+import { type Watches, watchResources } from "./watches.ts";
+import { startWebhook, type Webhook } from "./webhook/server.ts";
 
 export interface OperatorParts {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
+  /** Ends a start that waits for something. */
+  readonly stopping: AbortSignal;
 }
 
 export interface Operator {
@@ -40,11 +43,22 @@ export interface Operator {
 
 /** Without a sign of life from the API server for so long the process asks to be started anew, in milliseconds. */
 const STALLED_MAX_MS = 15 * 60_000;
-const LEASE = "pannier-operator";
 const CONTROLLER = "pannier-operator";
 
 /** Opened in this order, closed in the other. */
 type Closing = (() => unknown)[];
+
+/** Everything that is put together. */
+interface Open {
+  readonly flags: Readonly<OperatorFlags>;
+  readonly kube: KubeContext;
+  readonly metrics: PrometheusOperatorMetrics;
+  readonly events: Events;
+  readonly leadership: Leadership;
+  readonly watches: Watches;
+  readonly certificates: CertificateSource;
+  readonly controllers: Controllers;
+}
 
 /**
  * Resolves when webhook and distribution API listen; whether they are ready, `unready` says. Rejects, with nothing left
@@ -53,75 +67,57 @@ type Closing = (() => unknown)[];
 export async function startOperator(flags: Readonly<OperatorFlags>, parts: OperatorParts): Promise<Operator> {
   const closing: Closing = [];
   try {
-    return await open(flags, parts, closing);
+    const startMs = parts.clock.monotonicMs();
+    const operator = await serve(await open(flags, parts, closing), closing);
+    const tookMs = Math.round(parts.clock.monotonicMs() - startMs);
+    parts.log.info("pannier operator started", { namespace: flags.namespace, pannier: VERSION, tookMs });
+    return operator;
   } catch (error) {
     await closeAll(closing);
     throw error;
   }
 }
 
-async function open(flags: Readonly<OperatorFlags>, parts: OperatorParts, closing: Closing): Promise<Operator> {
-  const { clock, log } = parts;
-  const startMs = clock.monotonicMs();
+async function open(flags: Readonly<OperatorFlags>, parts: OperatorParts, closing: Closing): Promise<Open> {
   const metrics = new PrometheusOperatorMetrics();
-  const client = openKubeClient({ kubeconfig: flags.kubeconfig === "" ? null : flags.kubeconfig, clock });
+  const kubeconfig = flags.kubeconfig === "" ? null : flags.kubeconfig;
+  const client = openKubeClient({ kubeconfig, clock: parts.clock });
   closing.push(() => client.close());
   const kube: KubeContext = { ...parts, client, metrics };
-  const settings = injectSettings(flags, await minorVersion(kube));
   const events = new EventRecorder(kube, { controller: CONTROLLER, instance: flags["pod-name"] });
   closing.push(() => events.close());
-  const leadership = electLeader(kube, flags, closing);
+  const leadership = openLeadership(kube, flags, closing);
   const watches = watchResources(kube, flags["watch-namespaces"]);
   closing.push(() => watches.close());
-  const certificates = await openCertificates({ kube, flags, events, leadership, pods: watches.pods }, closing);
+  const { pods } = watches;
+  const { stopping } = parts;
+  const certificates = await openCertificates({ kube, flags, events, leadership, pods, stopping }, closing);
   const controllers = startControllers({ kube, flags, events, leadership, watches });
   closing.push(() => controllers.close());
+  return { flags, kube, metrics, events, leadership, watches, certificates, controllers };
+}
+
+async function serve(parts: Open, closing: Closing): Promise<Operator> {
+  const { flags, kube, watches, controllers } = parts;
   const isSynced = (): boolean => watches.synced && controllers.synced;
-  const distribution = openDistribution({ flags, kube, leadership, watches, certificates, controllers, isSynced });
+  const distribution = createDistribution(parts, isSynced);
   closing.push(() => distribution.close());
   const apiPort = await distribution.listen(flags["api-port"]);
-  const admit = createAdmit({
-    settings: () => ({ ...settings, trustAnchorsPem: certificates.trustAnchors }),
-    events,
-    log,
-  });
-  const webhook = await startWebhook({
-    source: certificates,
-    admit,
-    port: flags["webhook-port"],
-    drainMs: flags["drain-timeout"],
-    metrics,
-    clock,
-    log,
-  });
+  const webhook = await openWebhook(parts);
   closing.push(() => webhook.drain());
   const unready = (): string | null => {
     if (!webhook.ready) return "it is ending";
     return isSynced() ? null : `it reads what the cluster holds: ${watches.waitsFor() ?? "Components are judged"}`;
   };
-  const probes = await startProbes({
-    healthPort: flags["health-port"],
-    metricsPort: flags["metrics-port"],
-    unready,
-    unhealthy: () => stalled(watches.stalledForMs()),
-    metrics: () => metrics.text(),
-  });
-  closing.push(() => distribution.drain());
-  log.info("pannier operator started", {
-    namespace: flags.namespace,
-    webhookPort: webhook.port,
-    apiPort,
-    pannier: VERSION,
-    tookMs: Math.round(clock.monotonicMs() - startMs),
-  });
+  const probes = await openProbes(parts, unready);
   let closed: Promise<void> | null = null;
   const close = async (): Promise<void> => {
-    log.info("the operator ends");
+    kube.log.info("the operator ends");
     // The webhook answers for some time yet, while sidecars move to another replica.
     await Promise.all([webhook.drain(), distribution.drain()]);
     await closeAll(closing);
     await probes.close();
-    log.info("the operator has ended");
+    kube.log.info("the operator has ended");
   };
   return {
     webhookPort: webhook.port,
@@ -140,8 +136,16 @@ async function closeAll(closing: Closing): Promise<void> {
   for (const close of closing.splice(0).reverse()) await close();
 }
 
-function stalled(ms: number): string | null {
-  return ms < STALLED_MAX_MS ? null : `no sign of life from the API server for ${Math.round(ms / 1000)} s`;
+async function openWebhook({ flags, kube, events, certificates }: Open): Promise<Webhook> {
+  const { clock, log, metrics } = kube;
+  const settings = injectSettings(flags, await minorVersion(kube));
+  const admit = createAdmit({
+    settings: () => ({ ...settings, trustAnchorsPem: certificates.trustAnchors }),
+    events,
+    log,
+  });
+  const [port, drainMs] = [flags["webhook-port"], flags["drain-timeout"]];
+  return startWebhook({ source: certificates, admit, port, drainMs, metrics, clock, log });
 }
 
 /** Of Kubernetes 1. A cluster's version may say "31+". */
@@ -151,38 +155,10 @@ async function minorVersion({ client }: KubeContext): Promise<number> {
   return Number.isNaN(number) ? 0 : number;
 }
 
-function electLeader(kube: KubeContext, flags: Readonly<OperatorFlags>, closing: Closing): Leadership {
-  if (!flags["leader-elect"]) {
-    kube.metrics.isLeader(true);
-    return soleLeader;
-  }
-  const elector = new LeaseElector(kube, {
-    namespace: flags.namespace,
-    name: LEASE,
-    identity: `${flags["pod-name"]}_${kube.random.uuid()}`,
-    address: flags["pod-ip"] === "" ? "" : `${bracketed(flags["pod-ip"])}:${flags["api-port"]}`,
-  });
-  elector.start();
-  closing.push(() => elector.close());
-  return elector;
-}
-
-function bracketed(address: string): string {
-  return address.includes(":") ? `[${address}]` : address;
-}
-
-interface DistributionParts {
-  readonly flags: Readonly<OperatorFlags>;
-  readonly kube: KubeContext;
-  readonly leadership: Leadership;
-  readonly watches: ReturnType<typeof watchResources>;
-  readonly certificates: Awaited<ReturnType<typeof openCertificates>>;
-  readonly controllers: Controllers;
-  readonly isSynced: () => boolean;
-}
-
-function openDistribution(parts: DistributionParts): Distribution {
-  const { flags, kube, leadership, watches, certificates, controllers, isSynced } = parts;
+function createDistribution(
+  { flags, kube, leadership, watches, certificates, controllers }: Open,
+  isSynced: () => boolean,
+): Distribution {
   return new Distribution({
     ...kube,
     kube: kube.client,
@@ -196,4 +172,18 @@ function openDistribution(parts: DistributionParts): Distribution {
     readToken: async () => (await readFile(flags["identity-token-file"], "utf8")).trim(),
     isSynced,
   });
+}
+
+function openProbes({ flags, watches, metrics }: Open, unready: () => string | null): Promise<Probes> {
+  return startProbes({
+    healthPort: flags["health-port"],
+    metricsPort: flags["metrics-port"],
+    unready,
+    unhealthy: () => stalled(watches.stalledForMs()),
+    metrics: () => metrics.text(),
+  });
+}
+
+function stalled(ms: number): string | null {
+  return ms < STALLED_MAX_MS ? null : `no sign of life from the API server for ${Math.round(ms / 1000)} s`;
 }

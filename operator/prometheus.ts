@@ -49,6 +49,11 @@ export class PrometheusOperatorMetrics implements OperatorMetrics {
   readonly #failed = this.#daprCounter("failed_total", "The total number of failed sidecar injections.", ["reason"]);
   readonly #unsidecared = this.#gauge("pods_without_sidecar", "Annotated pods that run without a sidecar.", []);
   readonly #expires = this.#gauge("certificate_expiry_timestamp_seconds", "When a certificate ends.", ["certificate"]);
+  readonly #hasStatus = this.#gauge(
+    "status_subresource",
+    "0 where Components have no status: another CRD is there.",
+    [],
+  );
   readonly #components = this.#gauge("components", "Components by their condition Ready.", ["ready"]);
 
   constructor() {
@@ -108,6 +113,10 @@ export class PrometheusOperatorMetrics implements OperatorMetrics {
 
   certificateExpires(certificate: string, atSec: number): void {
     this.#expires.set({ certificate }, atSec);
+  }
+
+  hasStatus(isThere: boolean): void {
+    this.#hasStatus.set(isThere ? 1 : 0);
   }
 
   components(counts: Readonly<Record<"True" | "False" | "Unknown", number>>): void {

@@ -31,6 +31,8 @@ export function injectSettings(flags: Readonly<OperatorFlags>, minor: number): I
     controlPlaneAddress: flags["control-plane-address"] || `${flags["service-name"]}.${flags.namespace}.svc:6500`,
     runAsUser: user < 0 ? null : user,
     runAsGroup: user < 0 ? null : user,
+    logLevel: flags["sidecar-log-level"],
+    logAsJson: flags["sidecar-log-as-json"],
     namespaces: watched.length === 0 ? null : watched,
     excludedNamespaces: [...new Set([...defaults.excludedNamespaces, ...flags["excluded-namespaces"]])],
   };

@@ -90,10 +90,11 @@ export class Servers {
     return listen({ what, create, addresses, port: protocol === "http" ? httpPort : grpcPort });
   }
 
-  async #openGrpc({ service, about }: SidecarRoutesOptions, actors: ActorStates): Promise<void> {
+  async #openGrpc({ service, about, unready }: SidecarRoutesOptions, actors: ActorStates): Promise<void> {
     const { settings, onShutdown, clock, log, metrics, configuration, tracing } = this.#options;
     const { GrpcApi } = await import("./grpc/api.ts");
     const api = new GrpcApi({
+      unready,
       service,
       actors,
       about,

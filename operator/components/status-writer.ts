@@ -8,6 +8,7 @@ import { type KubeClient, KubeError } from "../kube/client.ts";
 import type { Events } from "../kube/events.ts";
 import { keyOf, type ObjectKey } from "../kube/object.ts";
 import { pathOf } from "../kube/paths.ts";
+import type { OperatorMetrics } from "../metrics.ts";
 import { announcementsOf } from "./announcements.ts";
 import { type Known, statusOf } from "./conditions.ts";
 import type { ResourceObject } from "./manifest.ts";
@@ -28,6 +29,7 @@ export interface StatusWriterContext {
   readonly events: Events;
   readonly clock: Clock;
   readonly log: Log;
+  readonly metrics: Pick<OperatorMetrics, "hasStatus">;
   /** Whether this replica leads. */
   readonly mayWrite: () => boolean;
 }
@@ -129,6 +131,7 @@ export class StatusWriter {
         seenVersion: resourceVersion,
       });
       this.#isNoStatusLogged = false;
+      this.#context.metrics.hasStatus(true);
       return written.metadata.resourceVersion;
     } catch (error) {
       if (!(error instanceof KubeError)) throw error;
@@ -150,7 +153,8 @@ export class StatusWriter {
   }
 
   #noteNoStatus(): null {
-    const { clock, log } = this.#context;
+    const { clock, log, metrics } = this.#context;
+    metrics.hasStatus(false);
     this.#noStatusUntilMs = clock.monotonicMs() + NO_STATUS_RETRY_MS;
     if (this.#isNoStatusLogged) return null;
     this.#isNoStatusLogged = true;

@@ -51,7 +51,10 @@ export function decide(value: unknown, namespace: string, settings: InjectSettin
   const { pod } = read;
   const sidecar = findSidecar(pod);
   if (sidecar !== null && !(INJECTED_BY in annotations)) return skip("other-injector");
-  const { settings: asked, faults } = readAnnotations(annotations);
+  const { settings: asked, faults } = readAnnotations(annotations, {
+    "log-level": settings.logLevel,
+    "log-as-json": settings.logAsJson,
+  });
   if (asked === null) {
     const errors = faults.filter(({ severity }) => severity === "error");
     return deny({ reason: "wrong-annotation", detail: told(errors.map(describeFault)).join("; ") });

@@ -1,5 +1,6 @@
 // What the injector is told besides the pod, by the operator's flags or those of `pannier inject`.
 import type { Quantity } from "#crds/annotation-values.ts";
+import type { LogLevel } from "#kit/log.ts";
 import { VERSION } from "#kit/version.ts";
 
 export interface SidecarResources {
@@ -24,6 +25,9 @@ export interface InjectSettings {
   /** Null: what the image and the namespace say, as OpenShift wants it. */
   readonly runAsUser: number | null;
   readonly runAsGroup: number | null;
+  /** Of sidecars whose pod says nothing about it. */
+  readonly logLevel: LogLevel;
+  readonly logAsJson: boolean;
   /** Null: all but `excludedNamespaces`. */
   readonly namespaces: readonly string[] | null;
   readonly excludedNamespaces: readonly string[];
@@ -57,6 +61,8 @@ export function defaultSettings(controlPlaneNamespace: string): InjectSettings {
     trustAnchorsPem: null,
     runAsUser: NON_ROOT,
     runAsGroup: NON_ROOT,
+    logLevel: "info",
+    logAsJson: false,
     namespaces: null,
     excludedNamespaces: ["kube-system", controlPlaneNamespace],
   };

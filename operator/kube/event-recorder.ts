@@ -31,8 +31,9 @@ interface Entry extends Occurrences {
   readonly told: Told;
   count: number;
   lastMs: number;
-  /** Its name in the cluster; null until it was written. */
-  name: string | null;
+  /** In the cluster; the same for each attempt, so that one whose answer was lost is not written twice. */
+  readonly name: string;
+  isWritten: boolean;
   /** Until its repetitions are queued. */
   timer: Timer | null;
 }
@@ -88,7 +89,8 @@ export class EventRecorder implements Events {
   }
 
   #begin(key: string, begun: Pick<Entry, "told" | "firstMs" | "lastMs">): void {
-    const entry: Entry = { ...begun, count: 1, name: null, timer: null };
+    const name = newName(begun.told, this.#context.random.uuid());
+    const entry: Entry = { ...begun, count: 1, name, isWritten: false, timer: null };
     this.#entries.get(key)?.timer?.cancel();
     this.#entries.delete(key);
     this.#entries.set(key, entry);
@@ -153,27 +155,27 @@ export class EventRecorder implements Events {
 
   async #send(entry: Entry): Promise<void> {
     const { name, told } = entry;
-    if (name !== null && (await this.#patch(entry, name))) return;
-    // The same name for each attempt: one whose answer was lost is not written twice.
-    entry.name ??= newName(told, this.#context.random.uuid());
+    if (entry.isWritten && (await this.#patch(entry))) return;
     try {
       await this.#context.client.request({
         method: "POST",
         path: pathOf({ apiVersion: EVENTS_API, plural: "events", namespace: namespaceOf(told) }),
-        body: eventOf(entry.name, told, entry, this.#reporter),
+        body: eventOf(name, told, entry, this.#reporter),
         signal: this.#closing.signal,
       });
     } catch (error) {
       if (!(error instanceof KubeError && error.reason === "AlreadyExists")) throw error;
     }
+    entry.isWritten = true;
   }
 
   /** False when the Event is not there any more: the API server keeps Events for an hour. */
-  async #patch(entry: Entry, name: string): Promise<boolean> {
+  async #patch(entry: Entry): Promise<boolean> {
+    const { name, told } = entry;
     try {
       await this.#context.client.request({
         method: "PATCH",
-        path: pathOf({ apiVersion: EVENTS_API, plural: "events", namespace: namespaceOf(entry.told), name }),
+        path: pathOf({ apiVersion: EVENTS_API, plural: "events", namespace: namespaceOf(told), name }),
         contentType: PATCH_TYPES.merge,
         body: { series: seriesOf(entry) },
         signal: this.#closing.signal,

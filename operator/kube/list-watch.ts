@@ -6,6 +6,7 @@ import { type KubeClient, KubeError } from "./client.ts";
 import type { KubeContext } from "./context.ts";
 import { listAll } from "./list.ts";
 import { type KubeObject, keyOf, type ObjectKey } from "./object.ts";
+import { Recent } from "./recent.ts";
 import { BrokenWatch, type WatchEvent, watchEvents } from "./watch-stream.ts";
 
 /** The API server ends a watch after a time drawn from here, in seconds, so that not all of them end at once. */
@@ -16,8 +17,8 @@ export const WATCH_SILENCE_MAX_MS = 150_000;
 const WATCH_PROVEN_MS = 1000;
 /** After so many failures in a row the version is not trusted any more and everything is listed. */
 const FAILURES_BEFORE_LIST = 5;
-/** Events remembered since the last list, to know them again when a watch resumes too early. */
-const SEEN_EVENTS_MAX = 1024;
+/** Events, and versions, that are remembered to know them again when a watch brings what is past. */
+const REMEMBERED_MAX = 1024;
 /** From one full list to the next, in milliseconds, give or take a tenth. It repairs what was missed by any fault. */
 export const RELIST_MS: number = 30 * 60_000;
 const BACKOFF: BackoffLimits = { firstMs: 200, mostMs: 30_000 };
@@ -47,7 +48,10 @@ export class ListWatch<T extends KubeObject> {
   readonly #options: ListWatchOptions<T>;
   readonly #closing = new AbortController();
   readonly #backoff: Backoff;
-  readonly #seen = new Set<string>();
+  /** Events since the last list, which may take away what they brought. */
+  readonly #seen = new Recent(REMEMBERED_MAX);
+  /** Versions that lie behind us. */
+  readonly #passed = new Recent(REMEMBERED_MAX);
   /** To watch from; null: list first. */
   #version: string | null = null;
   #relistAtMs = 0;
@@ -139,7 +143,7 @@ export class ListWatch<T extends KubeObject> {
     });
     this.#seen.clear();
     sink.replace(objects);
-    this.#version = resourceVersion;
+    this.#pass(resourceVersion);
     this.#relistAtMs = clock.monotonicMs() + relistMs * (0.9 + 0.2 * random.fraction());
     return resourceVersion;
   }
@@ -190,30 +194,29 @@ export class ListWatch<T extends KubeObject> {
     return { method: "GET", path, query: { ...query, ...watch }, accept: acceptOf(metadataOnly, ""), signal };
   }
 
+  /**
+   * Versions are opaque: that a bookmark lies behind what we saw shows only when we know it, and when we do not, by the
+   * events that a watch repeats which went on from it. They would take the cache back in time.
+   */
   #take({ type, object }: WatchEvent): void {
     const { resourceVersion, uid } = object.metadata;
-    if (type !== "BOOKMARK" && !this.#isSeen(`${type === "DELETED" ? "-" : "+"}${uid}/${resourceVersion}`)) {
-      if (type === "DELETED") this.#options.sink.remove(keyOf(object));
-      else {
-        const trimmed = this.#trimmed(object);
-        if (trimmed !== null) this.#options.sink.put(trimmed);
-      }
+    if (type === "BOOKMARK") {
+      if (!this.#passed.has(resourceVersion)) this.#pass(resourceVersion);
+      return;
     }
-    this.#version = resourceVersion;
+    const event = `${type === "DELETED" ? "-" : "+"}${uid}/${resourceVersion}`;
+    if (!this.#seen.has(event)) {
+      this.#seen.add(event);
+      const trimmed = type === "DELETED" ? null : this.#trimmed(object);
+      if (type === "DELETED") this.#options.sink.remove(keyOf(object));
+      else if (trimmed !== null) this.#options.sink.put(trimmed);
+    }
+    this.#pass(resourceVersion);
   }
 
-  /**
-   * Whether this came since the last list. Versions are opaque, so a bookmark that lies behind what we saw cannot be told
-   * from a good one; the watch that resumes from it replays what came after, which would take the cache back in time.
-   */
-  #isSeen(event: string): boolean {
-    if (this.#seen.has(event)) return true;
-    this.#seen.add(event);
-    if (this.#seen.size > SEEN_EVENTS_MAX) {
-      const [oldest] = this.#seen;
-      if (oldest !== undefined) this.#seen.delete(oldest);
-    }
-    return false;
+  #pass(version: string): void {
+    this.#version = version;
+    this.#passed.add(version);
   }
 
   #alive(): void {

@@ -13,9 +13,19 @@ import { DeadlineExceeded, within } from "./deadline.ts";
 /** An answer has begun by then, or the operator counts as unreachable, in milliseconds. */
 const ANSWER_TIMEOUT_MS = 10_000;
 
+/** RFC 9110 15.5.20. */
+const MISDIRECTED = 421;
+
 /** Why the operator cannot be asked, as the end of a sentence; never with a part of the token. */
 export class OperatorError extends Error {
   override readonly name = "OperatorError";
+  /** Another replica of the operator is to be asked (421): a new connection may lead there. */
+  readonly isMisdirected: boolean;
+
+  constructor(message: string, { isMisdirected = false }: { readonly isMisdirected?: boolean } = {}) {
+    super(message);
+    this.isMisdirected = isMisdirected;
+  }
 }
 
 export interface OperatorRequest {
@@ -74,6 +84,7 @@ export class OperatorAccess {
       statusCode === 401 || statusCode === 403
         ? `it refuses this pod's token (${statusCode})`
         : `it answers ${asked.method} ${asked.path} with the status ${statusCode}`,
+      { isMisdirected: statusCode === MISDIRECTED },
     );
   }
 

@@ -18,6 +18,9 @@ const RETRY_FIRST_MS = 1000;
 /** Longest of these waits. */
 const RETRY_MAX_MS = 30_000;
 
+/** Connections tried in a row for one report: of two replicas, eight miss the right one once in 256. */
+const REPLICAS_TRIED_MAX = 8;
+
 /** What is known of the Components, in the order of the statuses. */
 export interface Reportable {
   statuses(): readonly ComponentStatus[];
@@ -64,6 +67,18 @@ export class OperatorReports {
     }
   }
 
+  /** A connection of its own may lead to a replica that does not have our stream; the next one to the one that has. */
+  async #send(text: string): Promise<void> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await this.#options.link.report(text, this.#closing.signal);
+      } catch (error) {
+        const again = error instanceof OperatorError && error.isMisdirected && attempt < REPLICAS_TRIED_MAX;
+        if (!again) throw error;
+      }
+    }
+  }
+
   /** Gives false when there is something to tell and it did not arrive. */
   async #tell(): Promise<boolean> {
     const { link, components, log } = this.#options;
@@ -72,7 +87,7 @@ export class OperatorReports {
     const text = JSON.stringify({ components: reported(components, link) });
     if (this.#told.text === text && this.#told.stream === stream) return true;
     try {
-      await link.report(text, this.#closing.signal);
+      await this.#send(text);
       this.#told = { text, stream };
       this.#problem = null;
       return true;
@@ -102,7 +117,7 @@ function reported(components: Reportable, feed: OperatorFeed): readonly Reported
 }
 
 function describe(
-  { name, state, message }: ComponentStatus,
+  { name, state, message, isOpening }: ComponentStatus,
   entry: StoreEntry | undefined,
   resource: Readonly<Record<string, unknown>>,
 ): ReportedComponent {
@@ -114,7 +129,8 @@ function describe(
   return {
     name,
     uid: typeof uid === "string" ? uid : "",
-    generation: typeof generation === "number" ? generation : 0,
+    // Until the newer one is open or has failed, nothing can be said of its generation.
+    generation: typeof generation === "number" && !isOpening ? generation : 0,
     state,
     reachable: health?.up ?? null,
     message: why?.slice(0, REPORT_MESSAGE_MAX) ?? null,

@@ -91,7 +91,14 @@ export class SecretStores {
     return [...this.#outcomes].map(([name, { planned, store, problem }]) => {
       const failed = store === null ? "failed" : "kept";
       const version = versionOf(planned.component);
-      return { name, type: planned.type, version, state: problem === null ? "ready" : failed, message: problem };
+      return {
+        name,
+        type: planned.type,
+        version,
+        state: problem === null ? "ready" : failed,
+        message: problem,
+        isOpening: false,
+      };
     });
   }
 

@@ -68,7 +68,9 @@ export class StoreSlot {
     const entry = this.#served?.entry;
     const { type, version } = entry ?? this.#label;
     const kept = entry === undefined ? "failed" : "kept";
-    return { name: this.#name, type, version, state: this.#problem === null ? "ready" : kept, message: this.#problem };
+    const state = this.#problem === null ? "ready" : kept;
+    const isOpening = this.#attempt !== null;
+    return { name: this.#name, type, version, state, message: this.#problem, isOpening };
   }
 
   /** The start is over: from now on a change is a reload. */

@@ -23,6 +23,8 @@ export interface GrpcApiOptions extends Omit<CallsOptions, "methods" | "token"> 
   readonly about: About;
   readonly onShutdown: (force: boolean) => void;
   readonly headerBytesMax: number;
+  /** Why the sidecar is not ready yet, or null. */
+  readonly unready: () => string | null;
 }
 
 const NOT_SENDABLE =
@@ -43,7 +45,7 @@ export class GrpcApi {
       ...ownMethods(options),
       ...reflectionMethods(),
     ];
-    this.#health = new Health(methods.map(serviceOf));
+    this.#health = new Health(methods.map(serviceOf), options.unready);
     this.#unread = new UnreadAnswers(options.clock);
     if (options.apiToken !== null && !isSendable(options.apiToken)) options.log.warn(NOT_SENDABLE);
     const token = options.apiToken === null ? null : createTokenCheck(options.apiToken);

@@ -1,5 +1,6 @@
 // gRPC's health service, which Dapr does not have: SERVING while the sidecar serves, NOT_SERVING from the moment it
-// drains. Does not depend on a store, as health over HTTP does not: one outage must not take every pod out.
+// drains, and in a cluster until the Components of its start are open. Later it does not depend on a store, as health
+// over HTTP does not: one outage must not take every pod out.
 import {
   HealthCheckRequest,
   HealthCheckResponse,
@@ -16,11 +17,16 @@ const WATCHES_MAX = 1000;
 export class Health {
   readonly #services: ReadonlySet<string>;
   readonly #watches = new Set<() => void>();
+  readonly #unready: () => string | null;
   #draining = false;
 
-  /** `services`: full names, without slashes. "" stands for the sidecar as a whole and is always known. */
-  constructor(services: Iterable<string>) {
+  /**
+   * `services`: full names, without slashes. "" stands for the sidecar as a whole and is always known. `unready`: why it
+   * is not ready yet, or null.
+   */
+  constructor(services: Iterable<string>, unready: () => string | null) {
     this.#services = new Set(["", ...services]);
+    this.#unready = unready;
   }
 
   methods(): readonly Method[] {
@@ -44,7 +50,7 @@ export class Health {
 
   #status(service: string): ServingStatus {
     if (!this.#services.has(service)) return ServingStatus.SERVICE_UNKNOWN;
-    return this.#draining ? ServingStatus.NOT_SERVING : ServingStatus.SERVING;
+    return this.#draining || this.#unready() !== null ? ServingStatus.NOT_SERVING : ServingStatus.SERVING;
   }
 
   #check(service: string): HealthCheckResponse {

@@ -127,6 +127,8 @@ export interface ComponentStatus {
   readonly state: "ready" | "kept" | "failed";
   /** Why, without any secret; null when ready. */
   readonly message: string | null;
+  /** A newer manifest is being opened; all else is of the one before. */
+  readonly isOpening: boolean;
 }
 
 /** A manifest, or a folder of them, that cannot be used as it is. */

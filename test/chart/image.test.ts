@@ -71,7 +71,7 @@ const BUILD_WITHIN_MS = 180_000;
 
   it("holds the programs, no source map, and the licences", async () => {
     const names = await readdir(join(root(), "app"));
-    assert.ok(names.includes("pannier.js") && names.includes("sqlite-worker.js"));
+    assert.ok(["pannier.js", "operator.js", "sqlite-worker.js"].every((name) => names.includes(name)));
     assert.deepEqual(
       names.filter((name) => name.endsWith(".map")),
       [],
@@ -100,6 +100,9 @@ const BUILD_WITHIN_MS = 180_000;
   (isRoot ? it : it.skip)(`runs its programs${isRoot ? "" : " (not run: only root can enter it)"}`, async () => {
     const [program = "", ...args] = CONFIG.Entrypoint;
     assert.match((await chroot(program, ...args, "--version")).stdout, new RegExp(`^pannier ${VERSION} `));
+    // As an injected container and as the chart's Deployment start it.
+    assert.match((await chroot(program, ...args, "/daprd", "--version")).stdout, new RegExp(VERSION));
+    assert.equal((await chroot("/usr/bin/node", "/app/operator.js", "--version")).stdout, `${VERSION}\n`);
     const script = "process.stdout.write(String(process.getuid()) + require('node:os').userInfo().username)";
     assert.equal((await chroot(program, "-e", script)).stdout, "65532nonroot");
   });

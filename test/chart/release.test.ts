@@ -8,7 +8,7 @@ import { CHART } from "#charts/copies.ts";
 import { helm } from "#charts/helm.ts";
 import { eventually } from "#test/cli/pannier.ts";
 import { type Bed, describeWithBed, sharedBed } from "#test/cluster/bed.ts";
-import { installCrds } from "#test/cluster/crds.ts";
+import { installCrds, installDaprCrds } from "#test/cluster/crds.ts";
 import { startReplica } from "#test/kube/whole-operator.ts";
 import { describeWithHelm, type KubeManifest, theHelm } from "./rendered.ts";
 
@@ -217,16 +217,23 @@ describeWithBed("the chart on a cluster", () => {
     }
 
     (isGiven ? it.skip : it)(
-      `takes over CRDs of others, and keeps them through \`helm uninstall\`${isGiven ? " (not run: the cluster is not ours)" : ""}`,
+      `takes over Dapr's CRDs, and keeps them through \`helm uninstall\`${isGiven ? " (not run: the cluster is not ours)" : ""}`,
       async () => {
-        await installCrds(bed);
-        const other = ["other", CHART, "--set", "admissionPolicy.action=Off", "--set", "cleanup.enabled=false"];
-        const elsewhere = ["--namespace", apps, "--kubeconfig", bed.kubeconfig];
-        const refused = await helm(theHelm(), ["install", ...other, ...elsewhere]);
-        assert.match(refused.stderr, /components\.dapr\.io.*cannot be imported/);
-        assert.equal((await helm(theHelm(), ["install", ...other, "--take-ownership", ...elsewhere])).status, 0);
-        assert.equal((await helm(theHelm(), ["uninstall", "other", ...elsewhere])).status, 0);
-        assert.match(await bed.kubectl(["get", "customresourcedefinitions", "-o", "name"]), /components\.dapr\.io/);
+        await installDaprCrds(bed);
+        try {
+          const other = ["other", CHART, "--set", "admissionPolicy.action=Off", "--set", "cleanup.enabled=false"];
+          const elsewhere = ["--namespace", apps, "--kubeconfig", bed.kubeconfig];
+          const refused = await helm(theHelm(), ["install", ...other, ...elsewhere]);
+          assert.match(refused.stderr, /components\.dapr\.io.*cannot be imported/);
+          assert.equal((await helm(theHelm(), ["install", ...other, "--take-ownership", ...elsewhere])).status, 0);
+          await eventually("a status", async () =>
+            (await bed.kubectl(["get", "--raw", "/apis/dapr.io/v1alpha1"])).includes('"components/status"'),
+          );
+          assert.equal((await helm(theHelm(), ["uninstall", "other", ...elsewhere])).status, 0);
+          assert.match(await bed.kubectl(["get", "customresourcedefinitions", "-o", "name"]), /components\.dapr\.io/);
+        } finally {
+          await installCrds(bed);
+        }
       },
     );
   });

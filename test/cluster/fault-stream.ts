@@ -94,7 +94,7 @@ function strike({ fault, chunk, answer, stale }: Strike): boolean {
     case "silence":
       return true;
     case "stale bookmark":
-      answer.write(chunk);
+      answer.write(chunk.subarray(0, chunk.lastIndexOf("\n") + 1));
       answer.write(`${JSON.stringify({ type: "BOOKMARK", object: { metadata: { resourceVersion: stale } } })}\n`);
       answer.end();
       return true;

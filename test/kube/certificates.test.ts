@@ -332,6 +332,10 @@ describeWithBed("certificates in a cluster", () => {
       const traffic = (async () => {
         for (; !isOver; admissions++) await admit(`pod-${admissions}`);
       })();
+      const publishedWhenServed: boolean[] = [];
+      source.onChange(() => {
+        if (source.current.certificatePem === leaf) publishedWhenServed.push(isPublished(source.trustAnchors));
+      });
       const leaf = await give();
       const swapped = until("the new pair is served", async () => {
         await source.look();
@@ -342,6 +346,7 @@ describeWithBed("certificates in a cluster", () => {
       await until("pods are admitted by it", () => Promise.resolve(admissions > before + 10));
       isOver = true;
       await traffic;
+      assert.deepEqual(publishedWhenServed, [true]);
       assert.equal(splitPem(await caBundleIn())?.length, 2);
     } finally {
       await rm(folder, { recursive: true });

@@ -52,7 +52,7 @@ export async function startComponentOperator(options: Options): Promise<Componen
   const events = new EventRecorder(context, { controller: "pannier-operator", instance: name });
   const [reports, table] = [new ReportTable(), new ResourceTable()];
   const secrets = new SecretWatch({ client, clock, random, follow: secretFollower(context) });
-  const status = new StatusWriter({ client, events, clock: options.statusClock ?? clock, log, mayWrite });
+  const status = new StatusWriter({ client, events, clock: options.statusClock ?? clock, log, metrics, mayWrite });
   const installation = {
     release: "pannier",
     chart: "charts/pannier",

@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { TOKEN_FILE, TRUST_ANCHORS_FILE } from "#crds/distribution.ts";
-import { systemClock } from "#kit/clock.ts";
+import { never, systemClock } from "#kit/clock.ts";
 import { createLog } from "#kit/log.ts";
 import { systemRandom } from "#kit/random.ts";
 import { type OperatorFlags, readOperatorFlags } from "#operator/flags.ts";
@@ -52,7 +52,10 @@ export async function startReplica(options: ReplicaOptions): Promise<Replica> {
   ];
   const ports = ["webhook", "api", "metrics", "health"].map((name) => `--${name}-port=0`);
   const parsed = readFlags([...own, ...ports, ...flags]);
-  return { operator: await startOperator(parsed, { clock: systemClock, random: systemRandom, log }), lines };
+  return {
+    operator: await startOperator(parsed, { clock: systemClock, random: systemRandom, log, stopping: never }),
+    lines,
+  };
 }
 
 function readFlags(argv: readonly string[]): Readonly<OperatorFlags> {

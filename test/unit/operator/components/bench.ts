@@ -102,7 +102,7 @@ export class Bench implements KubeClient {
       },
     });
     const events = { tell: (told: Told) => this.told.push(told) };
-    const status = new StatusWriter({ client: this, events, clock, log, mayWrite: () => this.leads });
+    const status = new StatusWriter({ client: this, events, clock, log, metrics, mayWrite: () => this.leads });
     this.controller = new ComponentController({
       components: this.components,
       reports: this.reports,

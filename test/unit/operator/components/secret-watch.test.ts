@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
-import { CHECK_MS, SecretWatch } from "#operator/components/secret-watch.ts";
+import { CHECK_MS, RETRY_MS, SecretWatch } from "#operator/components/secret-watch.ts";
 import type { KubeClient } from "#operator/kube/client.ts";
 import { ManualClock, settle } from "#test/unit/sidecar/resiliency/manual-clock.ts";
+import { kubeError } from "./bench.ts";
 
 const OWNER = "shop/orders";
 
@@ -36,6 +37,10 @@ describe("SecretWatch", () => {
 
   const answer = async (password: string): Promise<void> => {
     asked.shift()?.resolve({ data: { password } });
+    await settle();
+  };
+  const refuse = async (): Promise<void> => {
+    asked.shift()?.reject(kubeError(403));
     await settle();
   };
   const reading = () => watch.get("shop", "redis");
@@ -91,5 +96,20 @@ describe("SecretWatch", () => {
     watch.refer(OWNER, "shop", []);
     await answer("one");
     assert.deepEqual([reading(), told, clock.timers], [null, [], 0]);
+  });
+
+  it("waits longer for each Secret in trouble, of those that somebody still refers to", async () => {
+    await refuse();
+    const aloneMs = clock.asked.at(-1) ?? 0;
+    watch.refer("shop/a", "shop", ["a"]);
+    await refuse();
+    assert.ok((clock.asked.at(-1) ?? 0) > aloneMs && aloneMs >= RETRY_MS);
+    watch.refer("shop/b", "shop", ["b"]);
+    watch.refer("shop/a", "shop", []);
+    watch.refer("shop/b", "shop", []);
+    await refuse();
+    await clock.advance(aloneMs);
+    await refuse();
+    assert.equal(clock.asked.at(-1), aloneMs);
   });
 });

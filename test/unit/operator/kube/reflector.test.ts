@@ -227,22 +227,46 @@ describe("reflector", () => {
     assert.deepEqual(context.restarts, ["relist"]);
   });
 
-  it("does not go back in time when a bookmark was stale and the watch repeats what came", async () => {
+  it("does not go on from a bookmark that lies behind what came", async () => {
+    begin(() => page("1", []));
+    await settled();
+    for (const version of ["2", "3", "4"]) context.client.feed.event("MODIFIED", objectAt("a", version));
+    context.client.feed.bookmark("2");
+    context.client.feed.end();
+    await settled();
+    await pass(2_000);
+    assert.equal(context.client.feed.query.resourceVersion, "4");
+  });
+
+  it("does not go back in time when a watch repeats what came, from a bookmark of which that does not show", async () => {
     begin(() => page("1", []));
     await settled();
     for (const version of ["2", "3", "4"]) context.client.feed.event("MODIFIED", objectAt("a", version));
     context.client.feed.event("DELETED", objectAt("a", "5"));
-    context.client.feed.bookmark("2");
+    context.client.feed.bookmark("of another resource");
     context.client.feed.end();
     await settled();
-    await pass(A_MINUTE_MS);
-    assert.equal(context.client.feed.query.resourceVersion, "2");
+    await pass(2_000);
+    assert.equal(context.client.feed.query.resourceVersion, "of another resource");
     told.length = 0;
     for (const version of ["3", "4"]) context.client.feed.event("MODIFIED", objectAt("a", version));
     context.client.feed.event("DELETED", objectAt("a", "5"));
     context.client.feed.event("ADDED", objectAt("a", "6", { uid: "another" }));
     await settled();
     assert.deepEqual(told, ["default/a - 6"]);
+  });
+
+  it("takes an event for new that a list since has taken back", async () => {
+    let listed = page("1", []);
+    begin(() => listed, { relistMs: 10_000 });
+    await settled();
+    context.client.feed.event("ADDED", objectAt("a", "2"));
+    await settled();
+    listed = page("1", []);
+    await pass(10_000);
+    context.client.feed.event("ADDED", objectAt("a", "2"));
+    await settled();
+    assert.deepEqual(told, ["default/a - 2", "default/a 2 -", "default/a - 2"]);
   });
 
   it("begins a list again whose place between two pages was forgotten", async () => {

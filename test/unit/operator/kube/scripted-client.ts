@@ -79,8 +79,16 @@ export class ScriptedClient implements KubeClient {
 
   async request<T>(request: KubeRequest): Promise<T> {
     this.requests.push(request);
-    request.signal?.throwIfAborted();
-    return (await this.answer(request)) as T;
+    const { signal } = request;
+    signal?.throwIfAborted();
+    const aborted = Promise.withResolvers<never>();
+    const abort = (): void => aborted.reject(failure(0, "given up by who asked"));
+    signal?.addEventListener("abort", abort, { once: true });
+    try {
+      return (await Promise.race([aborted.promise, this.answer(request)])) as T;
+    } finally {
+      signal?.removeEventListener("abort", abort);
+    }
   }
 
   async stream(request: KubeRequest & { readonly signal: AbortSignal }): Promise<AsyncIterable<Buffer>> {

@@ -109,7 +109,14 @@ describe("the link to the operator", () => {
     const statuses = Array.from({ length: 1001 }, (_, nth): ComponentStatus => {
       const failed = nth === 1000;
       const message = failed ? "x".repeat(2000) : null;
-      return { name: `c${nth}`, type: "secretstores.t", version: "v1", state: failed ? "failed" : "ready", message };
+      return {
+        name: `c${nth}`,
+        type: "secretstores.t",
+        version: "v1",
+        state: failed ? "failed" : "ready",
+        message,
+        isOpening: nth === 999,
+      };
     });
     for (const { name } of statuses) operator.put(store(name, "secretstores.t"));
     const opened = open();
@@ -126,6 +133,8 @@ describe("the link to the operator", () => {
     const [report] = operator.reports;
     assert.deepEqual([report?.components.length, report?.components[0]?.name], [1000, "c1000"]);
     assert.equal(report?.components[0]?.message?.length, 1000);
+    const generations = new Map(report?.components.map(({ name, generation }) => [name, generation]));
+    assert.deepEqual([generations.get("c998"), generations.get("c999")], [1, undefined]);
     assert.equal(operator.reports.length, 1, "the same is not told twice");
     operator.refusal = 403;
     await assert.rejects(opened.report("{}", never), OperatorError);
