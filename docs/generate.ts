@@ -1,15 +1,16 @@
-// Writes the tables of docs/annotations.md and docs/components.md that are made from tables in code: `npm run docs`.
+// Writes the tables of docs/annotations.md, docs/components.md and docs/operator.md that are made from tables in code: `npm run docs`.
 // Each stands between two marks; all around it is written by hand. A test compares.
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { ANNOTATIONS, ANNOTATIONS_WITHOUT_EFFECT, type Annotation } from "#crds/annotations.ts";
 import type { Field, FieldTable } from "#crds/fields.ts";
 import { formatMs } from "#kit/duration.ts";
+import { OPERATOR_FLAGS } from "#operator/flags.ts";
 import { coreFields } from "#sidecar/components/core-fields.ts";
 import { loadDriver, STORE_TYPES } from "#sidecar/stores/registry.ts";
 import type { StoreDriver } from "#sidecar/stores/store.ts";
 
-const PAGES = ["annotations.md", "components.md"];
+const PAGES = ["annotations.md", "components.md", "operator.md"];
 const FOLDER = fileURLToPath(new URL(".", import.meta.url));
 
 /** The pages' texts with their tables made anew, by file name. */
@@ -19,6 +20,7 @@ export async function generatedPages(): Promise<ReadonlyMap<string, string>> {
     ["annotations without effect", withoutEffectTable()],
     ["core fields", fieldTable(coreFields)],
     ["fields of the stores", await storeTables()],
+    ["operator flags", operatorFlagTable()],
   ]);
   return new Map(PAGES.map((name) => [name, filled(readFileSync(FOLDER + name, "utf8"), tables)]));
 }
@@ -31,6 +33,15 @@ function filled(page: string, tables: ReadonlyMap<string, string>): string {
     if (table === undefined) throw new Error(`there is no table ${name}`);
     return `${start}\n${table}\n${end}`;
   });
+}
+
+function operatorFlagTable(): string {
+  const rows = Object.entries(OPERATOR_FLAGS).map(([name, { placeholder, shownDefault, doc }]) => [
+    `\`--${name}${placeholder === "" ? "" : ` ${placeholder}`}\``,
+    shownDefault === "" ? "" : `\`${shownDefault}\``,
+    doc,
+  ]);
+  return table(["flag", "default", ""], rows);
 }
 
 function annotationTable(): string {

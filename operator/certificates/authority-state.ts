@@ -39,16 +39,16 @@ const KEYS = {
   nextBridge: "next-bridge.crt",
 } as const;
 
-export function newState(nowMs: number): AuthorityState {
-  return { signing: issueAuthority(authorityValidity(nowMs)), bridges: [], next: null, former: [] };
+export async function newState(nowMs: number): Promise<AuthorityState> {
+  return { signing: await issueAuthority(authorityValidity(nowMs)), bridges: [], next: null, former: [] };
 }
 
 /** Makes the next CA, to be published and not to be used yet. */
-export function prepare(state: AuthorityState, nowMs: number): AuthorityState {
+export async function prepare(state: AuthorityState, nowMs: number): Promise<AuthorityState> {
   const validity = authorityValidity(nowMs);
-  const next = issueAuthority(validity);
+  const next = await issueAuthority(validity);
   const untilMs = Math.min(validity.untilMs, validityOf(state.signing.certificatePem).untilMs);
-  const bridge = issueBridge(next.certificatePem, state.signing, { fromMs: validity.fromMs, untilMs });
+  const bridge = await issueBridge(next.certificatePem, state.signing, { fromMs: validity.fromMs, untilMs });
   return { ...state, next: { ...next, bridge } };
 }
 

@@ -46,12 +46,26 @@ export interface AuthorityOptions {
   readonly log: Log;
 }
 
+/** The CA, and this replica's leaf under it. */
+interface Held {
+  readonly state: AuthorityState;
+  readonly leaf: Leaf;
+}
+
+/** What is to be written, and what for. */
+interface Due {
+  readonly step: string;
+  readonly state: AuthorityState;
+}
+
 /** Waits until there is a CA, however long the API server is away. Rejects only when `signal` aborts. */
 export async function openAuthority(options: AuthorityOptions, signal: AbortSignal): Promise<Authority> {
   const secret = new AuthoritySecret(options.client, options.namespace);
   while (!signal.aborted) {
     try {
-      return new Authority(options, await firstState(options, secret));
+      const state = await firstState(options, secret);
+      const leaf = await renewLeaf(null, state, options.names, options.clock.nowMs());
+      return new Authority(options, { state, leaf });
     } catch (error) {
       options.log.error("certificates: no CA yet", { error: messageOf(error), retryMs: RETRY_MS });
     }
@@ -62,7 +76,7 @@ export async function openAuthority(options: AuthorityOptions, signal: AbortSign
 
 async function firstState(options: AuthorityOptions, secret: AuthoritySecret): Promise<AuthorityState> {
   const found =
-    (await secret.read()) ?? (await secret.create(newState(options.clock.nowMs()))) ?? (await secret.read());
+    (await secret.read()) ?? (await secret.create(await newState(options.clock.nowMs()))) ?? (await secret.read());
   if (found === null) throw new Error(`${secret.place} goes away as soon as it is made`);
   return stateOf(found, secret);
 }
@@ -72,17 +86,15 @@ export class Authority implements CertificateSource {
   readonly #secret: AuthoritySecret;
   readonly #listeners = new Listeners();
   readonly #rounds: Rounds;
-  #state: AuthorityState;
-  #leaf: Leaf;
+  #held: Held;
   /** Since when the bundle with the next CA is known to be in the API server, by the monotonic clock. */
   #published: { readonly trustAnchors: string; readonly sinceMs: number } | null = null;
   #lastFailure = "";
 
-  constructor(options: AuthorityOptions, state: AuthorityState) {
+  constructor(options: AuthorityOptions, held: Held) {
     this.#options = options;
     this.#secret = new AuthoritySecret(options.client, options.namespace);
-    this.#state = state;
-    this.#leaf = renewLeaf(null, state, options.names, options.clock.nowMs());
+    this.#held = held;
     this.#rounds = new Rounds({
       clock: options.clock,
       everyMs: LOOK_MS,
@@ -93,11 +105,11 @@ export class Authority implements CertificateSource {
   }
 
   get current(): Served {
-    return this.#leaf;
+    return this.#held.leaf;
   }
 
   get trustAnchors(): string {
-    return trustAnchorsOf(this.#state);
+    return trustAnchorsOf(this.#held.state);
   }
 
   onChange(listener: () => void): () => void {
@@ -119,7 +131,7 @@ export class Authority implements CertificateSource {
       this.#lastFailure = "";
     } finally {
       // Also without the API server: the leaf is made from what is in memory.
-      this.#take(this.#state);
+      await this.#take(this.#held.state);
     }
   }
 
@@ -132,35 +144,36 @@ export class Authority implements CertificateSource {
         this.#options.log.warn("certificates: the CA's Secret is gone and is made again", {
           secret: this.#secret.place,
         });
-        if ((await this.#secret.create(this.#state)) !== null) return;
+        if ((await this.#secret.create(this.#held.state)) !== null) return;
         continue;
       }
-      this.#take(stateOf(found, this.#secret));
-      const due = this.#options.mayRotate() ? this.#due(found, nowMs) : null;
+      await this.#take(stateOf(found, this.#secret));
+      const due = this.#options.mayRotate() ? await this.#due(found, nowMs) : null;
       if (due === null) return;
       const written = await this.#secret.replace(found, due.state);
       if (written === null) continue;
       this.#options.log.info(`certificates: ${due.step}`, { secret: this.#secret.place });
-      this.#take(due.state);
+      await this.#take(due.state);
       return;
     }
     throw new Error(`${this.#secret.place} was changed by others ${CONFLICTS_MAX + 1} times in a row`);
   }
 
-  /** What is to be written, or null when nothing is due. */
-  #due(found: FoundSecret, nowMs: number): { readonly step: string; readonly state: AuthorityState } | null {
-    const state = prune(this.#state, nowMs);
+  /** Null when nothing is due. */
+  async #due(found: FoundSecret, nowMs: number): Promise<Due | null> {
+    const state = prune(this.#held.state, nowMs);
     if (validityOf(state.signing.certificatePem).untilMs <= nowMs) {
-      const replaced = state.next === null ? newState(nowMs) : prune(activate(state), nowMs);
+      const replaced = state.next === null ? await newState(nowMs) : prune(activate(state), nowMs);
       return { step: "the CA has expired and is replaced at once", state: replaced };
     }
     if (state.next !== null && this.#hasSettled())
       return { step: "the next CA signs from now on", state: activate(state) };
     if (state.next === null && (found.isRotationAsked || isToRenew(state.signing.certificatePem, nowMs))) {
-      if (state.former.length < FORMER_MAX) return { step: "the next CA is published", state: prepare(state, nowMs) };
+      if (state.former.length < FORMER_MAX)
+        return { step: "the next CA is published", state: await prepare(state, nowMs) };
       this.#options.log.warn("certificates: no rotation, too many CAs still count", { most: FORMER_MAX });
     }
-    return state === this.#state ? null : { step: "a CA that has expired is left out", state };
+    return state === this.#held.state ? null : { step: "a CA that has expired is left out", state };
   }
 
   /** Whether the bundle of today, with the next CA in it, has been published for long enough. */
@@ -176,11 +189,13 @@ export class Authority implements CertificateSource {
     return clock.monotonicMs() - this.#published.sinceMs >= SETTLE_MS;
   }
 
-  #take(state: AuthorityState): void {
-    const [anchors, leaf] = [this.trustAnchors, this.#leaf];
-    this.#state = state;
-    this.#leaf = renewLeaf(leaf, state, this.#options.names, this.#options.clock.nowMs());
-    if (this.#leaf !== leaf || this.trustAnchors !== anchors) this.#listeners.tell();
+  /** The state and the leaf under it change in one step: whoever looks while a leaf is made sees the two before. */
+  async #take(state: AuthorityState): Promise<void> {
+    const before = this.#held;
+    const leaf = await renewLeaf(before.leaf, state, this.#options.names, this.#options.clock.nowMs());
+    this.#held = { state, leaf };
+    const isSame = leaf === before.leaf && trustAnchorsOf(state) === trustAnchorsOf(before.state);
+    if (!isSame) this.#listeners.tell();
   }
 
   /** Told once for each kind of failure in a row. */

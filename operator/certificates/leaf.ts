@@ -13,11 +13,16 @@ export interface Leaf extends Served {
 }
 
 /** The old one while it is good, else a new one, which ends with its CA at the latest. */
-export function renewLeaf(old: Leaf | null, state: AuthorityState, names: readonly string[], nowMs: number): Leaf {
+export async function renewLeaf(
+  old: Leaf | null,
+  state: AuthorityState,
+  names: readonly string[],
+  nowMs: number,
+): Promise<Leaf> {
   const madeWith = [state.signing.certificatePem, ...state.bridges].join("");
   if (old !== null && old.madeWith === madeWith && !isToRenew(old.leafPem, nowMs)) return old;
   const untilMs = Math.min(nowMs + LEAF_LIFETIME_MS, validityOf(state.signing.certificatePem).untilMs);
-  const { certificatePem: leafPem, keyPem } = issueLeaf(names, state.signing, {
+  const { certificatePem: leafPem, keyPem } = await issueLeaf(names, state.signing, {
     fromMs: nowMs - BACKDATED_MS,
     untilMs,
   });

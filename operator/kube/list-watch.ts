@@ -196,7 +196,8 @@ export class ListWatch<T extends KubeObject> {
 
   /**
    * Versions are opaque: that a bookmark lies behind what we saw shows only when we know it, and when we do not, by the
-   * events that a watch repeats which went on from it. They would take the cache back in time.
+   * events that a watch repeats which went on from it. They would take the cache back in time. What shows by neither
+   * (events that we never had because a list came before them) is told once more, followed by what is true now.
    */
   #take({ type, object }: WatchEvent): void {
     const { resourceVersion, uid } = object.metadata;

@@ -122,7 +122,7 @@ async function ownBed(): Promise<Bed> {
   for (let start = 1; ; start++) {
     const folder = temporaryFolder();
     try {
-      await up(folder);
+      await upIn(folder, "up-api.sh");
       return bedIn(folder);
     } catch (error) {
       rmSync(folder, { recursive: true, force: true });
@@ -133,13 +133,20 @@ async function ownBed(): Promise<Bed> {
 }
 
 /** Short, since the paths of sockets have a limit. */
-function temporaryFolder(): string {
+export function temporaryFolder(): string {
   return mkdtempSync(join(tmpdir(), "pannier-bed-"));
 }
 
-/** Resolves when the bed is ready. The script lives as long as this process and takes the bed down after it. */
-async function up(folder: string): Promise<void> {
-  const child = spawn(join(SCRIPTS, "up-api.sh"), ["--attached"], {
+/**
+ * Runs one of the scripts that bring a bed up in this folder; resolves when it is ready. The script lives as long as this
+ * process and takes the bed down after it.
+ */
+export async function upIn(
+  folder: string,
+  script: "up-api.sh" | "up-node.sh",
+  args: readonly string[] = [],
+): Promise<void> {
+  const child = spawn(join(SCRIPTS, script), ["--attached", ...args], {
     env: { ...process.env, BED_DIR: folder },
     // A group of its own: an interrupt at the terminal reaches only the run, which then ends the bed.
     detached: true,
@@ -150,7 +157,7 @@ async function up(folder: string): Promise<void> {
     told += chunk.toString();
   });
   const ended = once(child, "exit").then(([code]) => {
-    throw new Error(`test/cluster/up-api.sh ended with ${code}\n${told}`);
+    throw new Error(`test/cluster/${script} ended with ${code}\n${told}`);
   });
   await Promise.race([once(child.stdout, "data"), ended]);
   // Nothing of it keeps the run from ending.
@@ -190,7 +197,8 @@ async function bedIn(folder: string): Promise<Bed> {
   };
 }
 
-type Common = Pick<Bed, "kubeconfig" | "hasControllers" | "kubectl" | "tryKubectl" | "namespace"> & {
+/** What every cluster has of a bed, whoever started it. */
+export type Common = Pick<Bed, "kubeconfig" | "hasControllers" | "kubectl" | "tryKubectl" | "namespace"> & {
   /** Path of kubectl, and what it is always given. */
   readonly program: string;
   readonly flags: readonly string[];
@@ -198,7 +206,7 @@ type Common = Pick<Bed, "kubeconfig" | "hasControllers" | "kubectl" | "tryKubect
   namespaces(): readonly string[];
 };
 
-function commonOf(kubeconfig: string, hasControllers: boolean): Common {
+export function commonOf(kubeconfig: string, hasControllers: boolean): Common {
   const program = findBinary("kubectl") ?? join(cacheFolder(), "kubectl");
   const flags = ["--kubeconfig", kubeconfig];
   const made: string[] = [];

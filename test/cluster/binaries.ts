@@ -10,7 +10,9 @@ export const SCRIPTS: string = fileURLToPath(new URL(".", import.meta.url));
 
 /** What the API bed needs compiled. Etcd comes from the machine, else from source too. */
 const API_BED = ["kube-apiserver", "kube-controller-manager", "kubectl"] as const;
-export type Component = (typeof API_BED)[number] | "etcd" | "helm";
+/** What a whole node needs besides. */
+export const NODE_PARTS = ["kube-scheduler", "kubelet", "kube-proxy", "pause", "coredns"] as const;
+export type Component = (typeof API_BED)[number] | (typeof NODE_PARTS)[number] | "etcd" | "helm";
 
 /** The oldest Go whose command understands the modules' go lines. */
 const GO_MINOR_MIN = 24;

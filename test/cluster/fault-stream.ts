@@ -31,7 +31,7 @@ const GONE = {
 export interface StreamCourse {
   readonly fault: StreamFault;
   readonly chance: Chance;
-  /** Versions that went by in watches so far, the newest last; grows by those of this one. */
+  /** Versions that watches brought to the client so far, the newest last; grows by those of this one. */
   readonly versions: string[];
 }
 
@@ -44,18 +44,17 @@ export async function brokenStream(
   const goodBytes = chance.whole(GOOD_BYTES_MAX);
   let passed = 0;
   for await (const chunk of source as AsyncIterable<Buffer>) {
-    for (const [, version] of chunk.toString("latin1").matchAll(/"resourceVersion":"(\d+)"/g)) {
-      if (version !== undefined) versions.push(version);
-    }
     if (fault === "crumbs") {
       await passInCrumbs(chunk, answer);
       continue;
     }
     passed += chunk.length;
     if (passed < goodBytes) {
+      remember(chunk, versions);
       await pass(chunk, answer);
       continue;
     }
+    if (fault === "stale bookmark") remember(wholeLines(chunk), versions);
     const isOver = strike({ fault, chunk, answer, stale: chance.oneOf(["1", ...versions.slice(-STALE_VERSIONS)]) });
     if (isOver) return;
     passed = Number.NEGATIVE_INFINITY;
@@ -94,7 +93,7 @@ function strike({ fault, chunk, answer, stale }: Strike): boolean {
     case "silence":
       return true;
     case "stale bookmark":
-      answer.write(chunk.subarray(0, chunk.lastIndexOf("\n") + 1));
+      answer.write(wholeLines(chunk));
       answer.write(`${JSON.stringify({ type: "BOOKMARK", object: { metadata: { resourceVersion: stale } } })}\n`);
       answer.end();
       return true;
@@ -102,6 +101,16 @@ function strike({ fault, chunk, answer, stale }: Strike): boolean {
       answer.write(`${JSON.stringify(GONE)}\n`);
       return false;
   }
+}
+
+function remember(bytes: Buffer, versions: string[]): void {
+  for (const [, version] of bytes.toString("latin1").matchAll(/"resourceVersion":"(\d+)"/g)) {
+    if (version !== undefined) versions.push(version);
+  }
+}
+
+function wholeLines(chunk: Buffer): Buffer {
+  return chunk.subarray(0, chunk.lastIndexOf("\n") + 1);
 }
 
 async function passInCrumbs(chunk: Buffer, answer: ServerResponse): Promise<void> {

@@ -1,8 +1,11 @@
 #!/usr/bin/env bash
-# up-node.sh [IMAGE.tar...]: a real single node, as root: etcd, kube-apiserver, kube-controller-manager,
+# up-node.sh [--attached] [IMAGE.tar...]: a real single node, as root: etcd, kube-apiserver, kube-controller-manager,
 # kube-scheduler, containerd, kubelet, kube-proxy and CoreDNS (where it is built), all in a network namespace
 # of their own, so that bridges, NAT rules and ports never touch this machine's. Images are imported before
 # the kubelet starts. Prints the variables to eval; down.sh ends it.
+#
+# --attached: prints "ready" instead, stays, and takes everything down when its standard input ends, so that
+# a node never outlives the process that asked for it, however that ended.
 #
 # up-node.sh --check: only says what keeps this machine from running one; ends with 1 when something does.
 #
@@ -34,6 +37,8 @@ if [ -n "$lacks" ]; then
   exit 1
 fi
 [ "${1:-}" != --check ] || exit 0
+attached=false
+if [ "${1:-}" = --attached ]; then attached=true; shift; fi
 
 . "$(dirname "$0")/lib.sh"
 export BED_DIR
@@ -186,4 +191,9 @@ fi
 wait_for kubelet 90 k wait --for=condition=Ready "node/$NODE_NAME" --timeout=1s
 wait_for kube-controller-manager 60 k -n default get serviceaccount default
 mark "the node is ready"
+if $attached; then
+  echo ready
+  cat >/dev/null
+  exec "$HERE/down.sh" --wipe
+fi
 echo "export BED_DIR=$BED_DIR KUBECONFIG=$BED_DIR/admin.kubeconfig"

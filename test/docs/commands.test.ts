@@ -9,6 +9,7 @@ import { dispatch } from "#cli/dispatch.ts";
 import { INJECT_FLAGS } from "#cli/inject-flags.ts";
 import { RUN_FLAGS, RUN_FLAGS_WITHOUT_EFFECT } from "#cli/run/flags.ts";
 import { VERBS } from "#cli/verbs.ts";
+import { OPERATOR_FLAGS } from "#operator/flags.ts";
 import { DAPRD_FLAGS } from "#sidecar/daprd-flags.ts";
 import { Bench, freePort } from "#test/cli/pannier.ts";
 import { testHost } from "#test/unit/cli/output.ts";
@@ -137,6 +138,9 @@ describe("command lines in the docs", () => {
     known.add("name");
     // Node's own, in docs/performance.md.
     known.add("max-semi-space-size");
+    for (const name of Object.keys(OPERATOR_FLAGS)) known.add(name);
+    // Of the scripts of the test bed.
+    for (const name of ["check", "wipe"]) known.add(name);
     // curl's own, in docs/http-api.md.
     known.add("http2-prior-knowledge");
     const unknown = lines.flatMap(({ path, text }) =>

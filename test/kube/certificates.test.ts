@@ -310,8 +310,8 @@ describeWithBed("certificates in a cluster", () => {
     const validity = { fromMs: Date.now() - HOUR_MS, untilMs: Date.now() + HOUR_MS };
     const folder = await mkdtemp(join(tmpdir(), "pannier-given-"));
     const give = async (): Promise<string> => {
-      const ca = issueAuthority(validity);
-      const leaf = issueLeaf(["localhost"], ca, validity);
+      const ca = await issueAuthority(validity);
+      const leaf = await issueLeaf(["localhost"], ca, validity);
       const files = { "ca.crt": ca.certificatePem, "tls.crt": leaf.certificatePem, "tls.key": leaf.keyPem };
       for (const [file, text] of Object.entries(files)) {
         await writeFile(join(folder, `${file}.new`), text);
@@ -362,8 +362,9 @@ describeWithBed("certificates in a cluster", () => {
   });
 });
 
-function issued(): string {
-  return issueAuthority({ fromMs: Date.now() - HOUR_MS, untilMs: Date.now() + HOUR_MS }).certificatePem;
+async function issued(): Promise<string> {
+  const { certificatePem } = await issueAuthority({ fromMs: Date.now() - HOUR_MS, untilMs: Date.now() + HOUR_MS });
+  return certificatePem;
 }
 
 function isSignedBy({ current }: Authority, authorityPem: string): boolean {

@@ -12,9 +12,9 @@ import { configurationOf, create, podOf, removeConfiguration, until } from "./we
 const HOUR_MS = 3_600_000;
 const DRAIN_MS = 1_000;
 const validity = { fromMs: Date.now() - HOUR_MS, untilMs: Date.now() + HOUR_MS };
-const ca = issueAuthority(validity);
+const ca = await issueAuthority(validity);
 const source: CertificateSource = {
-  current: { ...issueLeaf(["localhost"], ca, validity), expiresAtMs: validity.untilMs },
+  current: { ...(await issueLeaf(["localhost"], ca, validity)), expiresAtMs: validity.untilMs },
   trustAnchors: ca.certificatePem,
   onChange: () => () => undefined,
   close: () => Promise.resolve(),

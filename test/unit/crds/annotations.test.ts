@@ -92,6 +92,13 @@ describe("annotations", () => {
     ]);
   });
 
+  it("take no blanks around a variable into its value, as Dapr", () => {
+    assert.deepEqual(settingsOf({ "dapr.io/env": " A=1 ,\n B=x y\n" }).env, [
+      { name: "A", value: "1" },
+      { name: "B", value: "x y" },
+    ]);
+  });
+
   it("take a secret's name for its key where none is given", () => {
     assert.deepEqual(settingsOf({ "dapr.io/env-from-secret": "A=one:k, B=two" })["env-from-secret"], [
       { name: "A", secret: "one", key: "k" },
@@ -148,9 +155,34 @@ describe("annotations", () => {
       ])
         readAnnotations({ [`dapr.io/${name}`]: value, [`pannier.io/${name}`]: value });
   });
+
+  // One that is read in the square of its length holds the webhook up for minutes, and this test beyond its time.
+  it("are read in one pass, however long they are", () => {
+    for (const name of Object.keys(ANNOTATIONS))
+      for (const value of ["1".repeat(300_000), `${"1".repeat(300_000)}x`]) told({ [`pannier.io/${name}`]: value });
+  });
+
+  it("are looked up by likeness only while they are few, and every one is warned of", () => {
+    const many = Object.fromEntries(Array.from({ length: 30_000 }, (_, at) => [`dapr.io/app-prt${at}`, "x"]));
+    const { faults } = readAnnotations({ "dapr.io/app-prt": "1", ...many });
+    assert.equal(faults.length, 30_001);
+    assert.match(faults[0]?.hint ?? "", /did you mean dapr\.io\/app-port/);
+    assert.equal(faults.at(-1)?.hint, "it has no effect");
+  });
 });
 
 describe("quantities", () => {
+  it("are the same amount however they are written", () => {
+    for (let milli = 1; milli <= 5000; milli++)
+      assert.equal(readQuantity(`${milli}m`)?.amount, readQuantity(`${milli / 1000}`)?.amount, `${milli}m`);
+    for (const [left, right] of [
+      ["1.009k", "1009"],
+      ["9u", "0.009m"],
+      ["0.1Mi", "104857.6"],
+    ] as const)
+      assert.equal(readQuantity(left)?.amount, readQuantity(right)?.amount, left);
+  });
+
   const amounts: [string, number | null][] = [
     ["50m", 0.05],
     ["96Mi", 96 * 2 ** 20],

@@ -227,17 +227,22 @@ describe("distribution API", () => {
         audiences: ["pannier.io/operator"],
         user: { username: "system:serviceaccount:shop:default" },
       });
-      cluster.tokens.set("of.a.user", {
-        authenticated: true,
-        audiences: ["pannier.io/operator"],
-        user: { username: "jane" },
-      });
+      const ofPod = cluster.tokens.get(good);
+      for (const [token, username] of [
+        ["of.a.user", "jane"],
+        ["of.a.node", "system:node:shop:default"],
+        ["of.a.stranger", "system:serviceaccount:shop:default:more"],
+      ] as const) {
+        cluster.tokens.set(token, { ...ofPod, user: { ...Object(ofPod?.user), username } });
+      }
       const deleted = cluster.put({ name: "deleted", deletionTimestamp: "2026-01-01T00:00:00Z" });
       const cases: readonly (readonly [string, string, string | null, number, RegExp])[] = [
         ["GET", RESOURCES_PATH, null, 401, /no bearer token/],
         ["GET", RESOURCES_PATH, "nonsense", 401, /the token is expired/],
         ["GET", RESOURCES_PATH, "not.known.here", 401, /the token is expired/],
         ["GET", RESOURCES_PATH, "of.a.user", 401, /the token is expired/],
+        ["GET", RESOURCES_PATH, "of.a.node", 401, /the token is expired/],
+        ["GET", RESOURCES_PATH, "of.a.stranger", 401, /the token is expired/],
         ["GET", RESOURCES_PATH, "un.bound.token", 403, /not bound to a pod/],
         ["GET", RESOURCES_PATH, cluster.token(pod, { audiences: ["vault"] }), 401, /audience/],
         ["GET", RESOURCES_PATH, cluster.token(deleted), 403, /pod shop\/deleted is being deleted/],

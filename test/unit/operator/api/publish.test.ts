@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { parseMessage } from "#crds/distribution.ts";
 import { createLog } from "#kit/log.ts";
-import { type Feed, Publisher, WAITING_MAX } from "#operator/api/publish.ts";
+import { type Feed, mayHave, Publisher, WAITING_MAX } from "#operator/api/publish.ts";
 import { ResourceTable } from "#operator/components/resource-table.ts";
 import { entry } from "./bench.ts";
 
@@ -72,6 +72,16 @@ describe("publication of resources", () => {
     table.remove("Component", "shop", "orders");
     assert.deepEqual(rest(feed), []);
     assert.equal(woken, 0);
+  });
+
+  it("is for the sidecar's namespace and app id, and a Configuration for who names it", () => {
+    const mine = { ...SIDECAR, configuration: "tracing" };
+    assert.equal(mayHave(mine, entry("orders")), true);
+    assert.equal(mayHave(mine, entry("orders", { scopes: ["till", "cart"] })), true);
+    assert.equal(mayHave(mine, entry("orders", { scopes: ["till"] })), false);
+    assert.equal(mayHave(mine, entry("orders", { namespace: "bank", scopes: ["cart"] })), false);
+    assert.equal(mayHave(mine, entry("tracing", { kind: "Configuration" })), true);
+    assert.equal(mayHave(SIDECAR, entry("tracing", { kind: "Configuration" })), false);
   });
 
   it("makes a line once for all streams", () => {

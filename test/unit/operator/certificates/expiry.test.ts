@@ -14,7 +14,7 @@ const about = { apiVersion: "apps/v1", kind: "Deployment", metadata: { name: "o"
 
 describe("the days that certificates have left", () => {
   it("are a metric always, and a warning that repeats when renewal fails", async () => {
-    const ca = issueAuthority({ fromMs: START_MS, untilMs: START_MS + 365 * DAY_MS });
+    const ca = await issueAuthority({ fromMs: START_MS, untilMs: START_MS + 365 * DAY_MS });
     const validity = { fromMs: START_MS, untilMs: START_MS + 7 * DAY_MS };
     const clock = new JumpClock(START_MS);
     const listeners = new Listeners();
@@ -22,7 +22,7 @@ describe("the days that certificates have left", () => {
     const told: Told[] = [];
     const close = watchExpiry({
       source: {
-        current: { ...issueLeaf(["localhost"], ca, validity), expiresAtMs: validity.untilMs },
+        current: { ...(await issueLeaf(["localhost"], ca, validity)), expiresAtMs: validity.untilMs },
         trustAnchors: ca.certificatePem,
         onChange: (listener) => listeners.add(listener),
         close: () => Promise.resolve(),

@@ -11,7 +11,7 @@ import { keepLog } from "./log-lines.ts";
 const HOUR_MS = 3_600_000;
 const FILES = ["tls.crt", "tls.key", "ca.crt"];
 const good = { fromMs: Date.now() - HOUR_MS, untilMs: Date.now() + HOUR_MS };
-const firstCa = issueAuthority(good);
+const firstCa = await issueAuthority(good);
 
 /** A folder as a kubelet mounts a Secret: files are links through `..data`, which is swapped in one step. */
 class Mount {
@@ -33,7 +33,8 @@ class Mount {
   }
 }
 
-function content(ca: Pair, leaf: Pair = issueLeaf(["localhost"], ca, good)): Readonly<Record<string, string>> {
+async function content(ca: Pair, given?: Pair): Promise<Readonly<Record<string, string>>> {
+  const leaf = given ?? (await issueLeaf(["localhost"], ca, good));
   return { "tls.crt": leaf.certificatePem, "tls.key": leaf.keyPem, "ca.crt": ca.certificatePem };
 }
 
@@ -52,12 +53,12 @@ describe("certificates from a mounted folder", () => {
   afterEach(() => rm(mount.folder, { recursive: true }));
 
   it("are served, and followed when the Secret changes", async () => {
-    await mount.put(content(firstCa));
+    await mount.put(await content(firstCa));
     const source = await open();
     const { server, port } = await serve(source);
     try {
       assert.equal(await handshake(port, firstCa.certificatePem), null);
-      const renewed = content(firstCa);
+      const renewed = await content(firstCa);
       await mount.put(renewed);
       await source.look();
       assert.equal(source.current.certificatePem, renewed["tls.crt"]);
@@ -70,12 +71,12 @@ describe("certificates from a mounted folder", () => {
   });
 
   it("are followed without being asked", async () => {
-    await mount.put(content(firstCa));
+    await mount.put(await content(firstCa));
     const source = await open();
     try {
       await source.look();
       const told = new Promise<void>((resolve) => source.onChange(resolve));
-      const renewed = content(firstCa);
+      const renewed = await content(firstCa);
       await mount.put(renewed);
       await clock.advance(READ_MS);
       await told;
@@ -87,13 +88,13 @@ describe("certificates from a mounted folder", () => {
   });
 
   it("under a new CA are served once the caBundle has that CA, or after a minute", async () => {
-    await mount.put(content(firstCa));
+    await mount.put(await content(firstCa));
     const source = await open();
     try {
       for (const isWritten of [true, false]) {
         const before = source.current.certificatePem;
-        const ca = issueAuthority(good);
-        await mount.put(content(ca));
+        const ca = await issueAuthority(good);
+        await mount.put(await content(ca));
         await source.look();
         assert.ok(source.trustAnchors.startsWith(ca.certificatePem));
         assert.ok(source.trustAnchors.includes(firstCa.certificatePem));
@@ -109,11 +110,11 @@ describe("certificates from a mounted folder", () => {
   });
 
   it("stay the last good ones while the folder holds half a pair, and that is told once", async () => {
-    const first = content(firstCa);
+    const first = await content(firstCa);
     await mount.put(first);
     const source = await open();
     try {
-      await mount.put({ ...first, "tls.key": content(firstCa)["tls.key"] ?? "" });
+      await mount.put({ ...first, "tls.key": (await content(firstCa))["tls.key"] ?? "" });
       await source.look();
       await source.look();
       assert.equal(source.current.certificatePem, first["tls.crt"]);

@@ -9,13 +9,13 @@ const validity = { fromMs: Date.now() - HOUR_MS, untilMs: Date.now() + HOUR_MS }
 
 describe("a server that follows its certificate", () => {
   it("drops no connection when it changes, and gives new ones the new certificate", async () => {
-    const [first, second] = [issueAuthority(validity), issueAuthority(validity)];
+    const [first, second] = [await issueAuthority(validity), await issueAuthority(validity)];
     const listeners = new Listeners();
-    const served = (ca: typeof first): Served => ({
-      ...issueLeaf(["localhost"], ca, validity),
+    const served = async (ca: typeof first): Promise<Served> => ({
+      ...(await issueLeaf(["localhost"], ca, validity)),
       expiresAtMs: validity.untilMs,
     });
-    let current = served(first);
+    let current = await served(first);
     const source: CertificateSource = {
       get current() {
         return current;
@@ -30,7 +30,7 @@ describe("a server that follows its certificate", () => {
     server.on("secureConnection", () => connections++);
     try {
       assert.equal(await get({ agent, port, host: "127.0.0.1" }), 200);
-      current = served(second);
+      current = await served(second);
       listeners.tell();
       assert.equal(await get({ agent, port, host: "127.0.0.1" }), 200);
       assert.equal(connections, 1);
