@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { text } from "node:stream/consumers";
 import { EXIT_FAILURE, EXIT_OK, type Host } from "./host.ts";
 import { rewrite } from "./inject-documents.ts";
-import { changePods, type FoundPod } from "./inject-templates.ts";
+import { changePods, type FoundPod, passedOver } from "./inject-templates.ts";
 
 /** What is done to the pods. */
 export interface PodWork {
@@ -15,6 +15,8 @@ export interface PodWork {
   readonly change: (found: FoundPod, report: (line: string) => void) => { pod: unknown; good: boolean };
 }
 
+const OWN_KINDS = "pods are looked for in kinds of Kubernetes only";
+
 /** Prints all files as one stream of documents. Gives the exit code: 1 when something was refused or could not be read. */
 export async function rewriteFiles(paths: readonly string[], host: Host, work: PodWork): Promise<number> {
   let good = true;
@@ -25,12 +27,16 @@ export async function rewriteFiles(paths: readonly string[], host: Host, work: P
       good = false;
       continue;
     }
-    const change = (document: unknown): unknown =>
-      changePods(document, (found) => {
+    const change = (document: unknown): unknown => {
+      const changed = changePods(document, (found) => {
         const done = work.change(found, (line) => void host.stderr.write(`${found.title}: ${line}\n`));
         good &&= done.good;
         return done.pod;
       });
+      for (const { title, mark } of passedOver(document, work.marks))
+        host.stderr.write(`${title}: left alone: ${mark} stands in it, and ${OWN_KINDS}\n`);
+      return changed;
+    };
     const result = rewrite(source.text, change, (piece) => work.marks.some((mark) => piece.includes(mark)));
     for (const error of result.errors) host.stderr.write(`pannier ${work.verb}: ${path}: ${error}\n`);
     good &&= result.errors.length === 0;

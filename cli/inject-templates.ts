@@ -39,10 +39,34 @@ export function changePods(object: unknown, change: ChangePod): unknown {
   if (way === undefined) return object;
   const metadata = isMapping(object.metadata) ? object.metadata : {};
   const namespace = typeof metadata.namespace === "string" && metadata.namespace !== "" ? metadata.namespace : null;
-  const name = metadata.name ?? metadata.generateName ?? "without a name";
-  const title = `${object.kind} ${namespace === null ? "" : `${namespace}/`}${String(name)}`;
+  const title = titleOf(object, object.kind);
   const outer = way.length > 0 && isMapping(metadata.annotations) ? metadata.annotations : {};
   return changeAt(object, way, (pod) => change({ title, namespace, pod, outer }));
+}
+
+/**
+ * What `changePods` passes over though an annotation of `marks` stands in it: an Argo Rollout, a Knative Service, an
+ * object annotated by mistake. Gives for each how people call it, and the first annotation.
+ */
+export function passedOver(object: unknown, marks: readonly string[]): { title: string; mark: string }[] {
+  if (!isMapping(object)) return [];
+  if (Array.isArray(object.items)) return object.items.flatMap((item: unknown) => passedOver(item, marks));
+  if (typeof object.kind !== "string" || Object.hasOwn(WAYS, object.kind)) return [];
+  const mark = marks.find((each) => isAnnotated(object, each));
+  return mark === undefined ? [] : [{ title: titleOf(object, object.kind), mark }];
+}
+
+function isAnnotated(value: unknown, key: string): boolean {
+  if (Array.isArray(value)) return value.some((each) => isAnnotated(each, key));
+  if (!isMapping(value)) return false;
+  if (isMapping(value.annotations) && Object.hasOwn(value.annotations, key)) return true;
+  return Object.values(value).some((each) => isAnnotated(each, key));
+}
+
+function titleOf({ metadata }: Mapping, kind: string): string {
+  const { namespace, name, generateName } = isMapping(metadata) ? metadata : {};
+  const place = typeof namespace === "string" && namespace !== "" ? `${namespace}/` : "";
+  return `${kind} ${place}${String(name ?? generateName ?? "without a name")}`;
 }
 
 function changeItems(list: Mapping, change: ChangePod): unknown {

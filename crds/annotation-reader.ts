@@ -10,6 +10,7 @@ import {
   INJECTED_BY,
   PREFIXES,
 } from "./annotations.ts";
+import { valueText } from "./json-text.ts";
 
 /** As they stand in a manifest: a value that is no text is a fault, but may come. */
 export type Annotations = Readonly<Record<string, unknown>>;
@@ -22,29 +23,36 @@ export interface ReadAnnotations {
 
 /** The gate, the same for everyone who asks: "true" in any case under one of the prefixes (dapr-kubernetes.md 2.2, 7.3). */
 export function isEnabled(annotations: Annotations): boolean {
-  return PREFIXES.some((prefix) => String(annotations[`${prefix}enabled`] ?? "").toLowerCase() === "true");
+  return PREFIXES.some((prefix) => isOpen(annotations[`${prefix}enabled`]));
+}
+
+function isOpen(value: unknown): boolean {
+  return String(value ?? "").toLowerCase() === "true";
 }
 
 /**
- * Reads all annotations under our prefixes. `defaults` stand for what is not given, before the table's own. Errors: a wrong value, a value that is no text, two prefixes that disagree.
- * Warnings: a name that there is not, one that changes nothing here.
+ * Reads all annotations under our prefixes. `defaults` stand for what is not given, before the table's own. Errors: a
+ * wrong value, a value that is no text, two prefixes that disagree. Warnings: a name that there is not, one that changes
+ * nothing here.
  */
-export function readAnnotations(
-  annotations: Annotations,
-  defaults: Partial<AnnotationSettings> = {},
-): ReadAnnotations {
+export function readAnnotations(annotations: Annotations, defaults: Partial<AnnotationSettings> = {}): ReadAnnotations {
   const faults: Fault[] = [];
   const settings: Record<string, unknown> = {};
   for (const name of NAMES) settings[name] = readOne(name, { annotations, defaults }, faults);
+  let warnings = 0;
   for (const key of Object.keys(annotations)) {
-    const fault = withoutMeaning(key, annotations[key]);
-    if (fault !== null) faults.push(fault);
+    const fault = withoutMeaning(key, annotations[key], warnings < GUESSES_MAX);
+    if (fault === null) continue;
+    faults.push(fault);
+    warnings++;
   }
   // Every name of the table was set above, by the table's own readers.
   return { faults, settings: hasErrors(faults) ? null : Object.freeze(settings as unknown as AnnotationSettings) };
 }
 
 const NAMES = Object.keys(ANNOTATIONS) as AnnotationName[];
+/** Names of which the nearest one is looked for: a pod may come with tens of thousands that nobody will read of. */
+const GUESSES_MAX = 50;
 
 /** The keys under which an annotation is known, Dapr's first. */
 export function keysOf(name: AnnotationName): readonly string[] {
@@ -63,12 +71,14 @@ function readOne(name: AnnotationName, { annotations, defaults }: Given, faults:
   const [key, other] = given;
   if (key === undefined) return fallback;
   const text = annotations[key];
+  // Dapr's gate may be shut where Pannier's is open: that keeps Dapr's injector away from the pod.
+  if (name === "enabled" && other !== undefined && isOpen(annotations[other])) return true;
   if (other !== undefined && annotations[other] !== text) {
     faults.push(error(key, null, `the same value as ${other}, or only one of the two`));
     return fallback;
   }
   if (typeof text !== "string") {
-    faults.push(error(key, hidden ? null : JSON.stringify(text), "text: put the value in quotes"));
+    faults.push(error(key, hidden ? null : valueText(text), "text: put the value in quotes"));
     return fallback;
   }
   const reading = read(text);
@@ -82,7 +92,7 @@ function error(field: string, got: string | null, want: string): Fault {
 }
 
 /** A warning for a key under our prefixes that changes nothing; null for every other key. */
-function withoutMeaning(key: string, value: unknown): Fault | null {
+function withoutMeaning(key: string, value: unknown, mayGuess: boolean): Fault | null {
   const prefix = PREFIXES.find((each) => key.startsWith(each));
   if (prefix === undefined || key === INJECTED_BY) return null;
   const name = key.slice(prefix.length);
@@ -94,7 +104,7 @@ function withoutMeaning(key: string, value: unknown): Fault | null {
   }
   const known = [...NAMES, ...Object.keys(ANNOTATIONS_WITHOUT_EFFECT)];
   const own = NAMES.find((each) => each === name);
-  const near = own ?? nearest(name, known);
+  const near = own ?? (mayGuess ? nearest(name, known) : null);
   const hint = near === null ? "it has no effect" : `it has no effect; did you mean ${keyLike(prefix, near)}?`;
   return warning(key, "an annotation that there is", hint);
 }

@@ -18,18 +18,23 @@ export interface Quantity {
   readonly amount: number;
 }
 
-const QUANTITY = /^(\+?(?:\d+\.?\d*|\.\d+))(?:([eE][+-]?\d{1,3})|([numkMGTPE]|[KMGTPE]i))?$/;
+// Digits can match in one way only: annotations come from anybody, and two ways take the square of their length.
+const QUANTITY = /^(\+?(?:\d+(?:\.\d*)?|\.\d+))(?:([eE][+-]?\d{1,3})|([numkMGTPE]|[KMGTPE]i))?$/;
+
+/** As exponents, so that the digits are rounded once: "1009m" and "1.009" are the same double, 1009 * 0.001 is not. */
+const EXPONENT: Readonly<Record<string, string>> = {
+  n: "e-9",
+  u: "e-6",
+  m: "e-3",
+  k: "e3",
+  M: "e6",
+  G: "e9",
+  T: "e12",
+  P: "e15",
+  E: "e18",
+};
 
 const SCALE: Readonly<Record<string, number>> = {
-  n: 1e-9,
-  u: 1e-6,
-  m: 1e-3,
-  k: 1e3,
-  M: 1e6,
-  G: 1e9,
-  T: 1e12,
-  P: 1e15,
-  E: 1e18,
   Ki: 2 ** 10,
   Mi: 2 ** 20,
   Gi: 2 ** 30,
@@ -43,7 +48,7 @@ export function readQuantity(text: string): Quantity | null {
   const parts = QUANTITY.exec(text);
   if (parts === null) return null;
   const [, digits = "", exponent = "", suffix = ""] = parts;
-  const amount = Number(digits + exponent) * (SCALE[suffix] ?? 1);
+  const amount = Number(digits + (EXPONENT[suffix] ?? exponent)) * (SCALE[suffix] ?? 1);
   return Number.isFinite(amount) ? { text, amount } : null;
 }
 
@@ -116,7 +121,7 @@ export function variables(common: { doc: string; reserved: ReadonlySet<string> }
         .split(VARIABLE_COMMA)
         .map((entry) => {
           const equals = entry.indexOf("=");
-          return { name: entry.slice(0, Math.max(equals, 0)), value: entry.slice(equals + 1) };
+          return { name: entry.slice(0, Math.max(equals, 0)), value: entry.slice(equals + 1).trimEnd() };
         });
       return listReading(value, "NAME=value,NAME2=value2", (each) => VARIABLE_NAME.test(each.name), common.reserved);
     },

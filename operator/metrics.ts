@@ -9,7 +9,7 @@ export interface OperatorMetrics {
   cached(resource: string, objects: number): void;
   isLeader(leads: boolean): void;
   streams(open: number): void;
-  /** `cause`: "slow", "revoked", "shutdown", "client". */
+  /** `cause`: "slow", "revoked", "replaced", "aged", "shutdown", "client". */
   streamEnded(cause: string): void;
   /** `outcome` of a sidecar that wants its stream. */
   authorized(outcome: "allowed" | "refused" | "failed"): void;

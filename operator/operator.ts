@@ -169,6 +169,7 @@ function createDistribution(
     serverName: serviceNames(flags)[0] ?? "",
     leadership,
     account: { namespace: flags.namespace, serviceAccount: flags["service-account"] },
+    watchedNamespaces: flags["watch-namespaces"],
     readToken: async () => (await readFile(flags["identity-token-file"], "utf8")).trim(),
     isSynced,
   });

@@ -77,7 +77,8 @@ const PACKAGES: Readonly<Record<string, RegExp>> = {
   "prom-client": /^(sidecar|operator)\/prometheus\.ts$/,
   "@kubernetes/client-node": /^(operator\/kube\/http-client\.ts|test\/)/,
   express: /^operator\/(api|webhook)\//,
-  "@peculiar/x509": /^(operator\/certificates|test)\//,
+  "@peculiar/x509": /^operator\/certificates\/issue\.ts$/,
+  "reflect-metadata": /^operator\/certificates\/issue\.ts$/,
   rfc6902: /^(operator\/inject|test)\//,
   pg: /^(sidecar\/stores\/postgresql|test)\//,
   // The exporter of spans takes its headers as that package's Metadata.

@@ -6,7 +6,7 @@ import { type KubeClient, KubeError, type KubeRequest } from "../kube/client.ts"
 import type { KubeObject } from "../kube/object.ts";
 import { Slots } from "../kube/slots.ts";
 import { isRefusal, type Refusal, refuse } from "./refusal.ts";
-import { Refusals } from "./refusals.ts";
+import { RefusedAddresses } from "./refused-addresses.ts";
 import { type Sidecar, sidecarOf } from "./sidecar.ts";
 import { type TokenOwner, TokenReviewer } from "./token-review.ts";
 
@@ -54,7 +54,7 @@ export interface AuthorizerOptions {
 export class Authorizer {
   readonly #kube: KubeClient;
   readonly #reviewer: TokenReviewer;
-  readonly #refusals: Refusals;
+  readonly #refused: RefusedAddresses;
   readonly #log: Log;
   readonly #slots = new Slots({ most: QUESTIONS_MAX, waitingMax: QUESTIONS_WAITING_MAX });
 
@@ -64,7 +64,7 @@ export class Authorizer {
     this.#kube = kube;
     this.#watched = new Set(watchedNamespaces);
     this.#reviewer = new TokenReviewer((request) => this.#ask(request), clock);
-    this.#refusals = new Refusals(clock);
+    this.#refused = new RefusedAddresses(clock);
     this.#log = log;
   }
 
@@ -98,14 +98,14 @@ export class Authorizer {
   ): Promise<T | Refusal> {
     if (token === null) return refuse(401, NO_TOKEN);
     // A token that was good a moment ago is not held up by what others behind the same address do.
-    const waitMs = this.#reviewer.isAccepted(token) ? 0 : this.#refusals.waitMs(address);
+    const waitMs = this.#reviewer.isAccepted(token) ? 0 : this.#refused.waitMs(address);
     if (waitMs > 0) return refuse(429, "too many refused tokens from this address; wait", Math.ceil(waitMs / 1000));
     if (this.#slots.waiting >= QUESTIONS_WAITING_MAX) {
       return refuse(503, "too many sidecars are waiting to be checked", API_SERVER_AWAY_SEC);
     }
     try {
       const answer = await judge(token);
-      if (isRefusal(answer) && answer.status < 500) this.#refusals.count(address);
+      if (isRefusal(answer) && answer.status < 500) this.#refused.count(address);
       return answer;
     } catch (error) {
       return this.#failed(error);

@@ -3,7 +3,7 @@
 // A rotation goes: `prepare` (the next CA is published beside the old one) → everybody has read it → `activate` (it
 // signs) → the old one counts until it expires, and `bridges` lead to it from the new one.
 import { createPrivateKey, X509Certificate } from "node:crypto";
-import { issueAuthority, issueBridge, type Pair, type Validity } from "./issue.ts";
+import type { Pair, Validity } from "./issue.ts";
 
 export interface AuthorityState {
   /** The CA that signs. */
@@ -40,11 +40,13 @@ const KEYS = {
 } as const;
 
 export async function newState(nowMs: number): Promise<AuthorityState> {
+  const { issueAuthority } = await import("./issue.ts");
   return { signing: await issueAuthority(authorityValidity(nowMs)), bridges: [], next: null, former: [] };
 }
 
 /** Makes the next CA, to be published and not to be used yet. */
 export async function prepare(state: AuthorityState, nowMs: number): Promise<AuthorityState> {
+  const { issueAuthority, issueBridge } = await import("./issue.ts");
   const validity = authorityValidity(nowMs);
   const next = await issueAuthority(validity);
   const untilMs = Math.min(validity.untilMs, validityOf(state.signing.certificatePem).untilMs);

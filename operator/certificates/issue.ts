@@ -1,5 +1,6 @@
 // Makes X.509 certificates (RFC 5280) with ECDSA P-256 keys: CAs, CAs signed by other CAs, leaves of servers. The one file
-// that knows the library which writes them. Keys, and the check of what was made, are OpenSSL's, by node:crypto.
+// that knows the library which writes them; keys, and the check of what was made, are OpenSSL's, by node:crypto.
+// To be imported when something is issued, not before: the library costs 50 ms and 18 MB (docs/decisions/0013).
 import {
   createPrivateKey,
   generateKeyPairSync,
@@ -8,7 +9,9 @@ import {
   webcrypto,
   X509Certificate,
 } from "node:crypto";
-import type { Extension, Name, PublicKey } from "@peculiar/x509";
+// The library calls Reflect.getMetadata as it is evaluated, so this one comes first.
+import "reflect-metadata";
+import * as x509 from "@peculiar/x509";
 import { assert } from "#kit/assert.ts";
 
 /** A private key and the certificate for it, PEM. */
@@ -23,12 +26,10 @@ export interface Validity {
   readonly untilMs: number;
 }
 
-type Library = typeof import("@peculiar/x509");
-
 /** Whom a certificate is for or of: what it takes from the certificate of a CA as it stands there, byte for byte. */
 interface Party {
-  readonly subjectName: Name;
-  readonly publicKey: PublicKey;
+  readonly subjectName: x509.Name;
+  readonly publicKey: x509.PublicKey;
 }
 
 interface Content {
@@ -36,7 +37,7 @@ interface Content {
   readonly issuer: Party;
   readonly validity: Validity;
   /** Besides the identifiers of the keys. */
-  readonly extensions: readonly Extension[];
+  readonly extensions: readonly x509.Extension[];
 }
 
 const ECDSA = { name: "ECDSA", namedCurve: "P-256" } as const;
@@ -47,11 +48,10 @@ const LEAF_NAME = "pannier-operator";
 
 /** A new CA of a name that no other CA has, so that a client which knows several never takes one for the other. */
 export async function issueAuthority(validity: Validity): Promise<Pair> {
-  const x509 = await loadLibrary();
   const { publicKey, privateKey } = newKeys();
-  const self = partyOf(x509, `pannier-ca ${randomBytes(4).toString("hex")}`, publicKey);
-  const content = { subject: self, issuer: self, validity, extensions: extensionsOfAuthority(x509) };
-  const pem = await signed(x509, content, privateKey);
+  const self = partyOf(`pannier-ca ${randomBytes(4).toString("hex")}`, publicKey);
+  const content = { subject: self, issuer: self, validity, extensions: extensionsOfAuthority() };
+  const pem = await signed(content, privateKey);
   return { certificatePem: checked(pem, pem), keyPem: pemOf(privateKey) };
 }
 
@@ -60,38 +60,29 @@ export async function issueAuthority(validity: Validity): Promise<Pair> {
  * over this to what he knows. Gives PEM.
  */
 export async function issueBridge(of: string, by: Pair, validity: Validity): Promise<string> {
-  const x509 = await loadLibrary();
   const [subject, issuer] = [new x509.X509Certificate(of), new x509.X509Certificate(by.certificatePem)];
-  const content = { subject, issuer, validity, extensions: extensionsOfAuthority(x509) };
-  return checked(await signed(x509, content, createPrivateKey(by.keyPem)), by.certificatePem);
+  const content = { subject, issuer, validity, extensions: extensionsOfAuthority() };
+  return checked(await signed(content, createPrivateKey(by.keyPem)), by.certificatePem);
 }
 
 /** A certificate for a server of these DNS names, with a key of its own. */
 export async function issueLeaf(names: readonly string[], by: Pair, validity: Validity): Promise<Pair> {
-  const x509 = await loadLibrary();
   const { publicKey, privateKey } = newKeys();
-  const subject = partyOf(x509, LEAF_NAME, publicKey);
+  const subject = partyOf(LEAF_NAME, publicKey);
   const issuer = new x509.X509Certificate(by.certificatePem);
-  const content = { subject, issuer, validity, extensions: extensionsOfLeaf(x509, names) };
-  const pem = await signed(x509, content, createPrivateKey(by.keyPem));
+  const content = { subject, issuer, validity, extensions: extensionsOfLeaf(names) };
+  const pem = await signed(content, createPrivateKey(by.keyPem));
   return { certificatePem: checked(pem, by.certificatePem), keyPem: pemOf(privateKey) };
 }
 
-/** At the first certificate, so that a replica with given ones has no use of it (docs/decisions/0013-certificates.md). */
-async function loadLibrary(): Promise<Library> {
-  // The library calls Reflect.getMetadata as it is evaluated, so this one comes first.
-  await import("reflect-metadata");
-  return await import("@peculiar/x509");
-}
-
-function partyOf(x509: Library, commonName: string, publicKey: KeyObject): Party {
+function partyOf(commonName: string, publicKey: KeyObject): Party {
   return {
     subjectName: new x509.Name([{ CN: [{ utf8String: commonName }] }]),
     publicKey: new x509.PublicKey(publicKey.export({ type: "spki", format: "der" })),
   };
 }
 
-function extensionsOfAuthority(x509: Library): readonly Extension[] {
+function extensionsOfAuthority(): readonly x509.Extension[] {
   const { keyCertSign, cRLSign } = x509.KeyUsageFlags;
   return [
     new x509.BasicConstraintsExtension(true, undefined, true),
@@ -99,7 +90,7 @@ function extensionsOfAuthority(x509: Library): readonly Extension[] {
   ];
 }
 
-function extensionsOfLeaf(x509: Library, names: readonly string[]): readonly Extension[] {
+function extensionsOfLeaf(names: readonly string[]): readonly x509.Extension[] {
   return [
     new x509.BasicConstraintsExtension(false, undefined, true),
     new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
@@ -109,7 +100,7 @@ function extensionsOfLeaf(x509: Library, names: readonly string[]): readonly Ext
 }
 
 /** Gives PEM. The serial number is the library's: 16 random bytes. */
-async function signed(x509: Library, content: Content, key: KeyObject): Promise<string> {
+async function signed(content: Content, key: KeyObject): Promise<string> {
   const { subject, issuer, validity, extensions } = content;
   const made = await x509.X509CertificateGenerator.create(
     {
@@ -132,7 +123,7 @@ async function signed(x509: Library, content: Content, key: KeyObject): Promise<
 }
 
 /** The first 160 bits of the key's SHA-256 (RFC 7093 2, method 1), as hexadecimal digits; the library's own is SHA-1. */
-async function keyIdOf(publicKey: PublicKey): Promise<string> {
+async function keyIdOf(publicKey: x509.PublicKey): Promise<string> {
   const digest = await publicKey.getKeyIdentifier("SHA-256", webcrypto);
   return Buffer.from(digest, 0, KEY_ID_BYTES).toString("hex");
 }

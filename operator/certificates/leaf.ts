@@ -1,6 +1,5 @@
 // The serving certificate of this replica: made in memory under the CA that signs, never written anywhere.
 import { type AuthorityState, BACKDATED_MS, DAY_MS, isToRenew, validityOf } from "./authority-state.ts";
-import { issueLeaf } from "./issue.ts";
 import type { Served } from "./source.ts";
 
 export const LEAF_LIFETIME_MS: number = 7 * DAY_MS;
@@ -21,6 +20,7 @@ export async function renewLeaf(
 ): Promise<Leaf> {
   const madeWith = [state.signing.certificatePem, ...state.bridges].join("");
   if (old !== null && old.madeWith === madeWith && !isToRenew(old.leafPem, nowMs)) return old;
+  const { issueLeaf } = await import("./issue.ts");
   const untilMs = Math.min(nowMs + LEAF_LIFETIME_MS, validityOf(state.signing.certificatePem).untilMs);
   const { certificatePem: leafPem, keyPem } = await issueLeaf(names, state.signing, {
     fromMs: nowMs - BACKDATED_MS,

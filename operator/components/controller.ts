@@ -113,6 +113,7 @@ export class ComponentController {
 
   /** Everything is looked at again: a replica that begins to lead writes what it only knew before. */
   addAll(): void {
+    this.#context.status.beginToHear();
     for (const object of this.#context.components.all()) this.#queue?.add(keyOf(object));
   }
 

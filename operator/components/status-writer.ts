@@ -13,12 +13,17 @@ import { announcementsOf } from "./announcements.ts";
 import { type Known, statusOf } from "./conditions.ts";
 import type { ResourceObject } from "./manifest.ts";
 import { shownStatus } from "./shown-status.ts";
-import type { ComponentStatus } from "./status.ts";
+import type { ComponentStatus, ConditionType } from "./status.ts";
 
 /** Owner of our part of the status. */
 export const STATUS_MANAGER = "pannier-status";
 /** Between two writes of one Component's status, in milliseconds. */
 export const WRITE_INTERVAL_MS = 1000;
+/**
+ * A replica that begins to lead has heard few sidecars yet. For so long one that is missing does not count as gone, in
+ * milliseconds: twice a sidecar's longest pause between two tries.
+ */
+export const HEARING_MS = 60_000;
 /** How long what was written counts for more than the cache, which may not have it yet, in milliseconds. */
 const CACHE_LAG_MAX_MS = 10_000;
 /** Until the status is tried again where the resource has none: somebody may have put our CRD in place. In milliseconds. */
@@ -37,8 +42,8 @@ export interface StatusWriterContext {
 export type WriteOutcome =
   | { readonly done: "same" | "written"; readonly status: ComponentStatus }
   /**
-   * To be asked again, in milliseconds: too soon after the last write, the cache may not have that yet, or the resource
-   * has no status by now.
+   * To be asked again, in milliseconds: too soon after the last write, the cache may not have that yet, sidecars may not
+   * have come back yet, or the resource has no status by now.
    */
   | { readonly done: "later"; readonly waitMs: number; readonly status: ComponentStatus };
 
@@ -58,9 +63,16 @@ export class StatusWriter {
   /** Until when no write is tried; monotonic. */
   #noStatusUntilMs = Number.NEGATIVE_INFINITY;
   #isNoStatusLogged = false;
+  /** Until when a missing sidecar does not count as gone; monotonic. */
+  #hearingUntilMs = Number.NEGATIVE_INFINITY;
 
   constructor(context: StatusWriterContext) {
     this.#context = context;
+  }
+
+  /** This replica begins to lead: sidecars that reported to the one before have still to report here. */
+  beginToHear(): void {
+    this.#hearingUntilMs = this.#context.clock.monotonicMs() + HEARING_MS;
   }
 
   /** Rejects with a KubeError when the write fails; then nothing is announced. */
@@ -69,11 +81,15 @@ export class StatusWriter {
     const key = keyOf(object);
     const previous = this.#shown(key, object);
     const status = statusOf(known, previous, clock.nowMs());
-    if (!mayWrite()) return { done: "same", status };
+    // What sidecars say to this replica alone is not all that they say.
+    if (!mayWrite()) return { done: "same", status: shownStatus(object.status) ?? status };
     if (!this.#isDue(key, previous, status)) {
       const lagMs = this.#lagMs(this.#said.get(key), object);
       return lagMs > 0 ? { done: "later", waitMs: lagMs, status } : { done: "same", status };
     }
+    const hearingMs = this.#hearingUntilMs - clock.monotonicMs();
+    if (hearingMs > 0 && previous !== null && onlyLacksSidecars(previous, status))
+      return { done: "later", waitMs: hearingMs, status: previous };
     const waitMs = this.#waitMs(key);
     if (waitMs > 0) return { done: "later", waitMs, status };
     const isBarred = clock.monotonicMs() < this.#noStatusUntilMs;
@@ -164,4 +180,24 @@ export class StatusWriter {
     });
     return null;
   }
+}
+
+/** Fewer sidecars than before, and no news but that: none of a trouble, of the manifest or of its secrets. */
+function onlyLacksSidecars(before: ComponentStatus, now: ComponentStatus): boolean {
+  const isTroubled = isFalse(now, "Ready") && !isFalse(before, "Ready");
+  return sidecarsOf(now) < sidecarsOf(before) && !isTroubled && causesOf(now) === causesOf(before);
+}
+
+function isFalse({ conditions }: ComponentStatus, wanted: ConditionType): boolean {
+  return conditions.some(({ type, status }) => type === wanted && status === "False");
+}
+
+function sidecarsOf({ apps }: ComponentStatus): number {
+  return apps.reduce((sum, { total }) => sum + total, 0);
+}
+
+/** All that no sidecar says, in a form that compares. */
+function causesOf({ observedGeneration, conditions }: ComponentStatus): string {
+  const causes = conditions.filter(({ type }) => type === "MetadataValid" || type === "SecretsResolved");
+  return JSON.stringify([observedGeneration, causes.map(({ status, reason, message }) => [status, reason, message])]);
 }

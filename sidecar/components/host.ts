@@ -93,6 +93,8 @@ export class ComponentHost implements StoreTable {
   #problems: ReadonlyMap<string, string> = new Map();
   #resiliencies: readonly Resiliency[] = [];
   #newest: readonly SourceFile[] | null = null;
+  /** In a cluster: the resources that the slots were last told of, each the very object that the operator sent. */
+  #toldOf: ReadonlySet<unknown> = new Set();
   #applying: Promise<void> | null = null;
   #attempts: readonly Promise<unknown>[] = [];
   /** Those whose failure would have ended the start outside a cluster, until they open or go. */
@@ -129,13 +131,20 @@ export class ComponentHost implements StoreTable {
 
   /** Secret stores first, then state stores in the order in which they were first named. */
   statuses(): readonly ComponentStatus[] {
-    const own = [...this.#secretStores.statuses(), ...[...this.#slots.values()].map((slot) => slot.status())];
-    return own.map((status) => {
+    const all = [...this.#secretStores.statuses(), ...[...this.#slots.values()].map((slot) => slot.status())];
+    return all.map((own) => {
+      const status = this.#isBehind(own.name) ? { ...own, isOpening: true } : own;
       // Newer than what the Component itself has: that is of the last content that could be used.
       const problem = this.#problems.get(status.name);
       if (problem === undefined) return status;
       return { ...status, state: status.state === "failed" ? "failed" : "kept", message: problem };
     });
+  }
+
+  /** A newer one has come, and its turn has not: changes are gathered, follow each other, or wait for a SIGHUP. */
+  #isBehind(name: string): boolean {
+    const sent = this.#options.operator?.find("Component", name) ?? null;
+    return sent !== null && !this.#toldOf.has(sent.resource);
   }
 
   /** Why the start is not over, in a cluster; null when it is, and for good. */
@@ -189,6 +198,7 @@ export class ComponentHost implements StoreTable {
       throw new ComponentsError(`failed to load components: ${plan.duplicates.join("\n")}`);
     const attempts = await this.#apply(plan);
     this.#attempts = attempts;
+    this.#noteTold(files);
     const failures = await Promise.all(attempts);
     const fatal = [...this.#secretStores.fatal(), ...failures.filter((failure) => failure !== null)];
     if (fatal.length > 0 && !this.#options.operator)
@@ -217,7 +227,13 @@ export class ComponentHost implements StoreTable {
       for (const text of plan.duplicates) this.#log.error(`${text}: the one that is loaded stays`);
       // Handed to the slots, not waited for: a store that is slow to open must not hold up the others' next change.
       this.#attempts = await this.#apply(plan);
+      this.#noteTold(files);
     }
+  }
+
+  #noteTold(files: readonly SourceFile[]): void {
+    const located = files.flatMap(({ components }) => components);
+    this.#toldOf = new Set(located.map(({ document }) => document.value));
   }
 
   #plan(files: readonly SourceFile[]): Plan {

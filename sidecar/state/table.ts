@@ -127,7 +127,7 @@ export interface ComponentStatus {
   readonly state: "ready" | "kept" | "failed";
   /** Why, without any secret; null when ready. */
   readonly message: string | null;
-  /** A newer manifest is being opened; all else is of the one before. */
+  /** A newer manifest is being opened, or waits for that; all else is of the one before. */
   readonly isOpening: boolean;
 }
 

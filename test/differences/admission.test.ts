@@ -9,6 +9,7 @@ import { handshake, post, serve } from "#test/unit/operator/certificates/handsha
 import { JumpClock } from "#test/unit/operator/certificates/jump-clock.ts";
 import { keepLog } from "#test/unit/operator/certificates/log-lines.ts";
 import { MemoryClient } from "#test/unit/operator/certificates/memory-client.ts";
+import { passLooks } from "#test/unit/operator/certificates/passing-looks.ts";
 
 const SECRET = "/api/v1/namespaces/pannier/secrets/pannier-ca";
 const WEBHOOK = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/pannier";
@@ -38,7 +39,7 @@ describe("differences of certificates and admission", () => {
     try {
       clock.jump(250 * DAY_MS);
       await authority.look();
-      await clock.advance(2 * SETTLE_MS);
+      await passLooks(clock, 2 * SETTLE_MS, [authority]);
       const [signing = "", former] = splitPem(authority.trustAnchors) ?? [];
       assert.equal(former, old);
       for (const known of [old, signing]) assert.equal(await handshake(port, known), null);

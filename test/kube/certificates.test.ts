@@ -163,7 +163,13 @@ describeWithBed("certificates in a cluster", () => {
     assert.deepEqual(webhookAfter, webhookBefore);
     for (const patch of [
       [{ op: "remove", path: "/webhooks/0/clientConfig/caBundle" }],
-      [{ op: "replace", path: "/webhooks/0/clientConfig/caBundle", value: Buffer.from(issued()).toString("base64") }],
+      [
+        {
+          op: "replace",
+          path: "/webhooks/0/clientConfig/caBundle",
+          value: Buffer.from(await issued()).toString("base64"),
+        },
+      ],
     ]) {
       const how = ["patch", "mutatingwebhookconfiguration", name, "--type=json", "-p", JSON.stringify(patch)];
       await bed.kubectl(how);

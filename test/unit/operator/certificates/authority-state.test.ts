@@ -15,14 +15,15 @@ import {
 import { issueLeaf } from "#operator/certificates/issue.ts";
 
 const NOW_MS = Date.UTC(2026, 0, 1);
+const first = await newState(NOW_MS);
+const prepared = await prepare(first, NOW_MS + 250 * DAY_MS);
+const active = activate(prepared);
+const other = (await newState(NOW_MS)).signing;
+const leaf = await issueLeaf(["localhost"], other, { fromMs: NOW_MS, untilMs: NOW_MS + DAY_MS });
 
 describe("the state of the CA", () => {
-  const first = newState(NOW_MS);
-  const prepared = prepare(first, NOW_MS + 250 * DAY_MS);
-  const active = activate(prepared);
-
-  it("comes back from the Secret as it went in, at each step of a rotation", () => {
-    for (const state of [first, prepared, active, prepare(active, NOW_MS)]) {
+  it("comes back from the Secret as it went in, at each step of a rotation", async () => {
+    for (const state of [first, prepared, active, await prepare(active, NOW_MS)]) {
       assert.deepEqual(fromSecretData(toSecretData(state)), state);
     }
   });
@@ -58,9 +59,7 @@ describe("the state of the CA", () => {
 });
 
 describe("a Secret that holds no CA", () => {
-  const good = toSecretData(newState(NOW_MS));
-  const other = newState(NOW_MS).signing;
-  const leaf = issueLeaf(["localhost"], other, { fromMs: NOW_MS, untilMs: NOW_MS + DAY_MS });
+  const good = toSecretData(first);
   const cases: readonly (readonly [string, Readonly<Record<string, string>>, RegExp])[] = [
     ["is empty", {}, /ca\.crt holds 0 certificates: want one/],
     ["lost its key", { ...good, "ca.key": "" }, /ca\.key holds no private key in PEM/],

@@ -9,6 +9,7 @@ import { handshake, serve } from "./handshake.ts";
 import { JumpClock } from "./jump-clock.ts";
 import { keepLog } from "./log-lines.ts";
 import { failure, MemoryClient } from "./memory-client.ts";
+import { passLooks } from "./passing-looks.ts";
 
 const SECRET = "/api/v1/namespaces/pannier/secrets/pannier-ca";
 const NAMES = ["localhost", "pannier-operator.pannier.svc"];
@@ -51,6 +52,11 @@ class Cluster {
     );
     this.#open.push(authority);
     return Object.assign(replica, { authority });
+  }
+
+  /** Time that the replicas have a look in, every so often. */
+  pass(ms: number): Promise<void> {
+    return passLooks(this.clock, ms, this.#open);
   }
 
   async close(): Promise<void> {
@@ -186,13 +192,32 @@ describe("a rotation of the CA", () => {
     assert.deepEqual([signing, rest], [old, []]);
     assert.equal(follower.authority.trustAnchors, leader.authority.trustAnchors);
     assert.equal(isSignedBy(leader.authority, old), true);
-    await cluster.clock.advance(SETTLE_MS - LOOK_MS);
+    await cluster.pass(SETTLE_MS - LOOK_MS);
     assert.equal(isSignedBy(leader.authority, old), true);
-    await cluster.clock.advance(3 * LOOK_MS);
+    await cluster.pass(3 * LOOK_MS);
     for (const { authority } of [leader, follower]) {
       assert.deepEqual(splitPem(authority.trustAnchors), [next, old]);
       assert.equal(isSignedBy(authority, next ?? ""), true);
     }
+  });
+
+  it("shows a leaf together with the CA that signed it, also while the leaf is being made", async () => {
+    cluster.clock.jump(AGE_MS);
+    await leader.authority.look();
+    const signers = new Set<string>();
+    let isOver = false;
+    const watching = (async () => {
+      for (; !isOver; await settle()) {
+        const [signing = ""] = splitPem(leader.authority.trustAnchors) ?? [];
+        signers.add(signing);
+        assert.equal(isSignedBy(leader.authority, signing), true);
+      }
+    })();
+    const passed = cluster.pass(SETTLE_MS + 3 * LOOK_MS).finally(() => {
+      isOver = true;
+    });
+    await Promise.all([passed, watching]);
+    assert.equal(signers.size, 2);
   });
 
   it("does not begin where nobody leads", async () => {
@@ -208,10 +233,10 @@ describe("a rotation of the CA", () => {
     leader.publishes = false;
     cluster.clock.jump(AGE_MS);
     await leader.authority.look();
-    await cluster.clock.advance(2 * SETTLE_MS);
+    await cluster.pass(2 * SETTLE_MS);
     assert.equal(isSignedBy(leader.authority, old), true);
     leader.publishes = true;
-    await cluster.clock.advance(SETTLE_MS + 2 * LOOK_MS);
+    await cluster.pass(SETTLE_MS + 2 * LOOK_MS);
     assert.equal(isSignedBy(leader.authority, old), false);
   });
 
@@ -219,7 +244,7 @@ describe("a rotation of the CA", () => {
     cluster.clock.jump(AGE_MS);
     await leader.authority.look();
     [leader.leads, follower.leads] = [false, true];
-    await cluster.clock.advance(SETTLE_MS + 3 * LOOK_MS);
+    await cluster.pass(SETTLE_MS + 3 * LOOK_MS);
     assert.equal(follower.authority.trustAnchors, leader.authority.trustAnchors);
     assert.equal(cluster.client.count("PUT"), 2);
   });
@@ -231,7 +256,7 @@ describe("a rotation of the CA", () => {
       ...stored,
       metadata: { ...stored.metadata, annotations: { [ROTATE_ANNOTATION]: "now" } },
     });
-    await cluster.clock.advance(SETTLE_MS + 3 * LOOK_MS);
+    await cluster.pass(SETTLE_MS + 3 * LOOK_MS);
     assert.equal(splitPem(leader.authority.trustAnchors)?.length, 2);
     assert.equal(cluster.client.count("PUT"), 2);
     assert.deepEqual(cluster.client.objects.get(SECRET)?.metadata.annotations, {});
@@ -262,7 +287,7 @@ describe("a rotation of the CA", () => {
     try {
       assert.equal(await handshake(port, old), null);
       assert.equal(await handshake(port, next), "UNABLE_TO_VERIFY_LEAF_SIGNATURE");
-      await cluster.clock.advance(SETTLE_MS + 3 * LOOK_MS);
+      await cluster.pass(SETTLE_MS + 3 * LOOK_MS);
       assert.equal(isSignedBy(leader.authority, next), true);
       assert.equal(await handshake(port, old), null);
       assert.equal(await handshake(port, next), null);
@@ -276,7 +301,7 @@ describe("a rotation of the CA", () => {
   it("leaves the old CA out once it has expired", async () => {
     cluster.clock.jump(AGE_MS);
     await leader.authority.look();
-    await cluster.clock.advance(SETTLE_MS + 3 * LOOK_MS);
+    await cluster.pass(SETTLE_MS + 3 * LOOK_MS);
     assert.equal(splitPem(leader.authority.current.certificatePem)?.length, 2);
     cluster.clock.jump(AUTHORITY_LIFETIME_MS - AGE_MS);
     await leader.authority.look();

@@ -11,7 +11,11 @@ import { keepLog } from "./log-lines.ts";
 const HOUR_MS = 3_600_000;
 const FILES = ["tls.crt", "tls.key", "ca.crt"];
 const good = { fromMs: Date.now() - HOUR_MS, untilMs: Date.now() + HOUR_MS };
+const past = { fromMs: good.fromMs, untilMs: Date.now() - 60_000 };
 const firstCa = await issueAuthority(good);
+const otherName = await issueLeaf(["other"], firstCa, good);
+const expired = await issueLeaf(["localhost"], firstCa, past);
+const files = await content(firstCa);
 
 /** A folder as a kubelet mounts a Secret: files are links through `..data`, which is swapped in one step. */
 class Mount {
@@ -33,8 +37,11 @@ class Mount {
   }
 }
 
-async function content(ca: Pair, given?: Pair): Promise<Readonly<Record<string, string>>> {
-  const leaf = given ?? (await issueLeaf(["localhost"], ca, good));
+async function content(ca: Pair): Promise<Readonly<Record<string, string>>> {
+  return filesOf(ca, await issueLeaf(["localhost"], ca, good));
+}
+
+function filesOf(ca: Pair, leaf: Pair): Readonly<Record<string, string>> {
   return { "tls.crt": leaf.certificatePem, "tls.key": leaf.keyPem, "ca.crt": ca.certificatePem };
 }
 
@@ -131,18 +138,17 @@ describe("certificates from a mounted folder", () => {
     }
   });
 
-  const past = { fromMs: good.fromMs, untilMs: Date.now() - 60_000 };
   const wrong: readonly (readonly [string, Readonly<Record<string, string>>, RegExp])[] = [
-    ["no certificate", { ...content(firstCa), "tls.crt": "" }, /tls\.crt: want certificates in PEM/],
-    ["no CA", { ...content(firstCa), "ca.crt": "" }, /ca\.crt: want the CA's certificate in PEM/],
-    ["no key", { ...content(firstCa), "tls.key": "?" }, /tls\.key: want the private key of tls\.crt in PEM/],
-    ["another name", content(firstCa, issueLeaf(["other"], firstCa, good)), /is not for localhost: add it to the DNS/],
-    ["an expired certificate", content(firstCa, issueLeaf(["localhost"], firstCa, past)), /has expired at 20/],
-    ["a huge file", { ...content(firstCa), "ca.crt": "x".repeat(300_000) }, /ca\.crt: want at most 262144 char/],
+    ["no certificate", { ...files, "tls.crt": "" }, /tls\.crt: want certificates in PEM/],
+    ["no CA", { ...files, "ca.crt": "" }, /ca\.crt: want the CA's certificate in PEM/],
+    ["no key", { ...files, "tls.key": "?" }, /tls\.key: want the private key of tls\.crt in PEM/],
+    ["another name", filesOf(firstCa, otherName), /is not for localhost: add it to the DNS/],
+    ["an expired certificate", filesOf(firstCa, expired), /has expired at 20/],
+    ["a huge file", { ...files, "ca.crt": "x".repeat(300_000) }, /ca\.crt: want at most 262144 char/],
   ];
-  for (const [name, files, sentence] of wrong) {
+  for (const [name, wrongFiles, sentence] of wrong) {
     it(`are refused at the start with a sentence for ${name}`, async () => {
-      await mount.put(files);
+      await mount.put(wrongFiles);
       await assert.rejects(open(), sentence);
     });
   }

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { NO_STATUS_RETRY_MS } from "#operator/components/status-writer.ts";
+import { HEARING_MS, NO_STATUS_RETRY_MS } from "#operator/components/status-writer.ts";
 import { type Bench, kubeError, secretRef, startBench } from "./bench.ts";
 
 /** A Component that surely cannot work. */
@@ -128,6 +128,60 @@ describe("ComponentController", () => {
       bench.controller.addAll();
       await bench.rest();
       assert.equal(bench.writes, 1);
+    });
+
+    describe("of a replica that begins to lead", () => {
+      /** The former leader has heard two sidecars, this one none of them yet. */
+      const takeOver = async (): Promise<void> => {
+        await bench.put();
+        for (const pod of ["app-1", "app-2"]) bench.report(pod);
+        await bench.rest(2000);
+        bench.leads = false;
+        for (const pod of ["app-1", "app-2"]) bench.reports.remove(`uid-${pod}`);
+        await bench.rest(2000);
+        bench.leads = true;
+        bench.controller.addAll();
+        await bench.rest();
+      };
+
+      it("stays while the sidecars come back one by one", async () => {
+        await takeOver();
+        const { writes } = bench;
+        for (const pod of ["app-1", "app-2"]) {
+          await bench.rest(20_000);
+          bench.report(pod);
+        }
+        await bench.rest(HEARING_MS);
+        assert.equal(bench.writes, writes);
+        assert.deepEqual(bench.counts.at(-1), { True: 1, False: 0, Unknown: 0 });
+        assert.equal(bench.told.filter(({ reason }) => reason === "Ready").length, 1);
+      });
+
+      it("says in the end that they did not", async () => {
+        await takeOver();
+        await bench.rest(HEARING_MS);
+        assert.equal(bench.verdict("Ready"), "Unknown NoSidecar");
+      });
+
+      it("holds back no trouble, and nothing about another generation", async () => {
+        await takeOver();
+        bench.report("app-1", { reachable: false });
+        await bench.rest(2000);
+        assert.equal(bench.verdict("Ready"), "False Unreachable");
+        await bench.put(BROKEN);
+        await bench.rest(2000);
+        assert.equal(bench.verdict("Ready"), "False Invalid");
+      });
+    });
+
+    it("is counted by a follower as the leader has written it", async () => {
+      await bench.put();
+      bench.report("app-1");
+      await bench.rest(2000);
+      bench.leads = false;
+      bench.reports.remove("uid-app-1");
+      await bench.rest(2000);
+      assert.deepEqual(bench.counts.at(-1), { True: 1, False: 0, Unknown: 0 });
     });
 
     it("of a failed write is tried again, and the table does not wait for it", async () => {

@@ -124,11 +124,15 @@ describe("decide, over generated pods", () => {
 
   it("throws for no value of an annotation and for no shape of a pod", () => {
     const anything = fc.record({
-      metadata: fc.record({ annotations: fc.dictionary(fc.constantFrom(...KEYS), fc.anything()) }),
-      spec: fc.anything(),
+      metadata: fc.record({ annotations: fc.dictionary(fc.constantFrom(...KEYS), fc.anything({ withBigInt: true })) }),
+      spec: fc.oneof(fc.anything(), fc.constant({ containers: [{ name: "app" }] })),
     });
     fc.assert(
-      fc.property(anything, (value) => void decide(value, "shop", SETTINGS)),
+      fc.property(anything, (value) => {
+        // As a manifest gives it: whole numbers beyond a double are bigints there.
+        Object.assign(value.metadata.annotations, { "dapr.io/enabled": "true" });
+        decide(value, "shop", SETTINGS);
+      }),
       { numRuns: 1000 },
     );
     for (const value of [null, 1, "x", [], {}, { metadata: null }, { metadata: { annotations: [] } }])

@@ -296,6 +296,14 @@ describe("reflector", () => {
     assert.equal(reflector.cache.get("default/a"), undefined);
   });
 
+  it("takes a list without end for a failure instead of stopping within it", async () => {
+    const many = Array.from({ length: 10_000 }, (_, nth) => objectAt(`map-${nth}`, "1"));
+    begin(() => page("1", many, "always more"));
+    for (let turn = 0; turn < 10; turn++) await settled();
+    assert.equal(reflector.cache.synced, false);
+    assert.match(context.lines.join(""), /more than 200000 objects/);
+  });
+
   it("leaves out an object that cannot be trimmed, says so, and takes in the others", async () => {
     begin(() => page("1", [objectAt("odd", "1"), objectAt("a", "1")]));
     await settled();

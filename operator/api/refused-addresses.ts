@@ -12,7 +12,7 @@ interface Window {
   refusals: number;
 }
 
-export class Refusals {
+export class RefusedAddresses {
   readonly #clock: Clock;
   readonly #windows = new Map<string, Window>();
 
