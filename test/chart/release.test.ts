@@ -12,12 +12,13 @@ import { installCrds, installDaprCrds } from "#test/cluster/crds.ts";
 import { startReplica } from "#test/kube/whole-operator.ts";
 import { describeWithHelm, type KubeManifest, theHelm } from "./rendered.ts";
 
-const HELM_WITHIN_MS = 60_000;
+/** Six waits of 15 s, and Helm. */
+const RELEASE_WITHIN_MS = 120_000;
 const isGiven = (process.env.PANNIER_TEST_KUBECONFIG ?? "") !== "";
 
 describeWithBed("the chart on a cluster", () => {
   describeWithHelm("a release of it", function () {
-    this.timeout(HELM_WITHIN_MS);
+    this.timeout(RELEASE_WITHIN_MS);
 
     let bed: Bed;
     let namespace: string;
