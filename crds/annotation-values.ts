@@ -69,7 +69,8 @@ export function openFlag(common: Common<null>, closed: Kind<boolean>): Kind<bool
   return { ...common, kind: "boolean", read: (text) => (text === "" ? { value: null } : closed.read(text)) };
 }
 
-const SUBDOMAIN = /^[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?$/;
+// Dots divide labels, and none of them is empty: the API server refuses others without a word of the annotation.
+const SUBDOMAIN = /^(?=.{1,253}$)[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*$/;
 
 /** The name of an object of Kubernetes. Empty text counts as absent. */
 export function objectName(common: Common<null> & { what: string }): Kind<string | null> {
@@ -128,6 +129,8 @@ export function variables(common: { doc: string; reserved: ReadonlySet<string> }
   };
 }
 
+const SECRET_KEY = /^(?!\.\.)[-._A-Za-z0-9]{1,253}$/;
+
 export interface SecretVariable {
   readonly name: string;
   readonly secret: string;
@@ -150,7 +153,7 @@ export function secretVariables(common: {
         return { name: entry.slice(0, Math.max(equals, 0)).trim(), secret: secret.trim(), key: key.trim() };
       });
       const isGood = (each: SecretVariable): boolean =>
-        VARIABLE_NAME.test(each.name) && SUBDOMAIN.test(each.secret) && /^[-._A-Za-z0-9]{1,253}$/.test(each.key);
+        VARIABLE_NAME.test(each.name) && SUBDOMAIN.test(each.secret) && SECRET_KEY.test(each.key);
       return listReading(value, "NAME=secret:key,NAME2=secret2", isGood, common.reserved);
     },
   };

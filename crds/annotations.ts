@@ -319,6 +319,7 @@ const CONTAINER = {
       reserved: RESERVED_VARIABLES,
       doc: "Variables of the sidecar from Secrets; `NAME=secret` stands for `NAME=secret:secret`.",
     }),
+    { hidden: true },
   ),
   "api-token-secret": row(
     "variable `DAPR_API_TOKEN`",

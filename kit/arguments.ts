@@ -148,7 +148,7 @@ const SUFFIX: Readonly<Record<string, number>> = {
 
 /** The whole number that a Kubernetes quantity stands for, or null when it is none or beyond 2^53. */
 export function parseQuantity(text: string): number | null {
-  const parts = /^([+-]?(?:\d+\.?\d*|\.\d+))([eE][+-]?\d{1,3})?([A-Za-z]{0,2})$/.exec(text);
+  const parts = /^([+-]?(?:\d+(?:\.\d*)?|\.\d+))([eE][+-]?\d{1,3})?([A-Za-z]{0,2})$/.exec(text);
   if (parts === null) return null;
   const [, digits = "", exponent = "", suffix = ""] = parts;
   const scale = SUFFIX[suffix];

@@ -12,7 +12,8 @@ const UNIT_MS: Readonly<Record<string, number>> = {
   h: 3_600_000,
 };
 
-const PART = /(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)/gy;
+// Digits can match in one way only: two ways would take the square of their length.
+const PART = /(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h)/gy;
 
 /** Milliseconds (may be a fraction), or null when `text` is no Go duration. A number without unit is none, except 0. */
 export function parseGoDuration(text: string): number | null {

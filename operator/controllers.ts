@@ -58,10 +58,12 @@ export function startControllers({ kube, flags, events, leadership, watches }: C
   });
   const queue = new WorkQueue({ name: "component", worker: controller.reconcile, clock, random, log, metrics });
   const endController = controller.follow(queue);
-  const endOthers = followOtherResources({ ...watches, table, events, mayWrite });
+  const others = followOtherResources({ ...watches, table, events, mayWrite });
   const unsidecared = new UnsidecaredPods({ pods: watches.pods, client, events, metrics, clock, log, mayWrite });
   const endLeading = leadership.onChange(() => {
-    if (leadership.isLeader) controller.addAll();
+    if (!leadership.isLeader) return;
+    controller.addAll();
+    others.tellAll();
   });
   return {
     table,
@@ -70,7 +72,7 @@ export function startControllers({ kube, flags, events, leadership, watches }: C
       return controller.synced;
     },
     close: async () => {
-      for (const end of [endLeading, endController, endOthers]) end();
+      for (const end of [endLeading, endController, others.end]) end();
       unsidecared.close();
       secrets.close();
       await queue.close();

@@ -191,8 +191,8 @@ function answerError(log: Log, error: unknown, request: Request, response: Respo
   const { status, sentence, retryAfterSec } = refusal;
   if (status === 500)
     log.error("a request failed by a fault of the operator", { path: request.path, error: stackOf(error) });
-  // What is turned away for its number must not fill the log.
-  else if (status !== 429) {
+  // What is turned away for its number must not fill the log, nor what finds its replica at the next try.
+  else if (status !== 429 && status !== 421) {
     const address = request.socket.remoteAddress ?? "";
     log.info("a request is refused", { path: request.path.slice(0, PATH_SHOWN), address, status, error: sentence });
   }

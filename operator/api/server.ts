@@ -2,6 +2,7 @@
 import type { RequestListener } from "node:http";
 import { createServer, type Server } from "node:https";
 import type { AddressInfo } from "node:net";
+import { followConnections } from "#kit/connections.ts";
 import { type CertificateSource, followCertificate } from "../certificates/source.ts";
 
 /** Connections at once: a stream and a report for each of the 10,000 sidecars that a replica takes. */
@@ -23,6 +24,7 @@ const KEEP_ALIVE_PROBE_MS = 30_000;
 export class DistributionServer {
   readonly #server: Server;
   readonly #unfollow: () => void;
+  readonly #cut: () => void;
 
   constructor(routes: RequestListener, certificates: CertificateSource) {
     this.#server = createServer(
@@ -44,6 +46,7 @@ export class DistributionServer {
     // A sidecar takes its stream for as long as it lives.
     this.#server.timeout = 0;
     this.#unfollow = followCertificate(this.#server, certificates);
+    this.#cut = followConnections(this.#server);
   }
 
   /** Gives the port. Rejects when it cannot be had. */
@@ -62,7 +65,7 @@ export class DistributionServer {
     this.#unfollow();
     return new Promise((resolve) => {
       this.#server.close(() => resolve());
-      this.#server.closeAllConnections();
+      this.#cut();
     });
   }
 }

@@ -136,7 +136,10 @@ export class ComponentController {
     const { namespace, name } = splitKey(key);
     const resource = manifestOf(object, "Component");
     const { isOurs, component, faults } = await this.#judge(key, object, resource);
-    if (!isOurs) return this.#remove(key);
+    if (!isOurs) {
+      await status.clear(object);
+      return this.#remove(key);
+    }
     // It may have changed or gone while it was judged: then it waits in the queue already.
     if (components.get(key) !== object) return "same";
     const resolution = this.#resolve(key, component);

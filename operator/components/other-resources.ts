@@ -20,11 +20,22 @@ export interface OtherResourcesContext {
   readonly mayWrite: () => boolean;
 }
 
-/** Fills the table from both caches, and follows them. Gives its end. */
-export function followOtherResources(context: OtherResourcesContext): () => void {
+export interface OtherResources {
+  /** For a replica that begins to lead: what is wrong may have come while nobody did. */
+  tellAll(): void;
+  end(): void;
+}
+
+/** Fills the table from both caches, and follows them. */
+export function followOtherResources(context: OtherResourcesContext): OtherResources {
   const ends = [follow("Resiliency", context.resiliencies), follow("Configuration", context.configurations)];
-  return () => {
-    for (const end of ends) end();
+  return {
+    tellAll: () => {
+      for (const object of context.resiliencies.all()) tell(object, put("Resiliency", object));
+    },
+    end: () => {
+      for (const end of ends) end();
+    },
   };
 
   function follow(kind: Exclude<ResourceKind, "Component">, cache: Cache<ResourceObject>): () => void {

@@ -87,7 +87,7 @@ export class StatusWriter {
       const lagMs = this.#lagMs(this.#said.get(key), object);
       return lagMs > 0 ? { done: "later", waitMs: lagMs, status } : { done: "same", status };
     }
-    const hearingMs = this.#hearingUntilMs - clock.monotonicMs();
+    const hearingMs = this.#hearingMs(key);
     if (hearingMs > 0 && previous !== null && onlyLacksSidecars(previous, status))
       return { done: "later", waitMs: hearingMs, status: previous };
     const waitMs = this.#waitMs(key);
@@ -102,6 +102,13 @@ export class StatusWriter {
     return { done: "later", waitMs: this.#noStatusUntilMs - clock.monotonicMs(), status };
   }
 
+  /** Takes the status off a Component that is not ours any more: its type is another building block's now. */
+  async clear(object: ResourceObject): Promise<void> {
+    if (!this.#context.mayWrite() || shownStatus(object.status) === null) return;
+    // An apply without fields gives up those that this manager had set.
+    await this.#apply(object, {});
+  }
+
   forget(key: ObjectKey): void {
     this.#said.delete(key);
   }
@@ -111,6 +118,12 @@ export class StatusWriter {
     if (JSON.stringify(previous) !== JSON.stringify(status)) return true;
     const isUnwritten = this.#said.get(key)?.resourceVersion === null;
     return isUnwritten && this.#context.clock.monotonicMs() >= this.#noStatusUntilMs;
+  }
+
+  /** 0 for a Component of which this replica has said something since it leads: it lacks those that it had heard. */
+  #hearingMs(key: ObjectKey): number {
+    const hasSaid = (this.#said.get(key)?.atMs ?? Number.NEGATIVE_INFINITY) >= this.#hearingUntilMs - HEARING_MS;
+    return hasSaid ? 0 : this.#hearingUntilMs - this.#context.clock.monotonicMs();
   }
 
   #waitMs(key: ObjectKey): number {
@@ -135,7 +148,7 @@ export class StatusWriter {
   }
 
   /** Gives the new resource version; null where the resource has no status, "gone" when the object is another by now. */
-  async #apply(object: ResourceObject, status: ComponentStatus): Promise<string | null> {
+  async #apply(object: ResourceObject, status: ComponentStatus | Record<string, never>): Promise<string | null> {
     const { name, namespace = "", uid, resourceVersion } = object.metadata;
     try {
       const { object: written } = await apply(this.#context.client, {

@@ -64,6 +64,8 @@ export const APPS_MAX = 100;
 /** Longest message of a condition or an app, in characters. */
 export const MESSAGE_MAX = 1024;
 
+/** Half a character, which a cut may leave, would come back from the API server as another one. */
 export function cut(message: string): string {
-  return message.length > MESSAGE_MAX ? `${message.slice(0, MESSAGE_MAX - 1)}…` : message;
+  const whole = message.length > MESSAGE_MAX ? `${message.slice(0, MESSAGE_MAX - 1)}…` : message;
+  return whole.toWellFormed();
 }

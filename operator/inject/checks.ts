@@ -2,7 +2,15 @@
 // would refuse with a text that names nothing of ours.
 
 import { IDENTITY_FOLDER } from "#crds/distribution.ts";
-import { askedMounts, effectiveResources, listeningPorts, SIDECAR_NAME, type SidecarPlan } from "./container.ts";
+import {
+  apiPorts,
+  askedMounts,
+  effectiveResources,
+  type ListeningPort,
+  listeningPorts,
+  SIDECAR_NAME,
+  type SidecarPlan,
+} from "./container.ts";
 import type { Pod } from "./object.ts";
 import type { Denial } from "./reasons.ts";
 import { IDENTITY_VOLUME, SOCKET_FOLDER, SOCKET_VOLUME } from "./volumes.ts";
@@ -65,15 +73,21 @@ function checkSockets({ spec }: Pod, { annotations }: SidecarPlan): Denial | nul
 function checkPorts(pod: Pod, { annotations, hostNetwork }: SidecarPlan): Denial | null {
   const taken = new Map<number, string>();
   const appPort = annotations["app-port"];
-  if (appPort !== null) taken.set(appPort, "the app, by dapr.io/app-port");
+  const app = "the app, by dapr.io/app-port";
+  // The sidecar does not start so, even where it serves sockets and no port.
+  for (const each of apiPorts(annotations)) if (each.port === appPort) return portClash(each, app);
+  if (appPort !== null) taken.set(appPort, app);
   if (hostNetwork) for (const [port, container] of declaredPorts(pod)) taken.set(port, `container ${container}`);
-  for (const { name, port, annotation } of listeningPorts(annotations)) {
-    const other = taken.get(port);
-    if (other !== undefined)
-      return { reason: "port-clash", detail: `${port} is ${name}'s and that of ${other}; move one with ${annotation}` };
-    taken.set(port, name);
+  for (const each of listeningPorts(annotations)) {
+    const other = taken.get(each.port);
+    if (other !== undefined) return portClash(each, other);
+    taken.set(each.port, each.name);
   }
   return null;
+}
+
+function portClash({ name, port, annotation }: ListeningPort, other: string): Denial {
+  return { reason: "port-clash", detail: `${port} is ${name}'s and that of ${other}; move one with ${annotation}` };
 }
 
 /** Ports that the pod's own containers declare for TCP, with the container's name. */

@@ -82,14 +82,18 @@ export interface ListeningPort {
   readonly annotation: string;
 }
 
-export function listeningPorts(annotations: AnnotationSettings): ListeningPort[] {
-  const api = [
+/** Those of the APIs, also where they are served on sockets. */
+export function apiPorts(annotations: AnnotationSettings): ListeningPort[] {
+  return [
     { name: "dapr-http", port: annotations["http-port"], annotation: "pannier.io/http-port" },
     { name: "dapr-grpc", port: annotations["grpc-port"], annotation: "dapr.io/grpc-port" },
   ];
+}
+
+export function listeningPorts(annotations: AnnotationSettings): ListeningPort[] {
   const metrics = { name: "dapr-metrics", port: annotations["metrics-port"], annotation: "dapr.io/metrics-port" };
   return [
-    ...(annotations["unix-domain-socket-path"] === null ? api : []),
+    ...(annotations["unix-domain-socket-path"] === null ? apiPorts(annotations) : []),
     ...(annotations["enable-metrics"] ? [metrics] : []),
     { name: "dapr-public", port: annotations["public-port"], annotation: "pannier.io/public-port" },
   ];

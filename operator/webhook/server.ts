@@ -4,6 +4,7 @@ import { createServer, type Server } from "node:https";
 import type { AddressInfo } from "node:net";
 import express, { type ErrorRequestHandler, type Express, type Request, type Response } from "express";
 import { type Clock, never, sleep } from "#kit/clock.ts";
+import { followConnections } from "#kit/connections.ts";
 import type { Log } from "#kit/log.ts";
 import { type CertificateSource, followCertificate } from "../certificates/source.ts";
 import type { OperatorMetrics } from "../metrics.ts";
@@ -68,6 +69,7 @@ export async function startWebhook(options: WebhookOptions): Promise<Webhook> {
   );
   server.maxConnections = CONNECTIONS_MAX;
   const unfollow = followCertificate(server, options.source);
+  const cut = followConnections(server);
   server.on("tlsClientError", (error) => options.log.debug("webhook: TLS", { error: error.message }));
   await listen(server, options);
   let draining: Promise<void> | null = null;
@@ -78,7 +80,7 @@ export async function startWebhook(options: WebhookOptions): Promise<Webhook> {
     },
     drain: () => {
       state.ready = false;
-      draining ??= close(server, options).finally(unfollow);
+      draining ??= close(server, cut, options).finally(unfollow);
       return draining;
     },
   };
@@ -95,10 +97,10 @@ function listen(server: Server, { port, host }: WebhookOptions): Promise<void> {
 }
 
 /** The API server goes on using the connections that it has, so it is let go by each answer's `Connection: close`. */
-async function close(server: Server, { clock, drainMs }: WebhookOptions): Promise<void> {
+async function close(server: Server, cut: () => void, { clock, drainMs }: WebhookOptions): Promise<void> {
   await sleep(clock, drainMs, never);
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-  const late = clock.after(LAST_ANSWERS_MS, () => server.closeAllConnections());
+  const late = clock.after(LAST_ANSWERS_MS, cut);
   await closed;
   late.cancel();
 }

@@ -1,6 +1,6 @@
 // Tells the operator how this sidecar stands to each Component, whenever that is another than it was told last. What goes
 // wrong here costs nothing but the status of a resource.
-import { REPORT_MESSAGE_MAX, REPORTED_MAX, type ReportedComponent } from "#crds/distribution.ts";
+import { LINE_BYTES_MAX, REPORT_MESSAGE_MAX, REPORTED_MAX, type ReportedComponent } from "#crds/distribution.ts";
 import { type Clock, sleep } from "#kit/clock.ts";
 import type { Log } from "#kit/log.ts";
 import type { Random } from "#kit/random.ts";
@@ -20,6 +20,9 @@ const RETRY_MAX_MS = 30_000;
 
 /** Connections tried in a row for one report: of two replicas, eight miss the right one once in 256. */
 const REPLICAS_TRIED_MAX = 8;
+
+/** Longest message, in characters, in a report that would be too large. */
+const SHORT_MESSAGE_MAX = 200;
 
 /** What is known of the Components, in the order of the statuses. */
 export interface Reportable {
@@ -84,7 +87,7 @@ export class OperatorReports {
     const { link, components, log } = this.#options;
     const stream = link.streams;
     if (!link.status().connected) return true;
-    const text = JSON.stringify({ components: reported(components, link) });
+    const text = written(reported(components, link));
     if (this.#told.text === text && this.#told.stream === stream) return true;
     try {
       await this.#send(text);
@@ -99,6 +102,15 @@ export class OperatorReports {
       return false;
     }
   }
+}
+
+/** With shorter messages where all of them would be more than the operator reads. */
+function written(components: readonly ReportedComponent[]): string {
+  const text = JSON.stringify({ components });
+  if (Buffer.byteLength(text) <= LINE_BYTES_MAX) return text;
+  return JSON.stringify({
+    components: components.map((each) => ({ ...each, message: each.message?.slice(0, SHORT_MESSAGE_MAX) ?? null })),
+  });
 }
 
 /** At most {@link REPORTED_MAX}, those with a trouble before the others. */

@@ -74,6 +74,8 @@ export class OperatorSet {
     const changed = new Set<ResourceKind>();
     for (const [key, message] of next) {
       const before = this.#now.get(key);
+      // With each change of one resource all the others pass by here as they are: that must cost nothing.
+      if (before === message) continue;
       if (before !== undefined && JSON.stringify(before) === JSON.stringify(message)) next.set(key, before);
       else changed.add(message.kind);
     }

@@ -115,6 +115,17 @@ describe("pannier inject", () => {
     assert.match((await inject(text)).err, /note: the annotation stands on the object; it belongs on the pod template/);
   });
 
+  it("says of a kind whose pods it does not look for that one asks for a sidecar, also in a list", async () => {
+    const rollout = `apiVersion: argoproj.io/v1alpha1\nkind: Rollout\nmetadata: {name: orders}\nspec:\n  template:${TEMPLATE}`;
+    const note =
+      "Rollout orders: left alone: dapr.io/enabled stands in it, and pods are looked for in kinds of Kubernetes only\n";
+    assert.deepEqual(await inject(rollout), { code: 0, out: rollout, err: note });
+    const items = [WAYS.Pod ?? "", rollout, OTHER].map((text) => valuesOf(text)[0]);
+    const { err } = await inject(JSON.stringify({ apiVersion: "v1", kind: "List", items }));
+    assert.ok(err.endsWith(note), err);
+    assert.equal(err.split("\n").length, 3);
+  });
+
   it("refuses what cannot be read only where it may ask for a sidecar", async () => {
     const asks = await inject('kind: Pod\nmetadata: {annotations: {dapr.io/enabled: "true"}\n');
     assert.equal(asks.code, 1);

@@ -96,6 +96,9 @@ describe("differences of injection", () => {
     const clash = judge({}, { ...host, containers: [{ name: "app", ports: [{ containerPort: 50_001 }] }] });
     assert.match(clash.sentence, /50001 is dapr-grpc's and that of container app; move one with dapr\.io\/grpc-port/);
     assert.equal(judge({ "dapr.io/app-port": "3501" }).outcome, "deny");
+    // The sidecar refuses to start so, even when it serves on sockets and no port.
+    const sockets = judge({ "dapr.io/app-port": "3500", "dapr.io/unix-domain-socket-path": "/sockets" });
+    assert.match(sockets.sentence, /3500 is dapr-http's and that of the app/);
   });
 
   it("K18: no variable of the sidecar weakens its security", () => {

@@ -323,6 +323,22 @@ describe("a sidecar in a cluster", () => {
     assert.ok(there.log.length > 0);
   });
 
+  it("reports no generation that it has not taken over, however long that waits", async () => {
+    operator.put(resource("Configuration", "app", { features: [{ name: "HotReload", enabled: false }] }));
+    operator.put(store("statestore", "state.in-memory"));
+    const there = await start({ configuration: "app" });
+    const reported = () => operator.reports.at(-1)?.components.map(({ state, generation }) => ({ state, generation }));
+    await until("it reports", () => operator.reports.length === 1);
+    assert.deepEqual(reported(), [{ state: "ready", generation: 1 }]);
+    const changed = store("statestore", "state.in-memory", { keyPrefix: "name" });
+    operator.put({ ...changed, metadata: { ...changed.metadata, generation: 2 } });
+    await until("it reports that something came", () => operator.reports.length === 2);
+    assert.deepEqual(reported(), [{ state: "ready", generation: 0 }]);
+    await there.sidecar.reload();
+    await until("it reports that it is taken over", () => operator.reports.length === 3);
+    assert.deepEqual(reported(), [{ state: "ready", generation: 2 }]);
+  });
+
   describeWithRedis("whose Redis gets another password", () => {
     let redis: RedisServer;
     const acl = (password: string): string => `user app on >${password} ~* &* +@all`;

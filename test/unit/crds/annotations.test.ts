@@ -43,6 +43,14 @@ describe("annotations", () => {
     ]);
   });
 
+  it("open the gate by Pannier's own where Dapr's is shut, so that only one injector takes the pod", () => {
+    assert.deepEqual(told({ "dapr.io/enabled": "false", "pannier.io/enabled": "true" }), []);
+    assert.equal(settingsOf({ "dapr.io/enabled": "false", "pannier.io/enabled": "true" }).enabled, true);
+    assert.deepEqual(told({ "dapr.io/enabled": "true", "pannier.io/enabled": "True" }), []);
+    // Whoever writes this wants no sidecar, or has mistyped: nobody is to guess which.
+    assert.equal(told({ "dapr.io/enabled": "true", "pannier.io/enabled": "no" }).length, 1);
+  });
+
   const wrong: [string, unknown, RegExp][] = [
     ["dapr.io/app-port", "x", /^dapr\.io\/app-port: got "x", want a whole number from 0 to 65535$/],
     ["dapr.io/app-port", "65536", /got "65536"/],
@@ -60,6 +68,10 @@ describe("annotations", () => {
     ["dapr.io/volume-mounts", "data", /which entry 1 is not/],
     ["dapr.io/volume-mounts", "a:/a,b:b", /which entry 2 is not/],
     ["dapr.io/env-from-secret", "A=Secret", /which entry 1 is not/],
+    ["dapr.io/env-from-secret", "A=s:..", /which entry 1 is not/],
+    ["dapr.io/env-from-secret", "A=a..b", /which entry 1 is not/],
+    ["dapr.io/api-token-secret", "a.-b", /want the name of a Secret/],
+    ["dapr.io/config", "a".repeat(254), /want the name of a Configuration/],
     ["dapr.io/env", "POD_NAME=x", /other names than POD_NAME/],
     ["dapr.io/log-level", "loud", /want one of debug, info, warn, error, fatal/],
     ["dapr.io/unix-domain-socket-path", "sockets", /want an absolute path/],
@@ -78,6 +90,8 @@ describe("annotations", () => {
     const [text = ""] = told({ "dapr.io/env": "hunter2" });
     assert.match(text, /^dapr\.io\/env: want NAME=value/);
     assert.doesNotMatch(text, /hunter2/);
+    // As one writes it who takes this annotation for the other.
+    assert.doesNotMatch(told({ "dapr.io/env-from-secret": "PASSWORD=Hunter2" }).join(), /Hunter2/);
   });
 
   it("are all told at once", () => {

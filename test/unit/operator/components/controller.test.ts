@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { cut } from "#operator/components/status.ts";
 import { HEARING_MS, NO_STATUS_RETRY_MS } from "#operator/components/status-writer.ts";
 import { type Bench, kubeError, secretRef, startBench } from "./bench.ts";
 
@@ -55,9 +56,11 @@ describe("ComponentController", () => {
       await bench.put({ name: "a" });
       await bench.put({ name: "b" });
       bench.components.remove("shop/a");
+      assert.equal(bench.condition("Ready", "b")?.status, "Unknown");
       await bench.put({ name: "b", type: "bindings.cron" });
       await bench.rest();
       assert.deepEqual(inTable(), []);
+      assert.equal(bench.condition("Ready", "b"), undefined, "its status goes with it");
       assert.deepEqual(bench.counts.at(-1), { True: 0, False: 0, Unknown: 0 });
     });
 
@@ -168,10 +171,19 @@ describe("ComponentController", () => {
         bench.report("app-1", { reachable: false });
         await bench.rest(2000);
         assert.equal(bench.verdict("Ready"), "False Unreachable");
+        // This one was heard, and has gone since.
+        bench.reports.remove("uid-app-1");
+        await bench.rest(2000);
+        assert.equal(bench.verdict("Ready"), "Unknown NoSidecar");
         await bench.put(BROKEN);
         await bench.rest(2000);
         assert.equal(bench.verdict("Ready"), "False Invalid");
       });
+    });
+
+    it("is whole text, also where a message is cut", async () => {
+      assert.equal(cut(`${"x".repeat(1022)}\u{1F600}tail`).isWellFormed(), true);
+      assert.equal(cut("x".repeat(2000)).length, 1024);
     });
 
     it("is counted by a follower as the leader has written it", async () => {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { ResourceObject } from "#operator/components/manifest.ts";
-import { followOtherResources } from "#operator/components/other-resources.ts";
+import { followOtherResources, type OtherResources } from "#operator/components/other-resources.ts";
 import { ResourceTable } from "#operator/components/resource-table.ts";
 import type { Told } from "#operator/kube/events.ts";
 import { ObjectCache } from "#operator/kube/object-cache.ts";
@@ -15,7 +15,7 @@ describe("Resiliencies and Configurations", () => {
   let table: ResourceTable;
   let told: Told[];
   let leads: boolean;
-  let end: () => void;
+  let others: OtherResources;
 
   beforeEach(() => {
     [resiliencies, configurations] = [cacheOf("resiliencies"), cacheOf("configurations")];
@@ -24,9 +24,9 @@ describe("Resiliencies and Configurations", () => {
     leads = true;
     configurations.put(objectOf("early", {}));
     const events = { tell: (each: Told) => told.push(each) };
-    end = followOtherResources({ resiliencies, configurations, table, events, mayWrite: () => leads });
+    others = followOtherResources({ resiliencies, configurations, table, events, mayWrite: () => leads });
   });
-  afterEach(() => end());
+  afterEach(() => others.end());
 
   function objectOf(name: string, rest: object, generation = 1): ResourceObject {
     const metadata = { name, namespace: "shop", uid: name, generation, resourceVersion: String(generation) };
@@ -44,6 +44,19 @@ describe("Resiliencies and Configurations", () => {
       ["Resiliency", "policies", "app"],
       ["Configuration", "tracing"],
     ]);
+  });
+
+  it("with mistakes that came while this replica did not lead are told when it begins to", () => {
+    leads = false;
+    resiliencies.put(objectOf("policies", wrong));
+    resiliencies.put(objectOf("right", { spec: { policies: {}, targets: {} } }));
+    assert.deepEqual(told, []);
+    leads = true;
+    others.tellAll();
+    assert.deepEqual(
+      told.map(({ about }) => about.metadata.name),
+      ["policies"],
+    );
   });
 
   it("leave when they are gone", () => {

@@ -154,6 +154,8 @@ describe("decide", () => {
       [{ containers: ["x"] }, /spec.containers\[0\]: want a mapping/],
       [{ containers: [{ name: "a" }], volumes: [{}] }, /spec.volumes\[0\].name: want text/],
       [{ containers: [{ name: "a", env: {} }] }, /spec.containers\[0\].env: want a list/],
+      [{ containers: [{ name: "a", ports: [{ containerPort: "80" }] }] }, /ports\[0\].containerPort: want a number/],
+      [{ containers: [{ name: "a", volumeMounts: [{ name: "v" }] }] }, /volumeMounts\[0\].mountPath: want text/],
     ];
     for (const [spec, pattern] of wrong) {
       const decision = decide({ metadata: { annotations: { "dapr.io/enabled": "true" } }, spec }, "shop", SETTINGS);
@@ -173,6 +175,44 @@ describe("decide", () => {
     assert.equal(program, "/daprd");
     const request = readSidecarFlags(args, {});
     assert.equal(request.asks, "serve", JSON.stringify(request));
+  });
+
+  it("goes by the sidecar that is there, whatever the settings have become", () => {
+    const classic = { ...SETTINGS, nativeSidecars: { supported: true, byDefault: false } };
+    const old = { ...SETTINGS, nativeSidecars: { supported: false, byDefault: false } };
+    for (const [before, after] of [
+      [classic, SETTINGS],
+      [SETTINGS, classic],
+      [SETTINGS, old],
+    ] as const) {
+      const first = decide(annotated({}, { initContainers: [{ name: "first" }] }), "shop", before);
+      assert.ok(first.outcome === "inject");
+      const second = decide(first.pod, "shop", after);
+      assert.ok(second.outcome === "inject", second.sentence);
+      assert.deepEqual(patchOf(first.pod, second.pod), []);
+    }
+  });
+
+  it("has no argument for an app that listens nowhere", () => {
+    const decision = decide(annotated({ "dapr.io/app-port": "0" }), "shop", SETTINGS);
+    assert.ok(decision.outcome === "inject");
+    assert.ok(!sidecarsOf(decision.pod)[0]?.args?.includes("--app-port"));
+  });
+
+  it("minds a declared port only where it is of TCP", () => {
+    const onHost = { hostNetwork: true, dnsPolicy: "ClusterFirstWithHostNet" };
+    const outcomeFor = (protocol: string): string => {
+      const ports = [{ containerPort: 3500, protocol }];
+      return decide(annotated({}, { ...onHost, containers: [{ name: "app", ports }] }), "shop", SETTINGS).outcome;
+    };
+    assert.deepEqual([outcomeFor("UDP"), outcomeFor("TCP")], ["inject", "deny"]);
+  });
+
+  it("denies a mount over the sidecar's own", () => {
+    for (const path of ["/var/run/secrets/dapr.io/sentrytoken", "/var/run/dapr-sockets"]) {
+      const decision = decide(annotated({ "dapr.io/volume-mounts": `data:${path}` }), "shop", SETTINGS);
+      assert.match(decision.outcome === "deny" ? decision.sentence : "", /where something is mounted already/);
+    }
   });
 
   it("works only in the namespaces that it is told of", () => {
@@ -205,13 +245,21 @@ describe("decide", () => {
   });
 });
 
+const FROM_SECRET = { name: "B", valueFrom: { secretKeyRef: { name: "s", key: "k" } } };
+
 describe("uninject", () => {
   it("gives back the pod that was injected", () => {
     const pod = {
       metadata: { name: "orders", annotations: { "dapr.io/enabled": "true", "dapr.io/unix-domain-socket-path": "/s" } },
       spec: {
         initContainers: [{ name: "first" }],
-        containers: [{ name: "app", env: [{ name: "A", value: "1" }], volumeMounts: [{ name: "v", mountPath: "/v" }] }],
+        containers: [
+          {
+            name: "app",
+            env: [{ name: "A", value: "1" }, FROM_SECRET],
+            volumeMounts: [{ name: "v", mountPath: "/v" }],
+          },
+        ],
         volumes: [{ name: "v", emptyDir: {} }],
       },
     };

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { Agent, request as httpsRequest } from "node:https";
+import { connect as connectPlainly } from "node:net";
 import { connect, type TLSSocket } from "node:tls";
 import { systemClock } from "#kit/clock.ts";
 import { issueAuthority, issueLeaf } from "#operator/certificates/issue.ts";
@@ -229,6 +230,20 @@ describe("the webhook's server", () => {
     await clock.advance(3_000);
     await drained;
     await assert.rejects(ask("POST", "/mutate", { body: reviewOf(pod) }), { code: "ECONNREFUSED" });
+  });
+
+  it("ends although a client shakes hands only afterwards", async () => {
+    const socket = connectPlainly(webhook.port, "127.0.0.1");
+    socket.on("error", () => undefined);
+    await once(socket, "connect");
+    // The server has taken the connection when it answers on a later one.
+    await ask("GET", "/");
+    const drained = webhook.drain();
+    await clock.advance(5_000);
+    await clock.advance(2_000);
+    connect({ socket, ca: ca.certificatePem, servername: "localhost" }).on("error", () => undefined);
+    await drained;
+    socket.destroy();
   });
 
   it("rejects when its port is taken", async () => {
