@@ -30,7 +30,10 @@ const help: HelpPage = {
   summary: "Finds every fault in manifests, with the decoder of the sidecar, without starting anything.",
   usage: "check [flags] PATH...",
   flags: flagRows(CHECK_FLAGS),
-  notes: ["PATH is a manifest or a folder of manifests. Exit code 0 when there is no error, 1 when there is one."],
+  notes: [
+    "PATH is a manifest or a folder of manifests. Lists, as kubectl get -o yaml prints them, are judged by their items.",
+    "Exit code 0 when there is no error, 1 when there is one.",
+  ],
   examples: ["pannier check .pannier/components", "pannier check --output json components/ > faults.json"],
 };
 

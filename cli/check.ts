@@ -10,6 +10,7 @@ import { listManifests, readManifestFile } from "#sidecar/components/manifest-fi
 import { fieldRules } from "#sidecar/components/prepare.ts";
 import { documentFaults } from "#sidecar/configuration/files.ts";
 import { mergeResources, unmetNames } from "#sidecar/resiliency/targets.ts";
+import { unlisted } from "./check-lists.ts";
 import { type CheckOutcome, type Finding, jsonReport, textReport } from "./check-report.ts";
 
 export interface CheckOptions {
@@ -41,6 +42,7 @@ async function examine(paths: readonly string[]): Promise<CheckOutcome> {
   for (const file of files) {
     const read = await readFile(file);
     findings.push(...read.findings);
+    notes.push(...read.notes);
     found.push(...read.found);
   }
   for (const located of found) findings.push(...(await examineDocument(located)));
@@ -90,15 +92,26 @@ async function countsAsFile(file: string): Promise<boolean> {
   return found === null || found.isFile();
 }
 
-async function readFile(file: string): Promise<{ readonly found: LocatedComponent[]; readonly findings: Finding[] }> {
+interface ReadFile {
+  readonly found: readonly LocatedComponent[];
+  readonly findings: readonly Finding[];
+  readonly notes: readonly string[];
+}
+
+async function readFile(file: string): Promise<ReadFile> {
   try {
     const { manifest } = await readManifestFile(file);
-    const findings = manifest.faults.map(({ fault, line }) => ofFile(file, line, fault));
-    return { found: await locateComponents(file, manifest), findings };
+    const { documents, lists, faults } = unlisted(manifest.documents);
+    const findings = [...manifest.faults, ...faults].map(({ fault, line }) => ofFile(file, line, fault));
+    const notes = lists.map(({ kind, line }) => `${file}:${line}: note: this ${kind} ${LOOKED_INTO}`);
+    return { found: await locateComponents(file, { documents, faults: [] }), findings, notes };
   } catch (failure) {
-    return { found: [], findings: [ofFile(file, null, error("", "a file that can be read", codeOf(failure)))] };
+    const findings = [ofFile(file, null, error("", "a file that can be read", codeOf(failure)))];
+    return { found: [], findings, notes: [] };
   }
 }
+
+const LOOKED_INTO = "is looked into here: a sidecar that finds it in a folder passes over it";
 
 async function examineDocument(located: LocatedComponent): Promise<Finding[]> {
   const { file, document, draft, identity } = located;

@@ -1,5 +1,6 @@
 // The flags of `pannier inject` and `pannier uninject`, and what the injector is told by them.
 import { booleanFlag, type FlagTable, listFlag, textFlag, wordFlag } from "#kit/arguments.ts";
+import { SIDECAR_FLAGS, type SidecarFlags } from "#operator/inject/flags.ts";
 
 export interface UninjectFlags {
   filename: readonly string[];
@@ -7,7 +8,7 @@ export interface UninjectFlags {
   help: boolean;
 }
 
-export interface InjectFlags extends UninjectFlags {
+export interface InjectFlags extends UninjectFlags, SidecarFlags {
   namespace: string;
   image: string;
   "image-pull-policy": "Always" | "IfNotPresent" | "Never";
@@ -59,6 +60,7 @@ export const INJECT_FLAGS: FlagTable<InjectFlags> = {
     fallback: true,
     doc: "inject a native sidecar, as Kubernetes 1.29 and later have it",
   }),
+  ...SIDECAR_FLAGS,
   version: UNINJECT_FLAGS.version,
   help: UNINJECT_FLAGS.help,
 };

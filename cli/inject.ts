@@ -5,6 +5,7 @@ import { isEnabled } from "#crds/annotation-reader.ts";
 import { PREFIXES } from "#crds/annotations.ts";
 import { type Grammar, parseArguments } from "#kit/arguments.ts";
 import { decide } from "#operator/inject/decide.ts";
+import { sidecarSettings } from "#operator/inject/flags.ts";
 import { defaultSettings, type InjectSettings } from "#operator/inject/settings.ts";
 import { complain, flagRows, VERSION_LINE, verbHelp } from "./help.ts";
 import { EXIT_FAILURE, EXIT_OK, type HelpPage, type Host, type Verb } from "./host.ts";
@@ -58,6 +59,7 @@ async function settingsFrom(flags: InjectFlags): Promise<InjectSettings> {
   const file = flags["trust-anchors"];
   return {
     ...preset,
+    ...sidecarSettings(flags),
     image: flags.image === "" ? preset.image : flags.image,
     imagePullPolicy: flags["image-pull-policy"],
     controlPlaneAddress: flags["control-plane-address"] || preset.controlPlaneAddress,

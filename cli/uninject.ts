@@ -17,6 +17,7 @@ const help: HelpPage = {
   flags: flagRows(UNINJECT_FLAGS),
   notes: [
     "Changes only pods that carry the mark pannier.io/injected-by, and leaves the annotations that asked for it.",
+    "Labels that were there before injection come back as they were.",
   ],
   examples: ["pannier uninject -f injected.yaml"],
 };

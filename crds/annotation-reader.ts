@@ -8,6 +8,7 @@ import {
   type AnnotationName,
   type AnnotationSettings,
   INJECTED_BY,
+  LABELS_BEFORE,
   PREFIXES,
 } from "./annotations.ts";
 import { valueText } from "./json-text.ts";
@@ -22,8 +23,8 @@ export interface ReadAnnotations {
 }
 
 /** The gate, the same for everyone who asks: "true" in any case under one of the prefixes (dapr-kubernetes.md 2.2, 7.3). */
-export function isEnabled(annotations: Annotations): boolean {
-  return PREFIXES.some((prefix) => isOpen(annotations[`${prefix}enabled`]));
+export function isEnabled(annotations: Annotations, prefixes: readonly string[] = PREFIXES): boolean {
+  return prefixes.some((prefix) => isOpen(annotations[`${prefix}enabled`]));
 }
 
 function isOpen(value: unknown): boolean {
@@ -81,6 +82,8 @@ function readOne(name: AnnotationName, { annotations, defaults }: Given, faults:
     faults.push(error(key, hidden ? null : valueText(text), "text: put the value in quotes"));
     return fallback;
   }
+  // Else an empty one would be the table's own default, past that of whoever runs the injector.
+  if (text === "" && defaults[name] !== undefined) return fallback;
   const reading = read(text);
   if ("value" in reading) return reading.value;
   faults.push(error(key, hidden ? null : text, reading.want));
@@ -94,7 +97,7 @@ function error(field: string, got: string | null, want: string): Fault {
 /** A warning for a key under our prefixes that changes nothing; null for every other key. */
 function withoutMeaning(key: string, value: unknown, mayGuess: boolean): Fault | null {
   const prefix = PREFIXES.find((each) => key.startsWith(each));
-  if (prefix === undefined || key === INJECTED_BY) return null;
+  if (prefix === undefined || key === INJECTED_BY || key === LABELS_BEFORE) return null;
   const name = key.slice(prefix.length);
   if (NAMES.some((each) => each === name && keysOf(each).includes(key))) return null;
   const why = Object.hasOwn(ANNOTATIONS_WITHOUT_EFFECT, name) ? ANNOTATIONS_WITHOUT_EFFECT[name] : undefined;

@@ -1,5 +1,6 @@
 // How the values of annotations are written that a Component's fields have no like of: quantities, names of Kubernetes,
 // lists of variables and of mounts. Knows no annotation.
+import { isIP, isIPv6 } from "node:net";
 import type { Field } from "./fields.ts";
 
 /** What the decoder needs of a value's kind. */
@@ -71,6 +72,15 @@ export function openFlag(common: Common<null>, closed: Kind<boolean>): Kind<bool
 
 // Dots divide labels, and none of them is empty: the API server refuses others without a word of the annotation.
 const SUBDOMAIN = /^(?=.{1,253}$)[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*$/;
+
+const HOST_NAME = /^(?=.{1,253}\.?$)[a-z0-9_](?:[-a-z0-9_]*[a-z0-9_])?(?:\.[a-z0-9_](?:[-a-z0-9_]*[a-z0-9_])?)*\.?$/i;
+
+/** An IP address, an IPv6 one also in brackets, or a host name; neither has a "$" or a blank in it. */
+export function isHost(text: string): boolean {
+  if (isIP(text) > 0 || (/^\[.*\]$/.test(text) && isIPv6(text.slice(1, -1)))) return true;
+  // Digits behind the last dot mean an address: "127.0.0.256" is a mistyped one.
+  return HOST_NAME.test(text) && !/(?:^|\.)\d+\.?$/.test(text);
+}
 
 /** The name of an object of Kubernetes. Empty text counts as absent. */
 export function objectName(common: Common<null> & { what: string }): Kind<string | null> {

@@ -4,7 +4,9 @@ import { parseQuantity } from "#kit/arguments.ts";
 import { parseGoDuration } from "#kit/duration.ts";
 import { LOG_LEVELS, type LogLevel } from "#kit/log.ts";
 import {
+  isHost,
   type Kind,
+  LIST_MAX,
   type Mount,
   mounts,
   objectName,
@@ -23,6 +25,8 @@ import { flag, whole } from "./fields.ts";
 export const PREFIXES = ["dapr.io/", "pannier.io/"] as const;
 /** Put on each pod that was injected; its value is the injector's version. */
 export const INJECTED_BY = "pannier.io/injected-by";
+/** Put beside it where labels that injection sets were there before: `name=value`, separated by commas. */
+export const LABELS_BEFORE = "pannier.io/labels-before";
 
 /** What the annotations of a pod say. A member is the annotation's name without its prefix. */
 export interface AnnotationSettings {
@@ -215,6 +219,8 @@ const SERVING = {
   ),
 } satisfies Partial<AnnotationTable>;
 
+const ADDRESSES_WANT = `IP addresses or host names, separated by commas, at most ${LIST_MAX}`;
+
 const ADDRESSES = {
   "enable-metrics": row(
     "`--enable-metrics`, label `dapr.io/metrics-enabled`",
@@ -229,9 +235,12 @@ const ADDRESSES = {
   "sidecar-listen-addresses": row("`--dapr-listen-addresses`", {
     kind: "addresses",
     fallback: "[::1],127.0.0.1",
-    doc: "Addresses of the APIs, separated by commas; empty for all.",
-    read: (text) =>
-      /^[-A-Za-z0-9._:[\]%, ]{0,1000}$/.test(text) ? { value: text } : { want: "IP addresses, separated by commas" },
+    doc: "Addresses or host names of the APIs, separated by commas; empty for all.",
+    read: (text) => {
+      const parts = text.split(",").map((part) => part.trim());
+      const isGood = parts.length <= LIST_MAX && parts.every((part) => part === "" || isHost(part));
+      return isGood ? { value: text } : { want: ADDRESSES_WANT };
+    },
   }),
   "unix-domain-socket-path": row(
     "`--unix-domain-socket`, a volume",

@@ -149,7 +149,7 @@ export const OBJECT_META = [
 export function parseComponent(document: unknown): ParsedComponent {
   const reader = new MemberReader();
   const root: Member = { value: document, path: "" };
-  const top = reader.members(root, ["apiVersion", "kind", "metadata", "spec", "auth", "scopes"]);
+  const top = reader.members(root, ["apiVersion", "kind", "metadata", "spec", "auth", "scopes", "status"]);
   const metadata = reader.members(top.metadata, OBJECT_META);
   const spec = reader.members(top.spec, ["type", "version", "ignoreErrors", "initTimeout", "metadata"]);
   const auth = reader.members(top.auth, ["secretStore"]);

@@ -94,7 +94,7 @@ const FOREIGN = [
 /** Parses a document whose kind is Configuration; an empty one gives the defaults. */
 export function parseConfiguration(document: unknown): ParsedConfiguration {
   const reader = new MemberReader("a Configuration");
-  const top = reader.members({ value: document, path: "" }, ["apiVersion", "kind", "metadata", "spec"]);
+  const top = reader.members({ value: document, path: "" }, ["apiVersion", "kind", "metadata", "spec", "status"]);
   reader.members(top.metadata, OBJECT_META);
   const own = ["api", "components", "features", "logging", "metric", "metrics", "tracing"] as const;
   const spec = reader.members(top.spec, [...own, ...FOREIGN]);
@@ -219,11 +219,14 @@ function readTracing(reader: MemberReader, member: Member): TracingSettings {
   };
 }
 
+/** Decimal numbers as Go writes them: Dapr reads no others, and the admission policy has the same pattern. */
+const RATE = /^[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?$/;
+
 function readRate(reader: MemberReader, member: Member): number {
   const want = 'a number from 0 to 1, as "0.1"';
   const text = reader.text(member, want) ?? "";
   if (text === "") return SAMPLING_RATE;
-  const rate = Number(text);
+  const rate = RATE.test(text) ? Number(text) : Number.NaN;
   if (rate >= 0 && rate <= 1) return rate;
   reader.error(member.path, text, want, null);
   return SAMPLING_RATE;

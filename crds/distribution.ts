@@ -80,6 +80,8 @@ export interface SidecarReport {
   readonly components: readonly ReportedComponent[];
 }
 
+/** Longest name and UID of a reported Component, in characters: Kubernetes' own are no longer. */
+export const REPORT_NAME_MAX = 253;
 /** Longest message of a reported Component, in characters; the parser cuts what is longer. */
 export const REPORT_MESSAGE_MAX = 1000;
 
@@ -118,6 +120,7 @@ function parseReported(value: unknown): ReportedComponent | null {
   if (!isMapping(value)) return null;
   const { name, uid, generation, state, reachable, message } = value;
   if (typeof name !== "string" || typeof uid !== "string" || typeof generation !== "number") return null;
+  if (name.length > REPORT_NAME_MAX || uid.length > REPORT_NAME_MAX) return null;
   if (state !== "ready" && state !== "kept" && state !== "failed") return null;
   if (reachable !== null && typeof reachable !== "boolean") return null;
   if (message !== null && typeof message !== "string") return null;

@@ -73,7 +73,14 @@ export interface ParsedResiliency {
 /** Parses a document whose kind is Resiliency. */
 export function parseResiliency(document: unknown): ParsedResiliency {
   const reader = new MemberReader("a Resiliency");
-  const top = reader.members({ value: document, path: "" }, ["apiVersion", "kind", "metadata", "spec", "scopes"]);
+  const top = reader.members({ value: document, path: "" }, [
+    "apiVersion",
+    "kind",
+    "metadata",
+    "spec",
+    "scopes",
+    "status",
+  ]);
   const metadata = reader.members(top.metadata, OBJECT_META);
   const spec = reader.members(top.spec, ["policies", "targets"]);
   const policies = reader.members(spec.policies, ["timeouts", "retries", "circuitBreakers"]);

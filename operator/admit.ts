@@ -1,31 +1,43 @@
 // The webhook's answer about a pod: the injector's decision as an admission, told by an Event to whoever made the pod.
 // Knows neither the envelope nor how a pod is patched.
+import type { Clock } from "#kit/clock.ts";
 import type { Log } from "#kit/log.ts";
 import { type Decision, decide } from "./inject/decide.ts";
 import { isMapping, readPod } from "./inject/object.ts";
 import { patchOf } from "./inject/patch.ts";
 import type { InjectSettings } from "./inject/settings.ts";
 import type { Events } from "./kube/events.ts";
+import { RateLimit } from "./kube/rate-limit.ts";
 import type { Admission, AdmissionRequest, Admit } from "./webhook/review.ts";
 
 export interface AdmitContext {
   /** Asked for each pod: trust anchors change. */
   readonly settings: () => InjectSettings;
   readonly events: Events;
+  readonly clock: Clock;
   readonly log: Log;
 }
+
+/**
+ * Events of admissions: so many at once, then one each so many milliseconds. Whoever reaches the webhook's port can send
+ * reviews about whatever there is, and is not to fill the API server by way of them.
+ */
+export const EVENT_RATE = { atOnce: 50, everyMs: 1_000 };
+/** All together. */
+const RATE_KEY = "";
 
 /** HTTP's Unprocessable Content: the pod is understood and cannot be had like this. */
 const DENIED = 422;
 const NOT_A_POD = "not-a-pod";
 
 export function createAdmit(context: AdmitContext): Admit {
+  const rate = new RateLimit({ ...EVENT_RATE, clock: context.clock });
   return (request) => {
     const { kind, namespace, object } = request;
     if (kind.group !== "" || kind.kind !== "Pod")
       return { kind: "allow", patch: null, reason: NOT_A_POD, warnings: [] };
     const decision = decide(object, namespace, context.settings());
-    tell(context, request, decision);
+    tell({ ...context, rate }, request, decision);
     return admissionOf(object, decision);
   };
 }
@@ -48,12 +60,16 @@ function admissionOf(object: unknown, decision: Decision): Admission {
   }
 }
 
-function tell({ events, log }: AdmitContext, request: AdmissionRequest, { outcome, reason, sentence }: Decision): void {
+function tell(
+  { events, log, rate }: AdmitContext & { readonly rate: RateLimit },
+  request: AdmissionRequest,
+  { outcome, reason, sentence }: Decision,
+): void {
   if (request.dryRun || reason === "not-enabled" || reason === "already-injected") return;
   const { namespace, name } = request;
   log.debug("pod admitted", { namespace, pod: name, outcome, reason });
   const owner = ownerOf(request);
-  if (owner === null || outcome === "inject") return;
+  if (owner === null || outcome === "inject" || !rate.take(RATE_KEY)) return;
   const action = "Inject";
   if (outcome === "deny")
     events.tell({ about: owner, type: "Warning", reason: "InjectionDenied", action, note: sentence });

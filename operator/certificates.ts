@@ -13,7 +13,7 @@ import type { Events } from "./kube/events.ts";
 import type { KubeObject } from "./kube/object.ts";
 import type { Leadership } from "./leadership.ts";
 import { SidecarNamespaces } from "./pods/namespaces.ts";
-import { serviceNames } from "./settings.ts";
+import { requiredNames, serviceNames } from "./settings.ts";
 
 export interface CertificatesOptions {
   readonly kube: KubeContext;
@@ -36,12 +36,14 @@ export async function openCertificates(
   let bundle: CaBundle | null = null;
   // Where no webhook is named, its caBundle is somebody else's business.
   const isPublished = (trustAnchors: string): boolean => bundle === null || bundle.isPublished(trustAnchors);
-  const names = serviceNames(flags);
   const folder = flags["certificates-folder"];
   const source =
     folder === ""
-      ? await openAuthority({ client, namespace, names, mayRotate: mayWrite, isPublished, clock, log }, stopping)
-      : await openFiles({ folder, names, isPublished, clock, log });
+      ? await openAuthority(
+          { client, namespace, names: serviceNames(flags), mayRotate: mayWrite, isPublished, clock, log },
+          stopping,
+        )
+      : await openFiles({ folder, names: requiredNames(flags), isPublished, clock, log });
   closing.push(() => source.close());
   const name = flags["webhook-name"];
   if (name !== "") {

@@ -1,5 +1,6 @@
 // The controllers over what is watched: Components to sidecars and status, the other resources to sidecars, pods without
 // a sidecar. Puts them together; each decides for itself.
+import { PREFIXES } from "#crds/annotations.ts";
 import { ReportTable } from "./api/report-table.ts";
 import { ComponentController } from "./components/controller.ts";
 import { secretFollower } from "./components/follow-secret.ts";
@@ -59,7 +60,17 @@ export function startControllers({ kube, flags, events, leadership, watches }: C
   const queue = new WorkQueue({ name: "component", worker: controller.reconcile, clock, random, log, metrics });
   const endController = controller.follow(queue);
   const others = followOtherResources({ ...watches, table, events, mayWrite });
-  const unsidecared = new UnsidecaredPods({ pods: watches.pods, client, events, metrics, clock, log, mayWrite });
+  const prefixes = flags["dapr-annotation"] ? PREFIXES : ["pannier.io/"];
+  const unsidecared = new UnsidecaredPods({
+    prefixes,
+    pods: watches.pods,
+    client,
+    events,
+    metrics,
+    clock,
+    log,
+    mayWrite,
+  });
   const endLeading = leadership.onChange(() => {
     if (!leadership.isLeader) return;
     controller.addAll();

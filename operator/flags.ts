@@ -3,6 +3,7 @@
 import {
   booleanFlag,
   durationFlag,
+  type Flag,
   type FlagTable,
   listFlag,
   parseArguments,
@@ -11,8 +12,9 @@ import {
   wordFlag,
 } from "#kit/arguments.ts";
 import { LOG_LEVELS, type LogLevel } from "#kit/log.ts";
+import { SIDECAR_FLAGS, type SidecarFlags } from "./inject/flags.ts";
 
-export interface OperatorFlags {
+export interface OperatorFlags extends SidecarFlags {
   namespace: string;
   "pod-name": string;
   "pod-ip": string;
@@ -38,15 +40,9 @@ export interface OperatorFlags {
   "drain-timeout": number;
   "sidecar-image": string;
   "sidecar-image-pull-policy": string;
-  "sidecar-cpu-request": string;
-  "sidecar-cpu-limit": string;
-  "sidecar-memory-request": string;
-  "sidecar-memory-limit": string;
-  "sidecar-run-as-user": number;
-  "sidecar-log-level": LogLevel;
-  "sidecar-log-as-json": boolean;
   "native-sidecar": "auto" | "true" | "false";
   "excluded-namespaces": readonly string[];
+  "dapr-annotation": boolean;
   "log-level": LogLevel;
   "log-as-json": boolean;
   help: boolean;
@@ -54,7 +50,6 @@ export interface OperatorFlags {
 }
 
 const port = { placeholder: "PORT", min: 0, max: 65_535 };
-const quantity = { placeholder: "QUANTITY" };
 
 export const OPERATOR_FLAGS: FlagTable<OperatorFlags> = {
   namespace: textFlag({
@@ -128,19 +123,7 @@ export const OPERATOR_FLAGS: FlagTable<OperatorFlags> = {
   }),
   "sidecar-image": textFlag({ placeholder: "IMAGE", doc: "Image of injected sidecars.", fallback: "" }),
   "sidecar-image-pull-policy": textFlag({ placeholder: "POLICY", doc: "Its pull policy.", fallback: "IfNotPresent" }),
-  "sidecar-cpu-request": textFlag({ ...quantity, doc: "CPU request of sidecars; empty for none.", fallback: "50m" }),
-  "sidecar-cpu-limit": textFlag({ ...quantity, doc: "CPU limit of sidecars; empty for none.", fallback: "" }),
-  "sidecar-memory-request": textFlag({ ...quantity, doc: "Memory request; empty for none.", fallback: "96Mi" }),
-  "sidecar-memory-limit": textFlag({ ...quantity, doc: "Memory limit; empty for none.", fallback: "512Mi" }),
-  "sidecar-run-as-user": wholeFlag({
-    placeholder: "UID",
-    doc: "User and group of sidecars; -1 to leave it to the image and the cluster.",
-    fallback: 65_532,
-    min: -1,
-    max: 2 ** 31 - 1,
-  }),
-  "sidecar-log-level": wordFlag({ words: LOG_LEVELS, doc: "Log level of sidecars.", fallback: "info" }),
-  "sidecar-log-as-json": booleanFlag({ doc: "Sidecars log JSON.", fallback: false }),
+  ...asSentences(SIDECAR_FLAGS),
   "native-sidecar": wordFlag({
     words: ["auto", "true", "false"],
     doc: "Native sidecars; auto: from Kubernetes 1.29 on.",
@@ -150,11 +133,23 @@ export const OPERATOR_FLAGS: FlagTable<OperatorFlags> = {
     placeholder: "NAME[,NAME …]",
     doc: "Namespaces that are never injected, besides kube-system and its own.",
   }),
+  "dapr-annotation": booleanFlag({
+    doc: "Pods with dapr.io/enabled are Pannier's; false beside Dapr, where only pannier.io/enabled counts.",
+    fallback: true,
+  }),
   "log-level": wordFlag({ words: LOG_LEVELS, doc: "Log level of the operator.", fallback: "info" }),
   "log-as-json": booleanFlag({ doc: "Log JSON.", fallback: true }),
   help: booleanFlag({ doc: "Show this and end.", fallback: false, short: "h" }),
   version: booleanFlag({ doc: "Show the version and end.", fallback: false }),
 };
+
+/** With docs as the operator's help has them; those of `pannier inject` are phrases. */
+function asSentences<S extends object>(table: FlagTable<S>): FlagTable<S> {
+  const sentence = (doc: string): string => `${doc.charAt(0).toUpperCase()}${doc.slice(1)}.`;
+  const rows = Object.entries(table as Readonly<Record<string, Flag<unknown>>>);
+  // The same rows under the same names.
+  return Object.fromEntries(rows.map(([name, row]) => [name, { ...row, doc: sentence(row.doc) }])) as FlagTable<S>;
+}
 
 /** The variables that the operator reads; `process.env` fits. */
 export interface OperatorEnvironment {

@@ -5,12 +5,13 @@ import { systemClock } from "#kit/clock.ts";
 import { createLog } from "#kit/log.ts";
 import { systemRandom } from "#kit/random.ts";
 import { VERSION } from "#kit/version.ts";
-import { OPERATOR_FLAGS, readOperatorFlags } from "./flags.ts";
+import { OPERATOR_FLAGS, type OperatorFlags, readOperatorFlags } from "./flags.ts";
 import { startOperator } from "./operator.ts";
 
 const EXIT_OK = 0;
 const EXIT_FAILURE = 1;
 const EXIT_USAGE = 2;
+const NEVER_MS = 2 ** 30;
 
 async function main(): Promise<number> {
   const asked = Promise.withResolvers<void>();
@@ -35,7 +36,16 @@ async function main(): Promise<number> {
       return EXIT_OK;
     case "serve":
   }
-  const { flags } = request;
+  // While an API server is waited for, there may be nothing else that keeps the process: Node would end it, with 13.
+  const alive = setInterval(() => undefined, NEVER_MS);
+  try {
+    return await serve(request.flags, asked.promise, stopping.signal);
+  } finally {
+    clearInterval(alive);
+  }
+}
+
+async function serve(flags: Readonly<OperatorFlags>, asked: Promise<void>, stopping: AbortSignal): Promise<number> {
   const log = createLog({
     level: flags["log-level"],
     json: flags["log-as-json"],
@@ -46,13 +56,13 @@ async function main(): Promise<number> {
     nowMs: () => systemClock.nowMs(),
   });
   try {
-    const parts = { clock: systemClock, random: systemRandom, log, stopping: stopping.signal };
+    const parts = { clock: systemClock, random: systemRandom, log, stopping };
     const operator = await startOperator(flags, parts);
-    await asked.promise;
+    await asked;
     await operator.close();
     return EXIT_OK;
   } catch (error) {
-    if (stopping.signal.aborted) return EXIT_OK;
+    if (stopping.aborted) return EXIT_OK;
     log.fatal(error instanceof Error ? error.message : String(error));
     return EXIT_FAILURE;
   }

@@ -9,6 +9,7 @@ import { createAdmit } from "./admit.ts";
 import { Distribution } from "./api/distribution.ts";
 import type { CertificateSource } from "./certificates/source.ts";
 import { openCertificates } from "./certificates.ts";
+import { minorVersion } from "./cluster-version.ts";
 import { type Controllers, startControllers } from "./controllers.ts";
 import type { OperatorFlags } from "./flags.ts";
 import type { KubeContext } from "./kube/context.ts";
@@ -58,11 +59,12 @@ interface Open {
   readonly watches: Watches;
   readonly certificates: CertificateSource;
   readonly controllers: Controllers;
+  readonly stopping: AbortSignal;
 }
 
 /**
  * Resolves when webhook and distribution API listen; whether they are ready, `unready` says. Rejects, with nothing left
- * open, for a flag that cannot be used, a port that is taken, or an API server that does not answer at the start.
+ * open, for a flag that cannot be used and a port that is taken. Waits for an API server that does not answer.
  */
 export async function startOperator(flags: Readonly<OperatorFlags>, parts: OperatorParts): Promise<Operator> {
   const closing: Closing = [];
@@ -94,7 +96,7 @@ async function open(flags: Readonly<OperatorFlags>, parts: OperatorParts, closin
   const certificates = await openCertificates({ kube, flags, events, leadership, pods, stopping }, closing);
   const controllers = startControllers({ kube, flags, events, leadership, watches });
   closing.push(() => controllers.close());
-  return { flags, kube, metrics, events, leadership, watches, certificates, controllers };
+  return { flags, kube, metrics, events, leadership, watches, certificates, controllers, stopping };
 }
 
 async function serve(parts: Open, closing: Closing): Promise<Operator> {
@@ -136,23 +138,17 @@ async function closeAll(closing: Closing): Promise<void> {
   for (const close of closing.splice(0).reverse()) await close();
 }
 
-async function openWebhook({ flags, kube, events, certificates }: Open): Promise<Webhook> {
+async function openWebhook({ flags, kube, events, certificates, stopping }: Open): Promise<Webhook> {
   const { clock, log, metrics } = kube;
-  const settings = injectSettings(flags, await minorVersion(kube));
+  const settings = injectSettings(flags, await minorVersion(kube, stopping));
   const admit = createAdmit({
     settings: () => ({ ...settings, trustAnchorsPem: certificates.trustAnchors }),
     events,
+    clock,
     log,
   });
   const [port, drainMs] = [flags["webhook-port"], flags["drain-timeout"]];
   return startWebhook({ source: certificates, admit, port, drainMs, metrics, clock, log });
-}
-
-/** Of Kubernetes 1. A cluster's version may say "31+". */
-async function minorVersion({ client }: KubeContext): Promise<number> {
-  const { minor = "" } = await client.request<{ readonly minor?: string }>({ method: "GET", path: "/version" });
-  const number = Number.parseInt(minor, 10);
-  return Number.isNaN(number) ? 0 : number;
 }
 
 function createDistribution(

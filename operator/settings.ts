@@ -1,6 +1,6 @@
 // The operator's flags as what its parts want to know. Reads no flag and no environment itself.
-import { readQuantity } from "#crds/annotation-values.ts";
 import type { OperatorFlags } from "./flags.ts";
+import { sidecarSettings } from "./inject/flags.ts";
 import { defaultSettings, type InjectSettings } from "./inject/settings.ts";
 
 /** Native sidecars are on by default from this minor version of Kubernetes 1 on (dapr-kubernetes.md 5.1). */
@@ -15,24 +15,14 @@ export class FlagError extends Error {
 export function injectSettings(flags: Readonly<OperatorFlags>, minor: number): InjectSettings {
   const defaults = defaultSettings(flags.namespace);
   const supported = minor >= NATIVE_FROM_MINOR;
-  const user = flags["sidecar-run-as-user"];
   const watched = flags["watch-namespaces"];
   return {
     ...defaults,
+    ...sidecarSettings(flags),
     image: flags["sidecar-image"],
     imagePullPolicy: pullPolicy(flags["sidecar-image-pull-policy"]),
-    resources: {
-      cpuRequest: amount(flags, "sidecar-cpu-request"),
-      cpuLimit: amount(flags, "sidecar-cpu-limit"),
-      memoryRequest: amount(flags, "sidecar-memory-request"),
-      memoryLimit: amount(flags, "sidecar-memory-limit"),
-    },
     nativeSidecars: { supported, byDefault: supported && flags["native-sidecar"] !== "false" },
     controlPlaneAddress: flags["control-plane-address"] || `${flags["service-name"]}.${flags.namespace}.svc:6500`,
-    runAsUser: user < 0 ? null : user,
-    runAsGroup: user < 0 ? null : user,
-    logLevel: flags["sidecar-log-level"],
-    logAsJson: flags["sidecar-log-as-json"],
     namespaces: watched.length === 0 ? null : watched,
     excludedNamespaces: [...new Set([...defaults.excludedNamespaces, ...flags["excluded-namespaces"]])],
   };
@@ -45,6 +35,11 @@ export function serviceNames(flags: Readonly<OperatorFlags>): readonly string[] 
   return [name, ...other, ...flags["certificate-names"]];
 }
 
+/** Of those, the names that a certificate of somebody else's making has to be for: the others are never called by ours. */
+export function requiredNames(flags: Readonly<OperatorFlags>): readonly string[] {
+  return [...serviceNames(flags).slice(0, 1), ...flags["certificate-names"]];
+}
+
 const PULL_POLICIES = ["Always", "IfNotPresent", "Never"] as const;
 
 function pullPolicy(text: string): InjectSettings["imagePullPolicy"] {
@@ -53,15 +48,4 @@ function pullPolicy(text: string): InjectSettings["imagePullPolicy"] {
     throw new FlagError(`--sidecar-image-pull-policy: got ${JSON.stringify(text)}, want ${PULL_POLICIES.join(", ")}`);
   }
   return found;
-}
-
-type QuantityFlag = "sidecar-cpu-request" | "sidecar-cpu-limit" | "sidecar-memory-request" | "sidecar-memory-limit";
-
-function amount(flags: Readonly<OperatorFlags>, name: QuantityFlag): InjectSettings["resources"]["cpuRequest"] {
-  const text = flags[name];
-  if (text === "") return null;
-  const quantity = readQuantity(text);
-  if (quantity === null)
-    throw new FlagError(`--${name}: got ${JSON.stringify(text)}, want a quantity such as "100m" or "96Mi"`);
-  return quantity;
 }

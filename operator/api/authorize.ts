@@ -4,6 +4,7 @@ import { type Clock, never } from "#kit/clock.ts";
 import type { Log } from "#kit/log.ts";
 import { type KubeClient, KubeError, type KubeRequest } from "../kube/client.ts";
 import type { KubeObject } from "../kube/object.ts";
+import { RateLimit } from "../kube/rate-limit.ts";
 import { Slots } from "../kube/slots.ts";
 import { isRefusal, type Refusal, refuse } from "./refusal.ts";
 import { RefusedAddresses } from "./refused-addresses.ts";
@@ -28,6 +29,12 @@ export interface OperatorAccount {
 export const QUESTIONS_MAX = 16;
 /** Questions that may wait; with more, sidecars are told to come back. */
 export const QUESTIONS_WAITING_MAX = 4_000;
+/** Questions about tokens of one address that are under way or wait: a node's pods may share one. */
+export const QUESTIONS_EACH_MAX = 256;
+/** Looks at one pod for its streams: so many at once, then one each so many milliseconds. */
+export const LOOKS_RATE = { atOnce: 20, everyMs: 2_000 };
+const OFTEN_SEC = 5;
+const MANY_SEC = 1;
 /** What a sidecar is told to wait while the API server does not answer or has too much to, in seconds. */
 const API_SERVER_AWAY_SEC = 5;
 
@@ -58,6 +65,9 @@ export class Authorizer {
   readonly #log: Log;
   readonly #slots = new Slots({ most: QUESTIONS_MAX, waitingMax: QUESTIONS_WAITING_MAX });
 
+  readonly #looks: RateLimit;
+  /** By address: tokens that are asked about. */
+  readonly #asking = new Map<string, number>();
   readonly #watched: ReadonlySet<string>;
 
   constructor({ kube, clock, log, watchedNamespaces = [] }: AuthorizerOptions) {
@@ -65,6 +75,7 @@ export class Authorizer {
     this.#watched = new Set(watchedNamespaces);
     this.#reviewer = new TokenReviewer((request) => this.#ask(request), clock);
     this.#refused = new RefusedAddresses(clock);
+    this.#looks = new RateLimit({ ...LOOKS_RATE, clock });
     this.#log = log;
   }
 
@@ -98,17 +109,27 @@ export class Authorizer {
   ): Promise<T | Refusal> {
     if (token === null) return refuse(401, NO_TOKEN);
     // A token that was good a moment ago is not held up by what others behind the same address do.
-    const waitMs = this.#reviewer.isAccepted(token) ? 0 : this.#refused.waitMs(address);
+    const isAccepted = this.#reviewer.isAccepted(token);
+    const waitMs = isAccepted ? 0 : this.#refused.waitMs(address);
     if (waitMs > 0) return refuse(429, "too many refused tokens from this address; wait", Math.ceil(waitMs / 1000));
+    const asking = this.#asking.get(address) ?? 0;
+    if (!isAccepted && asking >= QUESTIONS_EACH_MAX) {
+      return refuse(429, "too many tokens of this address are being checked", MANY_SEC);
+    }
     if (this.#slots.waiting >= QUESTIONS_WAITING_MAX) {
       return refuse(503, "too many sidecars are waiting to be checked", API_SERVER_AWAY_SEC);
     }
+    this.#asking.set(address, asking + 1);
     try {
       const answer = await judge(token);
-      if (isRefusal(answer) && answer.status < 500) this.#refused.count(address);
+      if (isRefusal(answer) && answer.status < 500 && answer.status !== 429) this.#refused.count(address);
       return answer;
     } catch (error) {
       return this.#failed(error);
+    } finally {
+      const left = (this.#asking.get(address) ?? 1) - 1;
+      if (left > 0) this.#asking.set(address, left);
+      else this.#asking.delete(address);
     }
   }
 
@@ -123,6 +144,8 @@ export class Authorizer {
     if (this.#watched.size > 0 && !this.#watched.has(namespace)) {
       return refuse(403, `this operator does not watch the namespace ${namespace}`);
     }
+    // Each is a question to the API server and begins with everything: not to be had in a loop.
+    if (!this.#looks.take(bound.uid)) return refuse(429, "the pod asks for streams too often", OFTEN_SEC);
     const pod = await this.#find(namespace, bound.name);
     const name = `pod ${namespace}/${bound.name}`;
     // A StatefulSet gives the next pod the same name: only the UID says that it is this one.

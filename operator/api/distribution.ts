@@ -43,9 +43,10 @@ export interface DistributionOptions {
   readonly metrics: OperatorMetrics;
   /** The namespaces that are watched; empty or absent: all. A sidecar of another one is refused. */
   readonly watchedNamespaces?: readonly string[];
-  /** For tests: SLOW_MS of stream.ts, STREAMS_MAX of streams.ts. */
+  /** For tests: SLOW_MS of stream.ts, STREAMS_MAX of streams.ts, STREAMLESS_MAX of server.ts. */
   readonly slowMs?: number;
   readonly streamsMax?: number;
+  readonly streamlessMax?: number;
 }
 
 export class Distribution {
@@ -81,10 +82,12 @@ export class Distribution {
       isSynced,
       isLeader: () => leadership.isLeader,
       isDraining: () => this.#isDraining,
+      onStream: (socket) => this.#server.isStream(socket),
+      clock,
       log,
       metrics,
     });
-    this.#server = new DistributionServer(routes, certificates);
+    this.#server = new DistributionServer(routes, certificates, options.streamlessMax);
     this.#unlisten = leadership.onChange(() => {
       if (!leadership.isLeader) this.#intake.forgetAll();
     });

@@ -61,13 +61,18 @@ export class PeerForwarder {
   #roundAtMs = 0;
   #failures = 0;
   #isWarned = false;
+  /** Whoever leads is another since the leader was looked up. */
+  #hasNews = false;
   #wake: () => void = () => undefined;
   #loop: Promise<void> = Promise.resolve();
 
   constructor(options: PeerForwarderOptions) {
     this.#options = options;
     const { reports, leadership } = options;
-    this.#unlisten = [reports.onChange((podUid) => this.#note(podUid)), leadership.onChange(() => this.#wake())];
+    this.#unlisten = [
+      reports.onChange((podUid) => this.#note(podUid)),
+      leadership.onChange(() => this.#leaderChanged()),
+    ];
   }
 
   start(): void {
@@ -88,6 +93,12 @@ export class PeerForwarder {
     this.#wake();
   }
 
+  /** Also while the old one is told: then there is nobody to wake, and it is not to be found out at the next beat. */
+  #leaderChanged(): void {
+    this.#hasNews = true;
+    this.#wake();
+  }
+
   #startOver(): void {
     this.#toldTo = null;
     this.#changed.clear();
@@ -96,6 +107,7 @@ export class PeerForwarder {
   async #run(): Promise<void> {
     const { clock, random } = this.#options;
     while (!this.#closing.signal.aborted) {
+      this.#hasNews = false;
       const leader = this.#leader();
       if (leader === null) this.#startOver();
       else await this.#tell(leader);
@@ -103,7 +115,8 @@ export class PeerForwarder {
         const pauseMs = Math.min(PAUSE_FIRST_MS * 2 ** (this.#failures - 1), PAUSE_MAX_MS);
         await sleep(clock, pauseMs * (0.5 + random.fraction() / 2), this.#closing.signal);
       } else {
-        await this.#untilWoken(leader !== null && this.#changed.size > 0 ? 0 : BEAT_MS);
+        const isToldAll = leader === null || this.#changed.size === 0;
+        if (isToldAll && !this.#hasNews) await this.#untilWoken(BEAT_MS);
         await sleep(clock, GATHER_MS, this.#closing.signal);
       }
     }

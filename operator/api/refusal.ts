@@ -16,3 +16,13 @@ export function refuse(status: Refusal["status"], sentence: string, retryAfterSe
 export function isRefusal(value: object): value is Refusal {
   return "sentence" in value;
 }
+
+/** A refusal on its way to whoever answers. */
+export class Refused extends Error {
+  readonly refusal: Refusal;
+
+  constructor(refusal: Refusal) {
+    super(refusal.sentence);
+    this.refusal = refusal;
+  }
+}

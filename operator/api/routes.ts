@@ -1,15 +1,17 @@
 // The distribution API's routes: who asks, for what, and what is refused. Knows no TLS and no resource.
+import type { Socket } from "node:net";
 import express, { type Express, type NextFunction, type Request, type Response } from "express";
 import { LINE_BYTES_MAX, parseReport, REPORT_PATH, REPORTED_MAX, RESOURCES_PATH } from "#crds/distribution.ts";
-import { never } from "#kit/clock.ts";
+import type { Clock } from "#kit/clock.ts";
 import type { Log } from "#kit/log.ts";
-import { Slots } from "../kube/slots.ts";
+import { RateLimit } from "../kube/rate-limit.ts";
 import type { OperatorMetrics } from "../metrics.ts";
 import type { Authorizer, Bearer, OperatorAccount } from "./authorize.ts";
-import type { PeerIntake } from "./peer-intake.ts";
+import { Bodies } from "./bodies.ts";
+import { PEERS_MAX, type PeerIntake } from "./peer-intake.ts";
 import { MESSAGE_BYTES_MAX, PEER_PATH, parsePeerMessage } from "./peer-message.ts";
 import type { Publisher } from "./publish.ts";
-import { isRefusal, type Refusal, refuse } from "./refusal.ts";
+import { isRefusal, type Refusal, Refused, refuse } from "./refusal.ts";
 import type { Sidecar } from "./sidecar.ts";
 import type { SidecarReports } from "./sidecar-reports.ts";
 import type { Streams } from "./streams.ts";
@@ -25,17 +27,24 @@ export interface RouteParts {
   readonly isSynced: () => boolean;
   readonly isLeader: () => boolean;
   readonly isDraining: () => boolean;
+  /** Told the connection of a stream that begins. */
+  readonly onStream: (socket: Socket) => void;
+  readonly clock: Clock;
   readonly log: Log;
   readonly metrics: OperatorMetrics;
 }
 
-/** Bodies that are read at once, and requests that wait for it: so many times the largest body is held in memory. */
-const BODIES_MAX = 16;
-const BODIES_WAITING_MAX = 10_000;
+/** Reports that are read at once, and that wait for it; the same of the other replicas' messages. */
+const REPORTS = { most: 16, waitingMax: 10_000, bytesMax: LINE_BYTES_MAX };
+const MESSAGES = { most: 2, waitingMax: PEERS_MAX, bytesMax: MESSAGE_BYTES_MAX };
+/** Reports of one pod: so many at once, then one each so many milliseconds. A sidecar has one in 500 ms at most. */
+export const REPORT_RATE = { atOnce: 20, everyMs: 500 };
+/** The same of lines about what is refused to one address. */
+export const REFUSAL_LOG_RATE = { atOnce: 10, everyMs: 10_000 };
 /** What a sidecar is told to wait, in seconds: while this replica starts, ends, has too much to read, is not the right one. */
 const STARTING_SEC = 2;
 const DRAINING_SEC = 1;
-const BUSY_SEC = 5;
+const OFTEN_SEC = 5;
 const MISDIRECTED_SEC = 1;
 /** So much of a path that is none of ours is told, in characters. */
 const PATH_SHOWN = 100;
@@ -43,23 +52,25 @@ const PATH_SHOWN = 100;
 export function createRoutes(parts: RouteParts): Express {
   const app = express();
   app.disable("x-powered-by").disable("etag").enable("strict routing").enable("case sensitive routing");
-  const bodies = new Slots({ most: BODIES_MAX, waitingMax: BODIES_WAITING_MAX });
+  const { clock } = parts;
+  const [ofPods, ofReplicas] = [new Bodies({ ...REPORTS, clock }), new Bodies({ ...MESSAGES, clock })];
+  const [rate, logged] = [new RateLimit({ ...REPORT_RATE, clock }), new RateLimit({ ...REFUSAL_LOG_RATE, clock })];
 
   app.all(RESOURCES_PATH, only("GET"), (request: Request, response: Response) => openStream(parts, request, response));
   app.all(
     REPORT_PATH,
     only("POST"),
-    authorizeReport(parts),
-    takeSlot(bodies),
-    readJson(LINE_BYTES_MAX),
+    authorizeReport(parts, rate),
+    (request: Request, response: Response<unknown, ReportLocals>, next: NextFunction) =>
+      ofPods.take(response.locals.sidecar.podUid, request, response, next),
     (request: Request, response: Response<unknown, ReportLocals>) => takeReport(parts, request, response),
   );
   app.all(
     PEER_PATH,
     only("POST"),
     authorizePeer(parts),
-    takeSlot(bodies),
-    readJson(MESSAGE_BYTES_MAX),
+    (request: Request, response: Response<unknown, PeerLocals>, next: NextFunction) =>
+      ofReplicas.take(response.locals.replica, request, response, next),
     (request: Request, response: Response<unknown, PeerLocals>) => takePeerMessage(parts, request, response),
   );
   app.use((request: Request) => {
@@ -67,7 +78,7 @@ export function createRoutes(parts: RouteParts): Express {
   });
   // Express tells an error handler by its four parameters.
   app.use((error: unknown, request: Request, response: Response, _next: NextFunction) => {
-    answerError(parts.log, error, request, response);
+    answerError({ log: parts.log, logged }, error, request, response);
   });
   return app;
 }
@@ -92,6 +103,7 @@ async function openStream(parts: RouteParts, request: Request, response: Respons
   mayBeginNow(parts);
   const refusal = streams.add(sidecar, response);
   if (refusal !== null) throw new Refused(refusal);
+  parts.onStream(request.socket);
 }
 
 function mayBeginNow({ isDraining, isSynced }: RouteParts): void {
@@ -101,12 +113,13 @@ function mayBeginNow({ isDraining, isSynced }: RouteParts): void {
 }
 
 /** A report is taken where the sidecar's stream is: it counts for as long as that is open. */
-function authorizeReport({ authorizer, streams }: RouteParts) {
+function authorizeReport({ authorizer, streams }: RouteParts, rate: RateLimit) {
   return async (request: Request, response: Response<unknown, ReportLocals>, next: NextFunction): Promise<void> => {
     const { pod } = granted(await authorizer.owner(bearerOf(request)));
     const sidecar = streams.sidecarOf(pod.uid);
     const text = "this replica of the operator has no stream of the pod; report over a new connection";
     if (sidecar === null) throw refused(421, text, MISDIRECTED_SEC);
+    if (!rate.take(pod.uid)) throw refused(429, "the pod reports too often", OFTEN_SEC);
     response.locals.sidecar = sidecar;
     next();
   };
@@ -159,41 +172,29 @@ function only(method: "GET" | "POST") {
   };
 }
 
-function takeSlot(slots: Slots) {
-  return async (_request: Request, response: Response, next: NextFunction): Promise<void> => {
-    if (slots.waiting >= BODIES_WAITING_MAX) throw refused(429, "too many reports are waiting to be read", BUSY_SEC);
-    const leave = await slots.take(never);
-    response.once("close", leave);
-    if (response.destroyed) leave();
-    else next();
-  };
-}
-
-/** Puts the body's text into `request.body`. Packed bodies are refused: what they unpack to has no limit. */
-function readJson(limit: number) {
-  const read = express.text({ type: "application/json", limit, inflate: false });
-  return (request: Request, response: Response, next: NextFunction): void => {
-    if (!request.is("application/json")) throw refused(415, "want a body of Content-Type application/json");
-    read(request, response, next);
-  };
-}
-
 function bearerOf(request: Request): Bearer {
   const [scheme = "", token = null] = (request.headers.authorization ?? "").split(" ", 2);
   const address = request.socket.remoteAddress ?? "";
   return { token: scheme.toLowerCase() === "bearer" ? token : null, address };
 }
 
-function answerError(log: Log, error: unknown, request: Request, response: Response): void {
+/** `logged`: how often what one address is refused is told. */
+interface Told {
+  readonly log: Log;
+  readonly logged: RateLimit;
+}
+
+function answerError({ log, logged }: Told, error: unknown, request: Request, response: Response): void {
   const refusal = refusalOf(error);
   // The client left in the middle of its request.
   if (refusal === null || response.headersSent || response.destroyed) return;
   const { status, sentence, retryAfterSec } = refusal;
   if (status === 500)
     log.error("a request failed by a fault of the operator", { path: request.path, error: stackOf(error) });
-  // What is turned away for its number must not fill the log, nor what finds its replica at the next try.
-  else if (status !== 429 && status !== 421) {
-    const address = request.socket.remoteAddress ?? "";
+  const address = request.socket.remoteAddress ?? "";
+  // What is turned away for its number must not fill the log, nor what finds its replica at the next try, nor what anybody
+  // may send as often as he likes.
+  if (status !== 500 && status !== 429 && status !== 421 && logged.take(address)) {
     log.info("a request is refused", { path: request.path.slice(0, PATH_SHOWN), address, status, error: sentence });
   }
   // The rest of the body may be on its way, or another replica is wanted.
@@ -212,16 +213,6 @@ function refusalOf(error: unknown): Refusal | null {
   if (type === "charset.unsupported") return refuse(415, "want a body in UTF-8");
   if (type === "request.size.invalid") return refuse(400, "the body is not as long as its head says");
   return refuse(500, "the operator failed on this request; its log says how");
-}
-
-/** A refusal on its way to {@link answerError}. */
-class Refused extends Error {
-  readonly refusal: Refusal;
-
-  constructor(refusal: Refusal) {
-    super(refusal.sentence);
-    this.refusal = refusal;
-  }
 }
 
 function refused(...refusal: Parameters<typeof refuse>): Refused {

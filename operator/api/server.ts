@@ -1,12 +1,20 @@
 // The HTTPS server of the distribution API: its limits on connections, its certificate, how it leaves. Knows no route.
 import type { RequestListener } from "node:http";
 import { createServer, type Server } from "node:https";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
+import { ConnectionShare } from "#kit/connection-share.ts";
 import { followConnections } from "#kit/connections.ts";
 import { type CertificateSource, followCertificate } from "../certificates/source.ts";
 
 /** Connections at once: a stream and a report for each of the 10,000 sidecars that a replica takes. */
 export const CONNECTIONS_MAX = 20_000;
+/**
+ * Connections on which no stream is open: beyond it the address with the most loses one. Anybody in the cluster may make
+ * such, and each costs 60 kB.
+ */
+export const STREAMLESS_MAX = 2_000;
+/** Sidecars and replicas are of our own make. */
+const TLS_VERSION_MIN = "TLSv1.3";
 /** A token has up to 16 KiB. */
 const HEAD_BYTES_MAX = 32 * 1024;
 const HEADERS_MAX = 64;
@@ -25,11 +33,13 @@ export class DistributionServer {
   readonly #server: Server;
   readonly #unfollow: () => void;
   readonly #cut: () => void;
+  readonly #streamless: ConnectionShare;
 
-  constructor(routes: RequestListener, certificates: CertificateSource) {
+  /** `streamlessMax`: for tests. */
+  constructor(routes: RequestListener, certificates: CertificateSource, streamlessMax: number = STREAMLESS_MAX) {
     this.#server = createServer(
       {
-        minVersion: "TLSv1.3",
+        minVersion: TLS_VERSION_MIN,
         handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
         headersTimeout: HEAD_TIMEOUT_MS,
         requestTimeout: REQUEST_TIMEOUT_MS,
@@ -45,8 +55,9 @@ export class DistributionServer {
     this.#server.maxHeadersCount = HEADERS_MAX;
     // A sidecar takes its stream for as long as it lives.
     this.#server.timeout = 0;
-    this.#unfollow = followCertificate(this.#server, certificates);
+    this.#unfollow = followCertificate(this.#server, certificates, TLS_VERSION_MIN);
     this.#cut = followConnections(this.#server);
+    this.#streamless = new ConnectionShare(this.#server, streamlessMax);
   }
 
   /** Gives the port. Rejects when it cannot be had. */
@@ -58,6 +69,11 @@ export class DistributionServer {
         resolve((this.#server.address() as AddressInfo).port);
       });
     });
+  }
+
+  /** A stream begins on this connection: how many of those there are is bounded by the pods. */
+  isStream(socket: Socket): void {
+    this.#streamless.release(socket);
   }
 
   /** Takes no more connections and ends those that are left. */

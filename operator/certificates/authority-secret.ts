@@ -38,9 +38,9 @@ export class AuthoritySecret {
   }
 
   /** Null when it is not there. */
-  async read(): Promise<FoundSecret | null> {
+  async read(signal: AbortSignal): Promise<FoundSecret | null> {
     try {
-      return found(await this.#client.request<Secret>({ method: "GET", path: this.#path }));
+      return found(await this.#client.request<Secret>({ method: "GET", path: this.#path, signal }));
     } catch (error) {
       if (error instanceof KubeError && error.status === 404) return null;
       throw error;
@@ -48,18 +48,18 @@ export class AuthoritySecret {
   }
 
   /** Null when another was faster. */
-  async create(state: AuthorityState): Promise<FoundSecret | null> {
+  async create(state: AuthorityState, signal: AbortSignal): Promise<FoundSecret | null> {
     const metadata = { name: AUTHORITY_SECRET, namespace: this.#namespace, labels: LABELS };
     const body = { apiVersion: "v1", kind: "Secret", metadata, type: TYPE, data: encoded(state) };
-    return await this.#unlessConflict({ method: "POST", path: this.#collection, body });
+    return await this.#unlessConflict({ method: "POST", path: this.#collection, body, signal });
   }
 
   /** Null when it has changed since it was read. */
-  async replace(read: FoundSecret, state: AuthorityState): Promise<FoundSecret | null> {
+  async replace(read: FoundSecret, state: AuthorityState, signal: AbortSignal): Promise<FoundSecret | null> {
     const { [ROTATE_ANNOTATION]: _asked, ...annotations } = read.object.metadata.annotations ?? {};
     const metadata = { ...read.object.metadata, annotations };
     const body = { apiVersion: "v1", kind: "Secret", metadata, type: TYPE, data: encoded(state) };
-    return await this.#unlessConflict({ method: "PUT", path: this.#path, body });
+    return await this.#unlessConflict({ method: "PUT", path: this.#path, body, signal });
   }
 
   async #unlessConflict(request: Parameters<KubeClient["request"]>[0]): Promise<FoundSecret | null> {

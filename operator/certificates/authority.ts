@@ -63,10 +63,11 @@ export async function openAuthority(options: AuthorityOptions, signal: AbortSign
   const secret = new AuthoritySecret(options.client, options.namespace);
   while (!signal.aborted) {
     try {
-      const state = await firstState(options, secret);
+      const state = await firstState(options, secret, signal);
       const leaf = await renewLeaf(null, state, options.names, options.clock.nowMs());
       return new Authority(options, { state, leaf });
     } catch (error) {
+      if (signal.aborted) break;
       options.log.error("certificates: no CA yet", { error: messageOf(error), retryMs: RETRY_MS });
     }
     await sleep(options.clock, RETRY_MS, signal);
@@ -74,9 +75,15 @@ export async function openAuthority(options: AuthorityOptions, signal: AbortSign
   throw new Error("certificates: given up before there was a CA");
 }
 
-async function firstState(options: AuthorityOptions, secret: AuthoritySecret): Promise<AuthorityState> {
+async function firstState(
+  options: AuthorityOptions,
+  secret: AuthoritySecret,
+  signal: AbortSignal,
+): Promise<AuthorityState> {
   const found =
-    (await secret.read()) ?? (await secret.create(await newState(options.clock.nowMs()))) ?? (await secret.read());
+    (await secret.read(signal)) ??
+    (await secret.create(await newState(options.clock.nowMs()), signal)) ??
+    (await secret.read(signal));
   if (found === null) throw new Error(`${secret.place} goes away as soon as it is made`);
   return stateOf(found, secret);
 }
@@ -99,7 +106,7 @@ export class Authority implements CertificateSource {
       clock: options.clock,
       everyMs: LOOK_MS,
       retryMs: RETRY_MS,
-      round: () => this.#look(),
+      round: (signal) => this.#look(signal),
       failed: (error) => this.#failed(error),
     });
   }
@@ -125,9 +132,9 @@ export class Authority implements CertificateSource {
     return this.#rounds.close();
   }
 
-  async #look(): Promise<void> {
+  async #look(signal: AbortSignal): Promise<void> {
     try {
-      await this.#step();
+      await this.#step(signal);
       this.#lastFailure = "";
     } finally {
       // Also without the API server: the leaf is made from what is in memory.
@@ -135,22 +142,22 @@ export class Authority implements CertificateSource {
     }
   }
 
-  async #step(): Promise<void> {
+  async #step(signal: AbortSignal): Promise<void> {
     const nowMs = this.#options.clock.nowMs();
     for (let conflicts = 0; conflicts <= CONFLICTS_MAX; conflicts++) {
-      const found = await this.#secret.read();
+      const found = await this.#secret.read(signal);
       if (found === null) {
         // Whoever deleted it gets it back: all that trust this CA go on (docs/certificates.md says how to get rid of it).
         this.#options.log.warn("certificates: the CA's Secret is gone and is made again", {
           secret: this.#secret.place,
         });
-        if ((await this.#secret.create(this.#held.state)) !== null) return;
+        if ((await this.#secret.create(this.#held.state, signal)) !== null) return;
         continue;
       }
       await this.#take(stateOf(found, this.#secret));
       const due = this.#options.mayRotate() ? await this.#due(found, nowMs) : null;
       if (due === null) return;
-      const written = await this.#secret.replace(found, due.state);
+      const written = await this.#secret.replace(found, due.state, signal);
       if (written === null) continue;
       this.#options.log.info(`certificates: ${due.step}`, { secret: this.#secret.place });
       await this.#take(due.state);

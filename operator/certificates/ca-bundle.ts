@@ -44,7 +44,7 @@ export class CaBundle {
       clock: options.clock,
       everyMs: CA_BUNDLE_CHECK_MS,
       retryMs: RETRY_MS,
-      round: () => this.#keep(),
+      round: (signal) => this.#keep(signal),
       failed: (error) => this.#failed(error),
     });
     this.#unfollow = options.source.onChange(() => void this.#rounds.ask());
@@ -77,11 +77,11 @@ export class CaBundle {
     return this.#rounds.close();
   }
 
-  async #keep(): Promise<void> {
+  async #keep(signal: AbortSignal): Promise<void> {
     const { client, source, mayWrite, log, name } = this.#options;
     const { trustAnchors } = source;
     const wanted = Buffer.from(trustAnchors).toString("base64");
-    const seen = await client.request<Configuration>({ method: "GET", path: this.#path });
+    const seen = await client.request<Configuration>({ method: "GET", path: this.#path, signal });
     this.#note(seen);
     this.#lastFailure = "";
     const wrong = (seen.webhooks ?? []).filter(({ clientConfig }) => clientConfig.caBundle !== wanted);
@@ -94,6 +94,7 @@ export class CaBundle {
       query: { fieldManager: FIELD_MANAGER, force: "true" },
       contentType: PATCH_TYPES.apply,
       body: { apiVersion: API_VERSION, kind: KIND, metadata: { name }, webhooks },
+      signal,
     });
     this.#note(written);
     log.info("certificates: caBundle written", { configuration: name, webhooks: webhooks.length });

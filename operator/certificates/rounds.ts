@@ -7,8 +7,9 @@ export interface RoundsOptions {
   readonly everyMs: number;
   /** The same after a round that failed. */
   readonly retryMs: number;
-  readonly round: () => Promise<void>;
-  /** Told what a round rejected with. */
+  /** `signal` aborts with the close: whatever the round waits for must end by it. */
+  readonly round: (signal: AbortSignal) => Promise<void>;
+  /** Told what a round rejected with, unless it was ended by the close. */
   readonly failed: (error: unknown) => void;
 }
 
@@ -35,7 +36,7 @@ export class Rounds {
     });
   }
 
-  /** Resolves when the last round has ended. */
+  /** Ends the round under way and resolves when it has ended. */
   close(): Promise<void> {
     this.#closing.abort();
     this.#wake.abort();
@@ -57,10 +58,10 @@ export class Rounds {
   async #round(): Promise<number> {
     const { round, failed, everyMs, retryMs } = this.#options;
     try {
-      await round();
+      await round(this.#closing.signal);
       return everyMs;
     } catch (error) {
-      failed(error);
+      if (!this.#closing.signal.aborted) failed(error);
       return retryMs;
     }
   }

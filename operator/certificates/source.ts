@@ -1,5 +1,6 @@
 // What the operator's servers need of a certificate: the newest one, and word when it changes. Knows not where it is from.
 import type { Server } from "node:https";
+import type { SecureVersion } from "node:tls";
 
 /** A private key and the certificate chain for it, leaf first. */
 export interface Served {
@@ -18,7 +19,7 @@ export interface CertificateSource {
   close(): Promise<void>;
 }
 
-/** The API server and the sidecars speak 1.3; 1.2 is for scrapers and probes of older make. */
+/** For the API server, which may be of older make. */
 const TLS_VERSION_MIN = "TLSv1.2";
 
 /** Told one after the other; knows nothing of what it tells. */
@@ -38,12 +39,17 @@ export class Listeners {
 
 /**
  * Gives the server the newest certificate now and after each change. Connections that are open keep theirs and are not
- * dropped; each new one gets the new one. Gives the end of it.
+ * dropped; each new one gets the new one. `minVersion` has to come along each time: a new certificate forgets
+ * the one that the server was made with. Gives the end of it.
  */
-export function followCertificate(server: Server, source: CertificateSource): () => void {
+export function followCertificate(
+  server: Server,
+  source: CertificateSource,
+  minVersion: SecureVersion = TLS_VERSION_MIN,
+): () => void {
   const set = (): void => {
     const { keyPem, certificatePem } = source.current;
-    server.setSecureContext({ key: keyPem, cert: certificatePem, minVersion: TLS_VERSION_MIN });
+    server.setSecureContext({ key: keyPem, cert: certificatePem, minVersion });
   };
   set();
   return source.onChange(set);

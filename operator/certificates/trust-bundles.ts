@@ -62,7 +62,7 @@ export class TrustBundles {
       clock: options.clock,
       everyMs: TRUST_BUNDLE_CHECK_MS,
       retryMs: RETRY_MS,
-      round: () => this.#keep(),
+      round: (signal) => this.#keep(signal),
       // Each namespace's own failure is told where it happens.
       failed: (error) => options.log.debug("certificates: trust bundles are missing", { error: String(error) }),
     });
@@ -80,7 +80,7 @@ export class TrustBundles {
     return this.#rounds.close();
   }
 
-  async #keep(): Promise<void> {
+  async #keep(signal: AbortSignal): Promise<void> {
     const { clock, mayWrite, namespaces, source } = this.#options;
     if (!mayWrite()) {
       this.#known.clear();
@@ -96,8 +96,8 @@ export class TrustBundles {
     const left = [...wanted].filter((namespace) => this.#known.get(namespace) !== trustAnchors);
     const failures: string[] = [];
     const worker = async (): Promise<void> => {
-      for (let next = left.pop(); next !== undefined; next = left.pop()) {
-        if (!(await this.#keepIn(next, trustAnchors))) failures.push(next);
+      for (let next = left.pop(); next !== undefined && !signal.aborted; next = left.pop()) {
+        if (!(await this.#keepIn(next, trustAnchors, signal))) failures.push(next);
       }
     };
     await Promise.all(Array.from({ length: PARALLEL }, worker));
@@ -105,14 +105,14 @@ export class TrustBundles {
   }
 
   /** Gives whether the namespace has the bundle now. A failure here keeps none of its neighbours from theirs. */
-  async #keepIn(namespace: string, trustAnchors: string): Promise<boolean> {
+  async #keepIn(namespace: string, trustAnchors: string, signal: AbortSignal): Promise<boolean> {
     try {
-      if ((await this.#read(namespace)) !== trustAnchors) await this.#write(namespace, trustAnchors);
+      if ((await this.#read(namespace, signal)) !== trustAnchors) await this.#write(namespace, trustAnchors, signal);
       this.#known.set(namespace, trustAnchors);
       this.#failing.delete(namespace);
       return true;
     } catch (error) {
-      if (!this.#failing.has(namespace)) {
+      if (!this.#failing.has(namespace) && !signal.aborted) {
         this.#failing.add(namespace);
         const message = error instanceof Error ? error.message : String(error);
         this.#options.log.warn("certificates: trust bundle not written", { namespace, error: message });
@@ -121,9 +121,9 @@ export class TrustBundles {
     }
   }
 
-  async #read(namespace: string): Promise<string | null> {
+  async #read(namespace: string, signal: AbortSignal): Promise<string | null> {
     try {
-      const found = await this.#options.client.request<ConfigMap>({ method: "GET", path: pathIn(namespace) });
+      const found = await this.#options.client.request<ConfigMap>({ method: "GET", path: pathIn(namespace), signal });
       return found.data?.[TRUST_ANCHORS_FILE] ?? null;
     } catch (error) {
       if (error instanceof KubeError && error.status === 404) return null;
@@ -131,7 +131,7 @@ export class TrustBundles {
     }
   }
 
-  async #write(namespace: string, trustAnchors: string): Promise<void> {
+  async #write(namespace: string, trustAnchors: string, signal: AbortSignal): Promise<void> {
     const owner = this.#options.owner();
     const metadata = {
       name: TRUST_BUNDLE_NAME,
@@ -145,6 +145,7 @@ export class TrustBundles {
       query: { fieldManager: FIELD_MANAGER, force: "true" },
       contentType: PATCH_TYPES.apply,
       body: { apiVersion: "v1", kind: "ConfigMap", metadata, data: { [TRUST_ANCHORS_FILE]: trustAnchors } },
+      signal,
     });
     this.#options.log.debug("certificates: trust bundle written", { namespace });
   }

@@ -23,5 +23,5 @@ export function grantCommand(installation: Installation, namespace: string): str
     return `${role} && kubectl -n ${namespace} create rolebinding pannier-secrets ${subject}`;
   }
   const all = [...new Set([...installation.secretNamespaces, namespace])].sort().join(",");
-  return `helm upgrade ${release} ${chart} --namespace ${own} --reuse-values --set 'secrets.namespaces={${all}}'`;
+  return `helm upgrade ${release} ${chart} --namespace ${own} --reset-then-reuse-values --set 'secrets.namespaces={${all}}'`;
 }

@@ -54,14 +54,17 @@ export class SecretWatch {
   /** Those that may not be read, or were not answered last. */
   readonly #troubled = new Set<Followed>();
   #watches = 0;
+  #isClosed = false;
 
   constructor(context: SecretWatchContext) {
     this.#context = context;
   }
 
-  /** The Secrets of `namespace` that `owner` refers to from now on; none to forget it. */
+  /** The Secrets of `namespace` that `owner` refers to from now on; none to forget it, and none at all once closed. */
   refer(owner: ObjectKey, namespace: string, names: Iterable<string>): void {
-    const wanted = new Set([...names].filter(isSecretName).map((name) => objectKey(namespace, name)));
+    const wanted = new Set(
+      (this.#isClosed ? [] : [...names]).filter(isSecretName).map((name) => objectKey(namespace, name)),
+    );
     for (const key of wanted) this.#join(key, namespace, owner);
     for (const key of this.#byOwner.get(owner) ?? []) if (!wanted.has(key)) this.#leave(key, owner);
     if (wanted.size === 0) this.#byOwner.delete(owner);
@@ -81,6 +84,7 @@ export class SecretWatch {
   }
 
   close(): void {
+    this.#isClosed = true;
     for (const owner of [...this.#byOwner.keys()]) this.refer(owner, "", []);
   }
 

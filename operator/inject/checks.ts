@@ -5,22 +5,23 @@ import { IDENTITY_FOLDER } from "#crds/distribution.ts";
 import {
   apiPorts,
   askedMounts,
-  effectiveResources,
+  askedResources,
   type ListeningPort,
   listeningPorts,
   SIDECAR_NAME,
   type SidecarPlan,
 } from "./container.ts";
-import type { Pod } from "./object.ts";
+import type { Container, Pod, PodSpec } from "./object.ts";
 import type { Denial } from "./reasons.ts";
-import { IDENTITY_VOLUME, SOCKET_FOLDER, SOCKET_VOLUME } from "./volumes.ts";
+import { AMOUNTS, requested } from "./resources.ts";
+import { IDENTITY_VOLUME, mountPlace, SOCKET_FOLDER, SOCKET_VOLUME } from "./volumes.ts";
 
 /** The first reason to refuse the pod, or null. `injected`: its sidecar is there already. */
 export function check(pod: Pod, plan: SidecarPlan, injected: boolean): Denial | null {
   return (
     checkSystem(pod) ??
     checkNative(plan, injected) ??
-    checkResources(plan) ??
+    checkResources(pod, plan) ??
     checkMounts(plan) ??
     checkSockets(pod, plan) ??
     checkPorts(pod, plan) ??
@@ -38,22 +39,47 @@ function checkNative({ native, settings }: SidecarPlan, injected: boolean): Deni
   return { reason: "too-old", detail: "enable-native-sidecar needs Kubernetes 1.29 or later; remove the annotation" };
 }
 
-function checkResources({ annotations, settings }: SidecarPlan): Denial | null {
-  for (const [what, { request, limit }] of Object.entries(effectiveResources(annotations, settings.resources))) {
-    if (request === null || limit === null || request.amount <= limit.amount) continue;
-    const detail = `dapr.io/sidecar-${what}-request: got ${request.text}, want at most the limit ${limit.text}`;
-    return { reason: "wrong-annotation", detail };
+/** Beyond what the pod has as a whole only annotations can go: where it has something, the settings say nothing. */
+function checkResources({ spec }: Pod, plan: SidecarPlan): Denial | null {
+  const asked = askedResources(plan);
+  const others = runningContainers(spec);
+  for (const what of AMOUNTS) {
+    const { request, limit } = asked[what];
+    const pod = plan.podResources[what];
+    const name = `dapr.io/sidecar-${what}`;
+    if (request !== null && limit !== null && request.amount > limit.amount)
+      return wrong(`${name}-request`, `${request.text}, want at most the limit ${limit.text}`);
+    if (limit !== null && pod.limit !== null && limit.amount > pod.limit.amount)
+      return wrong(`${name}-limit`, `${limit.text}, want at most spec.resources.limits.${what} ${pod.limit.text}`);
+    // A container with a limit alone has a request of that amount, and so has a pod.
+    const own = request ?? limit;
+    const whole = pod.request ?? pod.limit;
+    if (own === null || whole === null || fits(own.amount + requested(others, what), whole.amount)) continue;
+    const place = `spec.resources.${pod.request === null ? "limits" : "requests"}.${what} ${whole.text}`;
+    const which = request === null ? "limit" : "request";
+    return wrong(`${name}-${which}`, `${own.text}, want at most what other containers leave of ${place}`);
   }
   return null;
 }
 
+/** Sums of doubles are a little off: 0.1 and 0.2 are more than 0.3. */
+function fits(sum: number, whole: number): boolean {
+  return sum <= whole * (1 + 1e-9);
+}
+
+/** The pod's own containers that run as long as its sidecar does. */
+function runningContainers({ initContainers, containers }: PodSpec): readonly Container[] {
+  const native = (initContainers ?? []).filter(({ restartPolicy }) => restartPolicy === "Always");
+  return [...native, ...containers].filter(({ name }) => name !== SIDECAR_NAME);
+}
+
 function checkMounts({ annotations }: SidecarPlan): Denial | null {
-  const taken = new Set<string>([SOCKET_FOLDER, IDENTITY_FOLDER]);
+  const taken = new Set<string>(["/", SOCKET_FOLDER, IDENTITY_FOLDER]);
   for (const { path, readOnly } of askedMounts(annotations)) {
     const name = readOnly ? "dapr.io/volume-mounts" : "dapr.io/volume-mounts-rw";
-    if (taken.has(path))
-      return { reason: "wrong-annotation", detail: `${name}: got ${path}, where something is mounted already` };
-    taken.add(path);
+    const place = mountPlace(path);
+    if (taken.has(place)) return wrong(name, `${path}, where something is mounted already`);
+    taken.add(place);
   }
   return null;
 }
@@ -61,12 +87,15 @@ function checkMounts({ annotations }: SidecarPlan): Denial | null {
 /** Where something else is mounted, the app would look for its sockets in vain. */
 function checkSockets({ spec }: Pod, { annotations }: SidecarPlan): Denial | null {
   const path = annotations["unix-domain-socket-path"];
+  if (path === null) return null;
+  const place = mountPlace(path);
   const mounted = [...(spec.initContainers ?? []), ...spec.containers].find(({ volumeMounts }) =>
-    (volumeMounts ?? []).some(({ name, mountPath }) => mountPath === path && name !== SOCKET_VOLUME),
+    (volumeMounts ?? []).some(({ name, mountPath }) => mountPlace(mountPath) === place && name !== SOCKET_VOLUME),
   );
+  const name = "dapr.io/unix-domain-socket-path";
+  if (place === "/") return wrong(name, `${path}, want a folder below the root`);
   if (mounted === undefined) return null;
-  const detail = `dapr.io/unix-domain-socket-path: got ${path}, where container ${mounted.name} mounts another volume`;
-  return { reason: "wrong-annotation", detail };
+  return wrong(name, `${path}, where container ${mounted.name} mounts another volume`);
 }
 
 /** Containers of a pod share one network, so the app's port counts wherever the pod runs. */
@@ -98,6 +127,10 @@ export function declaredPorts({ spec }: Pod): Map<number, string> {
       (ports ?? []).filter(({ protocol }) => (protocol ?? "TCP") === "TCP").map((each) => [each.containerPort, name]),
     ),
   );
+}
+
+function wrong(annotation: string, got: string): Denial {
+  return { reason: "wrong-annotation", detail: `${annotation}: got ${got}` };
 }
 
 function checkVolumes({ spec }: Pod): Denial | null {

@@ -1,10 +1,11 @@
 // The sidecar's container (dapr-kubernetes.md 2.4): names, arguments, variables, probes and mounts as Dapr's where Pannier
 // has the like, and pod security of the level "restricted" always.
-import type { Mount, Quantity } from "#crds/annotation-values.ts";
+import type { Mount } from "#crds/annotation-values.ts";
 import type { AnnotationSettings } from "#crds/annotations.ts";
 import { IDENTITY_FOLDER } from "#crds/distribution.ts";
 import type { Container, ContainerPort, EnvVar, Volume, VolumeMount } from "./object.ts";
-import type { InjectSettings, SidecarResources } from "./settings.ts";
+import { effectiveResources, type Resources, resourcesMember } from "./resources.ts";
+import type { InjectSettings } from "./settings.ts";
 import { IDENTITY_VOLUME, SOCKET_FOLDER, SOCKET_VOLUME } from "./volumes.ts";
 
 export const SIDECAR_NAME = "daprd";
@@ -17,6 +18,8 @@ export interface SidecarPlan {
   readonly settings: InjectSettings;
   readonly native: boolean;
   readonly hostNetwork: boolean;
+  /** Those of the pod as a whole. */
+  readonly podResources: Resources;
   /** Those of the pod. */
   readonly volumes: readonly Volume[];
 }
@@ -30,7 +33,7 @@ export function sidecarContainer(plan: SidecarPlan): Container {
     args: sidecarArguments(plan),
     ports: containerPorts(plan),
     env: variablesOf(plan),
-    ...resourcesOf(plan),
+    ...resourcesMember(askedResources(plan)),
     ...probesOf(plan),
     securityContext: securityContext(plan),
     terminationMessagePolicy: "FallbackToLogsOnError",
@@ -126,51 +129,12 @@ function variablesOf({ namespace, annotations, settings }: SidecarPlan): EnvVar[
   ];
 }
 
+export function askedResources({ annotations, settings, podResources: pod }: SidecarPlan): Resources {
+  return effectiveResources({ annotations, settings: settings.resources, pod });
+}
+
 function fromSecret(name: string, secret: string, key: string): EnvVar {
   return { name, valueFrom: { secretKeyRef: { name: secret, key } } };
-}
-
-function resourcesOf({ annotations, settings }: SidecarPlan): object {
-  const { cpu, memory } = effectiveResources(annotations, settings.resources);
-  const part = (which: "request" | "limit") =>
-    Object.fromEntries(
-      [
-        ["cpu", cpu[which]?.text],
-        ["memory", memory[which]?.text],
-      ].filter(([, text]) => text !== undefined),
-    );
-  const requests = part("request");
-  const limits = part("limit");
-  const members = [
-    ["limits", limits],
-    ["requests", requests],
-  ].filter(([, amounts]) => Object.keys(amounts ?? {}).length > 0);
-  return members.length === 0 ? {} : { resources: Object.fromEntries(members) };
-}
-
-interface Bounds {
-  readonly request: Quantity | null;
-  readonly limit: Quantity | null;
-}
-
-/** What annotations say, else the settings; of a setting and an annotation that contradict each other the setting gives way. */
-export function effectiveResources(
-  annotations: AnnotationSettings,
-  settings: SidecarResources,
-): { readonly cpu: Bounds; readonly memory: Bounds } {
-  const cpu = { request: annotations["sidecar-cpu-request"], limit: annotations["sidecar-cpu-limit"] };
-  const memory = { request: annotations["sidecar-memory-request"], limit: annotations["sidecar-memory-limit"] };
-  return {
-    cpu: settle(cpu, { request: settings.cpuRequest, limit: settings.cpuLimit }),
-    memory: settle(memory, { request: settings.memoryRequest, limit: settings.memoryLimit }),
-  };
-}
-
-function settle(asked: Bounds, preset: Bounds): Bounds {
-  const request = asked.request ?? preset.request;
-  const limit = asked.limit ?? preset.limit;
-  if (request === null || limit === null || request.amount <= limit.amount) return { request, limit };
-  return asked.limit === null ? { request, limit: request } : { request: asked.request ?? limit, limit };
 }
 
 /**

@@ -17,6 +17,7 @@ import {
   SKIPPED,
   type SkipReason,
 } from "./reasons.ts";
+import { podResources } from "./resources.ts";
 import type { InjectSettings } from "./settings.ts";
 
 export type Decision =
@@ -92,6 +93,7 @@ function planFor(pod: Pod, { namespace, asked, settings, native }: Asked): Sidec
     settings,
     native: native ?? asked["enable-native-sidecar"] ?? settings.nativeSidecars.byDefault,
     hostNetwork: pod.spec.hostNetwork === true,
+    podResources: podResources(pod.spec),
     volumes: pod.spec.volumes ?? [],
   };
 }

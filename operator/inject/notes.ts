@@ -3,9 +3,17 @@
 import { declaredPorts } from "./checks.ts";
 import { askedMounts, listeningPorts, type SidecarPlan } from "./container.ts";
 import type { Pod } from "./object.ts";
+import { AMOUNTS, isShared } from "./resources.ts";
 
 export function notesOn(pod: Pod, plan: SidecarPlan): string[] {
-  return [...missingVolumes(plan), ...sharedPorts(pod, plan), ...endless(pod, plan), ...names(pod), ...image(plan)];
+  return [
+    ...missingVolumes(plan),
+    ...sharedPorts(pod, plan),
+    ...sharedResources(plan),
+    ...endless(pod, plan),
+    ...names(pod),
+    ...image(plan),
+  ];
 }
 
 function missingVolumes({ annotations, volumes }: SidecarPlan): string[] {
@@ -23,6 +31,13 @@ function sharedPorts(pod: Pod, { annotations }: SidecarPlan): string[] {
     if (container === undefined) return [];
     return [`container ${container} declares port ${port}, where the sidecar has ${name}; ${annotation} moves it`];
   });
+}
+
+function sharedResources({ podResources }: SidecarPlan): string[] {
+  const shared = AMOUNTS.filter((amount) => isShared(podResources[amount]));
+  if (shared.length === 0) return [];
+  const them = shared.length === 1 ? "it" : "them";
+  return [`spec.resources sets ${shared.join(" and ")} of the whole pod: the sidecar has no defaults of ${them}`];
 }
 
 function endless({ spec }: Pod, { native }: SidecarPlan): string[] {

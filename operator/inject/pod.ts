@@ -1,10 +1,10 @@
 // The wanted pod: the sidecar's container, its volumes, labels and mark, and what each of the app's containers is told.
 // Applied to its own result it changes nothing. Shares with the pod it was given what stays as it was.
-import { INJECTED_BY } from "#crds/annotations.ts";
+import { INJECTED_BY, LABELS_BEFORE } from "#crds/annotations.ts";
 import { VERSION } from "#kit/version.ts";
 import { SIDECAR_NAME, type SidecarPlan, sidecarContainer, userMounts } from "./container.ts";
 import type { Container, EnvVar, Pod, PodSpec, VolumeMount } from "./object.ts";
-import { identityVolume, SOCKET_VOLUME, socketVolume } from "./volumes.ts";
+import { identityVolume, mountPlace, SOCKET_VOLUME, socketVolume } from "./volumes.ts";
 
 /** Where a pod's sidecar stands. */
 export interface FoundSidecar {
@@ -24,22 +24,29 @@ export function findSidecar({ spec }: Pod): FoundSidecar | null {
 /** The pod with its sidecar. */
 export function injectedPod(pod: Pod, plan: SidecarPlan): Pod {
   const { appId, annotations, native } = plan;
-  const labels = {
-    ...pod.metadata?.labels,
+  const own = {
     "dapr.io/sidecar-injected": "true",
     "dapr.io/app-id": appId,
     "dapr.io/metrics-enabled": String(annotations["enable-metrics"]),
   };
-  const marks = { ...pod.metadata?.annotations, [INJECTED_BY]: VERSION };
+  const before = pod.metadata?.labels ?? {};
+  const labels = { ...before, ...own };
+  const marks = { ...pod.metadata?.annotations, [INJECTED_BY]: VERSION, ...markOf(before, Object.keys(own)) };
   const sidecar = sidecarContainer(plan);
   const { spec } = pod;
   const placed = native
     ? { initContainers: [sidecar, ...(spec.initContainers ?? [])] }
     : { containers: [...spec.containers, sidecar] };
-  const own = [...(annotations["unix-domain-socket-path"] === null ? [] : [socketVolume()]), identityVolume()];
-  const volumes = [...(spec.volumes ?? []), ...own];
+  const sockets = annotations["unix-domain-socket-path"] === null ? [] : [socketVolume()];
+  const volumes = [...(spec.volumes ?? []), ...sockets, identityVolume()];
   const withSidecar = { ...pod, metadata: { ...pod.metadata, labels, annotations: marks } };
   return completedPod({ ...withSidecar, spec: { ...spec, volumes, ...placed } }, plan);
+}
+
+/** Of labels that the author had set himself: a selector may go by them, so uninject.ts puts them back. */
+function markOf(before: Readonly<Record<string, string>>, names: readonly string[]): Record<string, string> {
+  const kept = names.filter((name) => Object.hasOwn(before, name)).map((name) => `${name}=${before[name]}`);
+  return kept.length === 0 ? {} : { [LABELS_BEFORE]: kept.join(",") };
 }
 
 /**
@@ -83,8 +90,8 @@ function withVariables(container: Container, variables: readonly EnvVar[]): Cont
 }
 
 function withMounts(container: Container, mounts: readonly VolumeMount[]): Container {
-  const paths = new Set((container.volumeMounts ?? []).map(({ mountPath }) => mountPath));
-  const missing = mounts.filter(({ mountPath }) => !paths.has(mountPath));
+  const places = new Set((container.volumeMounts ?? []).map(({ mountPath }) => mountPlace(mountPath)));
+  const missing = mounts.filter(({ mountPath }) => !places.has(mountPlace(mountPath)));
   if (missing.length === 0) return container;
   return { ...container, volumeMounts: [...(container.volumeMounts ?? []), ...missing] };
 }

@@ -1,8 +1,8 @@
 // Takes out of a pod what injection put in. What it cannot tell from the author's own: a variable of the same name and
 // value that stood there before goes too, and so does a list that is empty afterwards.
-import { INJECTED_BY } from "#crds/annotations.ts";
+import { INJECTED_BY, LABELS_BEFORE } from "#crds/annotations.ts";
 import { SIDECAR_NAME } from "./container.ts";
-import { annotationsOf, type Container, type Pod, readPod } from "./object.ts";
+import { annotationsOf, type Container, type Pod, type PodMeta, readPod } from "./object.ts";
 import { findSidecar } from "./pod.ts";
 import { IDENTITY_VOLUME, SOCKET_VOLUME } from "./volumes.ts";
 
@@ -29,8 +29,8 @@ export function uninject(value: unknown): Removal {
     pod: {
       ...pod,
       metadata: replaced(metadata ?? {}, {
-        labels: without(metadata?.labels ?? {}, LABELS),
-        annotations: without(metadata?.annotations ?? {}, [INJECTED_BY]),
+        labels: labelsBefore(metadata ?? {}),
+        annotations: without(metadata?.annotations ?? {}, [INJECTED_BY, LABELS_BEFORE]),
       }),
       spec: {
         ...replaced(spec, { volumes, initContainers: clean(spec.initContainers) }),
@@ -38,6 +38,16 @@ export function uninject(value: unknown): Removal {
       },
     },
   };
+}
+
+/** Ours are gone, but for those that the author had set himself: the mark has them as they were. */
+function labelsBefore({ labels, annotations }: PodMeta): Record<string, string> {
+  const entries = (annotations?.[LABELS_BEFORE] ?? "").split(",").map((entry) => {
+    const [name = "", value = ""] = entry.split("=");
+    return [name, value] as const;
+  });
+  const own = Object.fromEntries(entries.filter(([name]) => LABELS.includes(name)));
+  return { ...without(labels ?? {}, LABELS), ...own };
 }
 
 /** What the app's containers were told, by the sidecar's own arguments: defaults may have been others then. */

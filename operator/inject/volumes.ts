@@ -1,4 +1,5 @@
 // The volumes that injection adds: who the sidecar is and whom it trusts, and the folder of its unix sockets.
+import { posix } from "node:path";
 import { TOKEN_AUDIENCE, TOKEN_FILE, TRUST_ANCHORS_FILE, TRUST_BUNDLE_NAME } from "#crds/distribution.ts";
 import type { Volume } from "./object.ts";
 
@@ -7,6 +8,11 @@ export const IDENTITY_VOLUME = "dapr-identity-token";
 export const SOCKET_VOLUME = "dapr-unix-domain-socket";
 /** Where the sidecar sees its sockets. */
 export const SOCKET_FOLDER = "/var/run/dapr-sockets";
+
+/** The place that the path of a mount means, however it is written; one that is not absolute begins at the root. */
+export function mountPlace(path: string): string {
+  return posix.resolve("/", path);
+}
 
 /** The kubelet renews a token when four fifths of this are over. */
 const TOKEN_TTL_SEC = 7200;

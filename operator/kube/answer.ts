@@ -1,7 +1,7 @@
 // What an API server's HTTP answer says: its body up to a limit, and the error that a status stands for.
 // Parse errors never go further than this: they quote what they could not parse, and that may be a Secret.
 import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
-import { KubeError } from "./client.ts";
+import { ANSWER_TOO_LONG, KubeError } from "./client.ts";
 
 /** Longest message of a KubeError, in characters. */
 const MESSAGE_MAX = 1000;
@@ -14,7 +14,7 @@ export async function readBody(answer: IncomingMessage, what: string, bytesMax: 
     bytes += chunk.length;
     if (bytes > bytesMax) {
       answer.destroy();
-      throw unanswered(`${what}: the answer is longer than ${bytesMax} bytes, ask for smaller pages`);
+      throw tooLong(`${what}: the answer is longer than ${bytesMax} bytes`);
     }
     chunks.push(chunk);
   }
@@ -33,6 +33,11 @@ export function parseAnswer<T>(body: Buffer, what: string): T {
 /** The error for an exchange that came to no usable answer. */
 export function unanswered(message: string, cause?: unknown): KubeError {
   return new KubeError(message, { status: 0, reason: null, retryAfterMs: null, cause });
+}
+
+/** The error for an answer of which too much came: smaller pages may help. */
+export function tooLong(message: string): KubeError {
+  return new KubeError(message, { status: 0, reason: ANSWER_TOO_LONG, retryAfterMs: null });
 }
 
 /** The error that an answer outside of 2xx stands for; its body may be a Status object or anything else. */

@@ -36,6 +36,9 @@ export interface KubeClient {
   close(): void;
 }
 
+/** The reason of a {@link KubeError} for an answer that is longer than is read. */
+export const ANSWER_TOO_LONG = "AnswerTooLong";
+
 export class KubeError extends Error {
   override readonly name = "KubeError";
   /** The HTTP status; 0 when there was no answer. */

@@ -1,9 +1,9 @@
 // A whole list in pages, one consistent set with the version to watch from. Keeps nothing of an object but what `trim` gives.
 import { unanswered } from "./answer.ts";
-import { type KubeClient, KubeError } from "./client.ts";
+import { ANSWER_TOO_LONG, type KubeClient, KubeError } from "./client.ts";
 import type { KubeObject } from "./object.ts";
 
-/** Objects of one page. */
+/** Objects of one page; fewer where so many are longer than an answer may be: half as many, down to one. */
 export const LIST_PAGE_OBJECTS = 500;
 /** More objects than this are an error, and never a silent end: whoever has so many needs namespaces or labels to watch. */
 export const LIST_OBJECTS_MAX = 200_000;
@@ -53,10 +53,16 @@ async function listOnce<T>(client: KubeClient, request: ListRequest<T>): Promise
   const { path, accept, signal } = request;
   const objects: T[] = [];
   let place = "";
+  let limit = LIST_PAGE_OBJECTS;
   for (;;) {
-    const query = { ...request.query, limit: String(LIST_PAGE_OBJECTS), ...(place === "" ? {} : { continue: place }) };
-    const page = await client.request<Page>({ method: "GET", path, query, accept, signal, timeoutMs: LIST_TIMEOUT_MS });
+    const query = { ...request.query, limit: String(limit), ...(place === "" ? {} : { continue: place }) };
+    const asked = { method: "GET", path, query, accept, signal, timeoutMs: LIST_TIMEOUT_MS } as const;
+    const page = await unlessTooLong(client.request<Page>(asked), limit);
     request.onPage();
+    if (page === null) {
+      limit = Math.ceil(limit / 2);
+      continue;
+    }
     for (const item of itemsOf(page, path)) {
       const object = request.trim(item);
       if (object !== null) objects.push(object);
@@ -66,6 +72,16 @@ async function listOnce<T>(client: KubeClient, request: ListRequest<T>): Promise
     const version = page.metadata?.resourceVersion ?? "";
     if (place === "" && version === "") throw unanswered(`GET ${path}: a list without resourceVersion`);
     if (place === "") return { objects, resourceVersion: version };
+  }
+}
+
+/** Null for a page of several objects that was too long: whoever may write large objects must not stop the list. */
+async function unlessTooLong(page: Promise<Page>, limit: number): Promise<Page | null> {
+  try {
+    return await page;
+  } catch (error) {
+    if (error instanceof KubeError && error.reason === ANSWER_TOO_LONG && limit > 1) return null;
+    throw error;
   }
 }
 

@@ -30,6 +30,8 @@ export interface UnsidecaredContext {
   readonly metrics: OperatorMetrics;
   readonly clock: Clock;
   readonly log: Log;
+  /** Under which prefixes a pod asks for a sidecar of ours; beside Dapr not under its own. */
+  readonly prefixes: readonly string[];
   /** Whether this replica leads: only then it tells. */
   readonly mayWrite: () => boolean;
 }
@@ -57,6 +59,7 @@ export class UnsidecaredPods {
   readonly #suspects = new Map<ObjectKey, Suspect>();
   readonly #end: () => void;
   #timer: Timer;
+  #isClosed = false;
 
   constructor(context: UnsidecaredContext) {
     this.#context = context;
@@ -66,12 +69,13 @@ export class UnsidecaredPods {
   }
 
   close(): void {
+    this.#isClosed = true;
     this.#end();
     this.#timer.cancel();
   }
 
   #consider(key: ObjectKey, pod: KubeObject | undefined): void {
-    if (pod === undefined || !isSuspect(pod)) {
+    if (pod === undefined || !isSuspect(pod, this.#context.prefixes)) {
       if (this.#suspects.delete(key)) this.#count();
       return;
     }
@@ -84,6 +88,7 @@ export class UnsidecaredPods {
 
   #round(): void {
     void this.#look().finally(() => {
+      if (this.#isClosed) return;
       this.#timer = this.#context.clock.after(ROUND_MS, () => this.#round());
     });
   }
@@ -107,7 +112,7 @@ export class UnsidecaredPods {
   }
 
   #judge(suspect: Suspect, pod: WholePod | null): void {
-    suspect.isWithout = pod !== null && pod.metadata.uid === suspect.uid && isWithout(pod);
+    suspect.isWithout = pod !== null && pod.metadata.uid === suspect.uid && isWithout(pod, this.#context.prefixes);
     if (pod !== null && suspect.isWithout && !suspect.isTold) this.#tell(pod, suspect);
   }
 
@@ -144,14 +149,14 @@ export class UnsidecaredPods {
   }
 }
 
-function isSuspect({ metadata }: KubeObject): boolean {
+function isSuspect({ metadata }: KubeObject, prefixes: readonly string[]): boolean {
   const { annotations = {}, labels = {}, deletionTimestamp } = metadata;
-  return isEnabled(annotations) && labels[INJECTED_LABEL] !== "true" && deletionTimestamp === undefined;
+  return isEnabled(annotations, prefixes) && labels[INJECTED_LABEL] !== "true" && deletionTimestamp === undefined;
 }
 
 /** A container of that name is a sidecar, whoever put it there; a pod that has ended needs none. */
-function isWithout({ spec, status, metadata }: WholePod): boolean {
-  if (!isSuspect({ metadata }) || status?.phase === "Succeeded" || status?.phase === "Failed") return false;
+function isWithout({ spec, status, metadata }: WholePod, prefixes: readonly string[]): boolean {
+  if (!isSuspect({ metadata }, prefixes) || status?.phase === "Succeeded" || status?.phase === "Failed") return false;
   const containers = [...(spec?.containers ?? []), ...(spec?.initContainers ?? [])];
   return !containers.some(({ name }) => name === SIDECAR_CONTAINER);
 }

@@ -4,6 +4,7 @@ import { createServer, type Server } from "node:https";
 import type { AddressInfo } from "node:net";
 import express, { type ErrorRequestHandler, type Express, type Request, type Response } from "express";
 import { type Clock, never, sleep } from "#kit/clock.ts";
+import { ConnectionShare } from "#kit/connection-share.ts";
 import { followConnections } from "#kit/connections.ts";
 import type { Log } from "#kit/log.ts";
 import { type CertificateSource, followCertificate } from "../certificates/source.ts";
@@ -14,13 +15,15 @@ import { Room } from "./room.ts";
 export const MUTATE_PATH = "/mutate";
 /** Largest review, in bytes: the API server takes requests of 3 MiB. */
 export const BODY_BYTES_MAX: number = 3 * 1024 * 1024;
-/** Reviews that are read and decided at a time, and that wait for that. */
+/** Reviews that are read and decided at a time, of one address, and that wait for that. Anybody in the cluster may send. */
 export const REVIEWS_MAX = 32;
+export const REVIEWS_EACH_MAX = 16;
 export const REVIEWS_WAITING_MAX = 512;
 /** How long one waits, in milliseconds: the API server gives up after 5 s. */
 const WAIT_MS = 3_000;
 /** From its place to its answer, in milliseconds: a body that does not come keeps nobody else out. */
-export const PLACE_MS = 5_000;
+export const PLACE_MS = 2_000;
+/** Beyond it the address with the most loses one. */
 export const CONNECTIONS_MAX = 1_000;
 const HEAD_BYTES_MAX = 16 * 1024;
 /** The API server keeps idle connections for 90 s, also such on which it never asked anything. */
@@ -67,7 +70,7 @@ export async function startWebhook(options: WebhookOptions): Promise<Webhook> {
     },
     createApp(options, state),
   );
-  server.maxConnections = CONNECTIONS_MAX;
+  new ConnectionShare(server, CONNECTIONS_MAX);
   const unfollow = followCertificate(server, options.source);
   const cut = followConnections(server);
   server.on("tlsClientError", (error) => options.log.debug("webhook: TLS", { error: error.message }));
@@ -108,6 +111,7 @@ async function close(server: Server, cut: () => void, { clock, drainMs }: Webhoo
 function createApp(options: WebhookOptions, state: { readonly ready: boolean }): Express {
   const room = new Room({
     places: REVIEWS_MAX,
+    placesEach: REVIEWS_EACH_MAX,
     waitingMax: REVIEWS_WAITING_MAX,
     waitMs: WAIT_MS,
     clock: options.clock,
@@ -146,19 +150,20 @@ function takePlace(
   clock: Clock,
 ): (request: Request, response: Response, next: () => void) => Promise<void> {
   return async (request, response, next) => {
-    if (!(await room.enter())) {
+    const { remoteAddress: sender = "" } = request.socket;
+    if (!(await room.enter(sender))) {
       refuse(response.set("Retry-After", String(RETRY_AFTER_SEC)), 503, "too many reviews at once, try again");
       return;
     }
     // One that has gone while it waited gives its place back at once.
     if (response.closed) {
-      room.leave();
+      room.leave(sender);
       return;
     }
     const late = clock.after(PLACE_MS, () => request.destroy());
     response.once("close", () => {
       late.cancel();
-      room.leave();
+      room.leave(sender);
     });
     next();
   };

@@ -152,6 +152,42 @@ describeWithHelm("the chart", () => {
     assert.ok(own.args.includes("--sidecar-image=registry.example/mine:1"));
   });
 
+  it("runs operator and sidecars as whom it is told, also by the large numbers of OpenShift, or as nobody says", async () => {
+    const users = async (runAsUser: number) => {
+      const objects = await render({ operator: { runAsUser }, sidecar: { runAsUser } });
+      const pods = [
+        only(objects, "Deployment").spec.template,
+        only(objects, "Job").spec.template,
+        only(objects, "Pod"),
+      ];
+      for (const { spec } of pods) assert.equal(spec.securityContext.runAsNonRoot, true);
+      const { args } = operatorContainer(objects);
+      const flag = args.find((each: string) => each.startsWith("--sidecar-run-as-user="));
+      return [flag, ...pods.map(({ spec }) => spec.securityContext.runAsUser)];
+    };
+    assert.deepEqual(await users(1_000_680_000), ["--sidecar-run-as-user=1000680000", ...Array(3).fill(1_000_680_000)]);
+    assert.deepEqual(await users(-1), ["--sidecar-run-as-user=-1", ...Array(3).fill(undefined)]);
+  });
+
+  it("has rights and policies in the namespaces that it serves, and in no others", async () => {
+    const objects = await render({ watchNamespaces: ["a", "b"], secrets: { allNamespaces: true } });
+    const bound = (kind: string) =>
+      objects.filter((each) => each.kind === kind).map(({ metadata, roleRef }) => [roleRef.name, metadata.namespace]);
+    assert.deepEqual(bound("ClusterRoleBinding"), [["pannier-pannier-system-cluster", undefined]]);
+    const inEach = ["a", "b"].flatMap((namespace) =>
+      ["namespaced", "secrets"].map((role) => [`pannier-pannier-system-${role}`, namespace]),
+    );
+    const own = [
+      ["pannier-operator", "pannier-system"],
+      ["pannier-cleanup", "pannier-system"],
+    ];
+    assert.deepEqual(bound("RoleBinding").sort(), [...inEach, ...own].sort());
+    const bindings = objects.filter(({ kind }) => kind === "ValidatingAdmissionPolicyBinding");
+    assert.ok(bindings.length > 0);
+    for (const { spec } of bindings)
+      assert.deepEqual(spec.matchResources.namespaceSelector.matchExpressions[0].values, ["a", "b"]);
+  });
+
   it("meets no other release in objects that belong to no namespace", async () => {
     const clusterWide = (await render())
       .filter(({ kind, metadata }) => metadata.namespace === undefined && kind !== "CustomResourceDefinition")
@@ -183,6 +219,10 @@ describeWithHelm("the chart", () => {
       { sidecar: { resources: { limits: { memory: "much" } } } },
       /sidecar\/resources\/limits\/memory'?: 'much' does not/,
     ],
+    [{ operator: { drainTimeout: "60000ms" } }, /operator\/drainTimeout'?: '60000ms' does not match/],
+    [{ sidecar: { runAsUser: 0 } }, /sidecar\/runAsUser'?: 'not' failed/],
+    [{ operator: { runAsUser: 0 } }, /operator\/runAsUser'?: 'not' failed/],
+    [{ secrets: { namespaces: ["apps", "apps"] } }, /secrets\/namespaces'?: items at 0 and 1 are equal/],
     [{ operator: { drainTimeout: "2m" } }, /operator\/drainTimeout'?: '2m' does not match/],
     [{ serviceAccount: { create: false } }, /serviceAccount\.name: want the name of a service account/],
   ] as const) {

@@ -51,15 +51,27 @@ describeWithBed("the chart on a cluster", () => {
       configuration = `shop-${namespace}`;
       await run("install", "shop", CHART, ...settings());
     });
+    /** A test that ran into its limit goes on without us: an operator that starts then would wait for rights for ever. */
+    const stopping = new AbortController();
     after(async () => {
+      stopping.abort();
       await run("uninstall", "shop");
     });
 
     it("says what to do next, with commands", async () => {
       const notes = await run("get", "notes", "shop");
       assert.match(notes, /kubectl -n \S+ rollout status deployment\/pannier-operator/);
-      assert.match(notes, /helm upgrade shop CHART --namespace \S+ --reuse-values --set 'secrets.namespaces=\{NAME\}'/);
+      assert.match(
+        notes,
+        /helm upgrade shop CHART --namespace \S+ --reset-then-reuse-values --set 'secrets.namespaces=\{NAME\}'/,
+      );
       assert.doesNotMatch(notes, /WARNING/);
+    });
+
+    it("names the annotation that asks for a sidecar beside Dapr", async () => {
+      const beside = ["--set", "webhook.daprAnnotation=false"];
+      const notes = await run("upgrade", "shop", CHART, "--dry-run=server", ...settings(), ...beside);
+      assert.match(notes, /kubectl patch deployment APP .*"pannier\.io\/enabled":"true"/);
     });
 
     it("says loudly when it fails open", async () => {
@@ -156,6 +168,7 @@ describeWithBed("the chart on a cluster", () => {
         podName: "pannier-operator-0",
         tokenFile,
         flags: await chartFlags(),
+        stopping: stopping.signal,
       });
       try {
         await bed.kubectl(["-n", apps, "create", "secret", "generic", "redis", "--from-literal=password=x"]);

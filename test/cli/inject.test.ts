@@ -6,7 +6,10 @@ import fc from "fast-check";
 import { dispatch } from "#cli/dispatch.ts";
 import { yamlText } from "#cli/inject-documents.ts";
 import { readManifest } from "#crds/manifest.ts";
+import { readOperatorFlags } from "#operator/flags.ts";
 import type { Pod } from "#operator/inject/object.ts";
+import { defaultSettings } from "#operator/inject/settings.ts";
+import { injectSettings } from "#operator/settings.ts";
 import { testHost } from "#test/unit/cli/output.ts";
 import { Bench } from "./pannier.ts";
 
@@ -159,7 +162,32 @@ describe("pannier inject", () => {
     assert.ok(sidecar?.args?.includes("op:1"));
   });
 
+  it("takes the operator's flags for sidecars, under the same names", async () => {
+    const amounts = ["--sidecar-cpu-request=0.1", "--sidecar-cpu-limit=1", "--sidecar-memory-limit="];
+    const others = ["--sidecar-run-as-user=-1", "--sidecar-log-level=debug", "--sidecar-log-as-json"];
+    const { code, out, err } = await inject(WAYS.Pod ?? "", ...amounts, ...others);
+    assert.equal(code, 0, err);
+    const [pod] = valuesOf(out) as [Pod];
+    const [sidecar] = pod.spec.initContainers ?? [];
+    assert.deepEqual(sidecar?.resources, { limits: { cpu: "1" }, requests: { cpu: "0.1", memory: "96Mi" } });
+    assert.doesNotMatch(JSON.stringify(sidecar.securityContext), /runAsUser|runAsGroup/);
+    assert.equal(sidecar.args?.[sidecar.args.indexOf("--log-level") + 1], "debug");
+    assert.ok(sidecar.args?.includes("--log-as-json"));
+    const [plain] = valuesOf((await inject(WAYS.Pod ?? "", "--sidecar-run-as-user=1000")).out) as [Pod];
+    assert.match(JSON.stringify(plain.spec.initContainers), /"runAsUser":1000,"runAsGroup":1000/);
+  });
+
+  it("has the operator's defaults for sidecars where no flag says otherwise", async () => {
+    const { asks, flags } = { flags: null, ...readOperatorFlags(["--sidecar-image=x"], { NAMESPACE: "n" }, "host") };
+    assert.ok(asks === "serve" && flags !== null);
+    const { resources, runAsUser, runAsGroup, logLevel, logAsJson } = injectSettings(flags, 34);
+    const preset = defaultSettings("n");
+    assert.deepEqual({ ...preset, resources, runAsUser, runAsGroup, logLevel, logAsJson }, preset);
+  });
+
   const misused: [string[], number, RegExp][] = [
+    [["inject", "-f", "-", "--sidecar-cpu-limit", "lots"], 2, /--sidecar-cpu-limit: got "lots", want an amount/],
+    [["inject", "-f", "-", "--sidecar-run-as-user", "-2"], 2, /--sidecar-run-as-user: got "-2"/],
     [["inject"], 2, /got no manifest, want -f FILE/],
     [["inject", "pod.yaml"], 2, /got pod\.yaml, want manifests by -f/],
     [["uninject"], 2, /got no manifest/],

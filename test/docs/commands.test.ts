@@ -141,6 +141,8 @@ describe("command lines in the docs", () => {
     for (const name of Object.keys(OPERATOR_FLAGS)) known.add(name);
     // Of the scripts of the test bed.
     for (const name of ["check", "wipe"]) known.add(name);
+    // Helm's own, in docs/kubernetes.md.
+    known.add("take-ownership");
     // curl's own, in docs/http-api.md.
     known.add("http2-prior-knowledge");
     const unknown = lines.flatMap(({ path, text }) =>

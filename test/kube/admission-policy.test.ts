@@ -127,6 +127,54 @@ const QUIET: readonly (readonly [Plural, object])[] = [
   ],
 ];
 
+const breaker = (maxRequests: number): object => ({
+  policies: { circuitBreakers: { c: { maxRequests } } },
+  targets: {},
+});
+const timeout = (text: string): object => ({ policies: { timeouts: { t: text } }, targets: {} });
+const buckets = (bounds: readonly number[]): object => ({
+  metrics: { enabled: true, latencyDistributionBuckets: bounds },
+});
+
+/** Texts on either side of what the decoder takes, by what they stand in. */
+const EDGES: Readonly<Record<string, readonly [Plural, readonly object[]]>> = {
+  "spec.tracing.samplingRate": [
+    "configurations",
+    ["1.", ".5", "-0", "+1e-3", "0x1", " 1", "1 ", " ", ".", "-0.1", "1.01", "NaN", "1e", "1_0"].map(
+      (samplingRate) => ({
+        tracing: { samplingRate },
+      }),
+    ),
+  ],
+  "spec.initTimeout": [
+    "components",
+    ["24h", "1h30m.5s", "+1s", "5µs", "24h1s", "48h", "0", "+0", "0s", "-5s", "5", "1.2.3s", "s"].map(
+      (initTimeout) => ({
+        ...memory([]),
+        initTimeout,
+      }),
+    ),
+  ],
+  "spec.policies:": [
+    "resiliencies",
+    ["0", "-0", "+0", "-0s", "480h", "1728000000", "1.5s", "-1", "-1s", "480h1s", "1728000001", "1.2.3s", "5d"].map(
+      timeout,
+    ),
+  ],
+  maxRequests: ["resiliencies", [0, 1, 1_000_000, -1, 1_000_001].map(breaker)],
+  maxRetries: [
+    "resiliencies",
+    [-1, 0, 1_000_000, 1_000_001, -1_000_001].map((maxRetries) => ({
+      policies: { retries: { r: { maxRetries } } },
+      targets: {},
+    })),
+  ],
+  latencyDistributionBuckets: [
+    "configurations",
+    [[], [0, 86_400_000], [5, 5], [-1, 5], [86_400_001], Array.from({ length: 101 }, (_, index) => index)].map(buckets),
+  ],
+};
+
 /** Until a new policy is in force, in milliseconds. */
 const POLICY_WITHIN_MS = 60_000;
 const SETUP_WITHIN_MS = 120_000;
@@ -182,6 +230,21 @@ describeWithBed("admission policy", () => {
       // The sidecar's own decoder finds fault with it too.
       const judged = await judge(text);
       assert.doesNotMatch(judged.report, / 0 errors, 0 warnings\n$/, judged.report);
+    });
+  }
+
+  for (const [said, [plural, specs]] of Object.entries(EDGES)) {
+    it(`draw a warning just where the sidecar's decoder finds fault with ${said}`, async () => {
+      const both = { warned: 0, taken: 0 };
+      for (const spec of specs) {
+        const text = manifest(plural, { spec });
+        const { status, stderr } = await create(text);
+        assert.equal(status, 0, stderr);
+        const { report } = await judge(text);
+        assert.equal(stderr.includes(said), !/ 0 errors, 0 warnings\n$/.test(report), `${text}: ${stderr}${report}`);
+        both[stderr === "" ? "taken" : "warned"]++;
+      }
+      assert.ok(both.warned > 1 && both.taken > 1, JSON.stringify(both));
     });
   }
 

@@ -109,7 +109,7 @@ describeWithBed("Components on a cluster", () => {
       const path = 'jsonpath={.status.conditions[?(@.type=="SecretsResolved")].message}';
       assert.ok(
         (await bed.kubectl(["-n", closed, "get", "components", "orders", "-o", path])).endsWith(
-          "helm upgrade pannier charts/pannier --namespace pannier-system --reuse-values" +
+          "helm upgrade pannier charts/pannier --namespace pannier-system --reset-then-reuse-values" +
             ` --set 'secrets.namespaces={${closed}}'`,
         ),
       );

@@ -14,6 +14,7 @@ import {
   type Plural,
   type Schema,
 } from "../cluster/crds.ts";
+import { judge } from "../docs/judgement.ts";
 import { ROOT, readPages } from "../docs/pages.ts";
 
 /** With every field there is, in values that fit. */
@@ -200,6 +201,19 @@ describeWithBed("custom resources in a cluster", () => {
       await bed.kubectl(inNamespace("get", "components", "shown")),
       new RegExp(`^${header}\nshown +state.redis +v1 +False +Unreachable +\\d+s\n$`),
     );
+  });
+
+  it("are judged by `pannier check` in the list that kubectl prints", async () => {
+    const memory = { type: "state.in-memory", version: "v1", metadata: [] };
+    const redis = { ...memory, type: "state.redis", metadata: [{ name: "redisDB", value: "first" }] };
+    for (const [name, spec] of Object.entries({ good: memory, bad: redis }))
+      await bed.kubectl(inNamespace("create", "-f", "-"), manifest("components", { spec }, name));
+    await applyStatus("good", "pannier-status", { conditions: [condition("Ready", "True", "Ready")] });
+    const { report } = await judge(await bed.kubectl(inNamespace("get", "components", "good", "bad", "-o", "yaml")));
+    const [fault = "", note = "", ...rest] = report.split("\n");
+    assert.match(fault, /^manifest\.yaml:\d\d: component "bad" \(state\.redis\): redisDB: got "first", want/);
+    assert.match(note, /^manifest\.yaml:1: note: this List is looked into here/);
+    assert.match(rest.join("\n"), /^2 Components in 1 file: \d errors?, 0 warnings\n$/);
   });
 
   it("let several owners each apply their part of a status, and count generations of the rest only", async () => {

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { decide } from "#operator/inject/decide.ts";
 import type { Pod } from "#operator/inject/object.ts";
 import { patchOf } from "#operator/inject/patch.ts";
+import { defaultSettings } from "#operator/inject/settings.ts";
 import { type Bed, describeWithBed, sharedBed } from "../cluster/bed.ts";
 import { goldenCases, NAMESPACE, settingsOf } from "../golden/cases.ts";
 
@@ -42,6 +43,25 @@ describeWithBed("golden pods on an API server", () => {
       assert.deepEqual(patchOf(stored, again.pod), []);
     });
   }
+
+  it("takes a pod whose amounts as a whole it had filled in before injection, as a webhook sees it", async () => {
+    const resources = { requests: { cpu: "20m", memory: "32Mi" } };
+    const { stored } = await dryRun({
+      apiVersion: "v1",
+      kind: "Pod",
+      metadata: { name: "orders", annotations: { "dapr.io/enabled": "true" } },
+      spec: { resources: { limits: { memory: "64Mi" } }, containers: [{ name: "app", image: "x", resources }] },
+    });
+    assert.deepEqual(stored.spec.resources, { limits: { memory: "64Mi" }, requests: resources.requests });
+    const decision = decide(stored, NAMESPACE, defaultSettings("pannier-system"));
+    assert.ok(decision.outcome === "inject", decision.sentence);
+    await dryRun(decision.pod);
+    // The app's own request is the whole pod's now, so nothing is left for one of the sidecar.
+    const { metadata } = stored;
+    const annotations = { ...metadata?.annotations, "dapr.io/sidecar-cpu-request": "1m" };
+    const asking = { ...stored, metadata: { ...metadata, annotations } };
+    assert.equal(decide(asking, NAMESPACE, defaultSettings("pannier-system")).outcome, "deny");
+  });
 
   it("names a container that violates the level, so that the tests above can fail", async () => {
     const { warnings } = await dryRun({

@@ -62,6 +62,7 @@ describeWithBed("pods on a cluster", () => {
     const fast = fastClock(SPEED);
     const unsidecared = new UnsidecaredPods({
       pods: pods.cache,
+      prefixes: ["dapr.io/", "pannier.io/"],
       client: context.client,
       events,
       metrics: { ...noOperatorMetrics, unsidecared: (now) => void counts.push(now) },

@@ -1,6 +1,7 @@
 // The reflector against a real API server: what only that can say.
 import assert from "node:assert/strict";
 import { setTimeout as pause } from "node:timers/promises";
+import { openKubeClient } from "#operator/kube/http-client.ts";
 import type { KubeObject } from "#operator/kube/object.ts";
 import { pathOf } from "#operator/kube/paths.ts";
 import { type Reflected, Reflector } from "#operator/kube/reflector.ts";
@@ -62,6 +63,25 @@ describeWithBed("the reflector on an API server", () => {
       body,
     });
   }
+
+  it("lists objects that are too large for a page", async () => {
+    const context = kubeContext(bed.kubeconfig);
+    const client = openKubeClient({ kubeconfig: bed.kubeconfig, clock: context.clock, answerBytesMax: 400_000 });
+    const path = pathOf({ apiVersion: "v1", plural: "configmaps", namespace });
+    for (let nth = 0; nth < 10; nth++) {
+      const body = { metadata: { name: `large-${nth}` }, data: { text: "x".repeat(150_000) } };
+      await context.client.request({ method: "POST", path, body });
+    }
+    const trim = ({ metadata }: KubeObject): KubeObject => ({ metadata });
+    const options = { apiVersion: "v1", plural: "configmaps", namespaces: [namespace], trim };
+    const reflector = new Reflector({ ...context, client }, options);
+    reflectors.push(reflector);
+    reflector.start();
+    await until(() => reflector.cache.synced);
+    assert.equal([...reflector.cache.all()].filter(({ metadata }) => metadata.name.startsWith("large-")).length, 10);
+    await reflector.close();
+    for (const each of [client, context.client]) each.close();
+  });
 
   it("lists more than a page and follows what comes and goes", async function () {
     this.timeout(2 * WITHIN_MS);

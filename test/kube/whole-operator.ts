@@ -26,11 +26,13 @@ export interface ReplicaOptions {
   /** Of the operator's own token, for the other replicas. */
   readonly tokenFile: string;
   readonly flags?: readonly string[];
+  /** Ends a start that waits for something. */
+  readonly stopping?: AbortSignal;
 }
 
 /** Free ports, no pause before it ends, a certificate that is good for localhost too. */
 export async function startReplica(options: ReplicaOptions): Promise<Replica> {
-  const { kubeconfig, namespace, podName, tokenFile, flags = [] } = options;
+  const { kubeconfig, namespace, podName, tokenFile, flags = [], stopping = never } = options;
   const lines: string[] = [];
   const log = createLog({
     level: "debug",
@@ -53,7 +55,7 @@ export async function startReplica(options: ReplicaOptions): Promise<Replica> {
   const ports = ["webhook", "api", "metrics", "health"].map((name) => `--${name}-port=0`);
   const parsed = readFlags([...own, ...ports, ...flags]);
   return {
-    operator: await startOperator(parsed, { clock: systemClock, random: systemRandom, log, stopping: never }),
+    operator: await startOperator(parsed, { clock: systemClock, random: systemRandom, log, stopping }),
     lines,
   };
 }

@@ -125,14 +125,14 @@ describeOnNode("Pannier on a node", function () {
   it("takes a changed password up without a restart, and no request fails", async () => {
     const { metadata } = await orders.pod();
     const before = await connections();
-    const load = await orders.load();
-    await database.config("SET", "requirepass", PASSWORDS[1]);
-    await apply(secret("redis", { password: PASSWORDS[1] }));
-    await until("the sidecar has connected anew", async () => {
-      const now = await connections();
-      return now.size > 0 && now.isDisjointFrom(before);
+    await orders.underLoad(async () => {
+      await database.config("SET", "requirepass", PASSWORDS[1]);
+      await apply(secret("redis", { password: PASSWORDS[1] }));
+      await until("the sidecar has connected anew", async () => {
+        const now = await connections();
+        return now.size > 0 && now.isDisjointFrom(before);
+      });
     });
-    assert.ok((await load.stop()) > 0);
     await orders.keeps("after", 2);
     assert.deepEqual([(await orders.pod()).metadata.uid, (await orders.sidecar()).restartCount], [metadata.uid, 0]);
   });
@@ -182,13 +182,14 @@ describeOnNode("Pannier on a node", function () {
   });
 
   it("serves on while the operator's pods are deleted, and another replica leads after it", async () => {
-    const load = await orders.load();
     const led = await leader(node);
-    await node.kubectl(["-n", OWN, "delete", "pod", "--wait=false", ...(await replicas(node)).map(({ name }) => name)]);
-    await until("another replica leads", async () => ![led, ""].includes(await leader(node)));
-    await untilReplicas(node, 2);
-    await orders.connected(true);
-    assert.ok((await load.stop()) > 0);
+    const pods = (await replicas(node)).map(({ name }) => name);
+    await orders.underLoad(async () => {
+      await node.kubectl(["-n", OWN, "delete", "pod", "--wait=false", ...pods]);
+      await until("another replica leads", async () => ![led, ""].includes(await leader(node)));
+      await untilReplicas(node, 2);
+      await orders.connected(true);
+    });
     await apply(component("later", [{ name: "redisHost", value: "nowhere:1" }], { type: "state.reddis" }));
     await untilShown("later", "False TypeUnknown");
     await inSpace("delete", "component", "later");
@@ -251,13 +252,14 @@ describeOnNode("Pannier on a node", function () {
   });
 
   it("keeps sidecars and caBundle through an upgrade and a rollback", async () => {
-    const [bundle, load] = [await caBundle(node), await orders.load()];
+    const bundle = await caBundle(node);
     const { restartCount } = await orders.sidecar();
-    await upgrade(node, "operator.logLevel=debug");
-    assert.equal(await caBundle(node), bundle);
-    await rollback(node);
-    assert.equal(await caBundle(node), bundle);
-    assert.ok((await load.stop()) > 0);
+    await orders.underLoad(async () => {
+      await upgrade(node, "operator.logLevel=debug");
+      assert.equal(await caBundle(node), bundle);
+      await rollback(node);
+      assert.equal(await caBundle(node), bundle);
+    });
     assert.equal((await orders.sidecar()).restartCount, restartCount);
     await isInjecting();
   });
@@ -272,6 +274,8 @@ describeOnNode("Pannier on a node", function () {
   });
 
   it("shows a secret's value nowhere but in the Secret", async () => {
+    // The logs are looked through after each test.
+    assert.ok((await node.logs()).size > 0);
     const found = (await everything(node)).filter((each) => each.kind !== "Secret" && hasSecret(JSON.stringify(each)));
     assert.deepEqual(
       found.map(({ kind, metadata }) => `${kind} ${metadata.name}`),
@@ -286,15 +290,15 @@ describeOnNode("Pannier on a node", function () {
   });
 
   it("leaves nothing but the CRDs when it is uninstalled, and sidecars serve on", async () => {
-    const load = await orders.load();
-    await uninstall(node);
-    await until("what belonged to others has gone with them", async () => {
-      // Helm leaves the namespace, and each namespace has objects of its own.
-      const left = [...(await names(node))].filter((each) => /\/[^/]*pannier/.test(each));
-      assert.deepEqual(left, [`Namespace /${OWN}`]);
-      return true;
+    await orders.underLoad(async () => {
+      await uninstall(node);
+      await until("what belonged to others has gone with them", async () => {
+        // Helm leaves the namespace, and each namespace has objects of its own.
+        const left = [...(await names(node))].filter((each) => /\/[^/]*pannier/.test(each));
+        assert.deepEqual(left, [`Namespace /${OWN}`]);
+        return true;
+      });
     });
-    assert.ok((await load.stop()) > 0);
     database.disconnect();
     await node.kubectl(["delete", "namespace", SPACE, OWN]);
     const left = [...(await names(node))].filter((each) => !untouched.has(each));

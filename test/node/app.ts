@@ -35,11 +35,6 @@ interface ContainerStatus {
   readonly restartCount: number;
 }
 
-export interface Load {
-  /** Resolves with how many requests were answered as they should be; rejects with the first that was not. */
-  stop(): Promise<number>;
-}
-
 export class App {
   readonly #node: Node;
   readonly #namespace: string;
@@ -109,26 +104,24 @@ export class App {
     );
   }
 
-  /** Saves and reads without an end, one request after the other. */
-  async load(): Promise<Load> {
+  /** Saves and reads all the while, one request after the other; rejects when one is not answered as it should be. */
+  async underLoad(task: () => Promise<void>): Promise<void> {
     const { podIP } = (await this.pod()).status;
-    let [stopped, answered] = [false, 0];
-    const done = (async () => {
-      while (!stopped) {
-        await keepsAt(podIP, "load", answered);
-        answered += 2;
+    let isOver = false;
+    const requests = (async () => {
+      for (let count = 1; !isOver; count++) {
+        await keepsAt(podIP, "load", count);
         await pause(LOAD_PAUSE_MS);
       }
     })();
-    // The test hears of it when it stops the load.
-    done.catch(() => undefined);
-    return {
-      stop: async () => {
-        stopped = true;
-        await done;
-        return answered;
-      },
-    };
+    // What the task throws comes first.
+    requests.catch(() => undefined);
+    try {
+      await task();
+    } finally {
+      isOver = true;
+    }
+    await requests;
   }
 }
 

@@ -17,7 +17,7 @@ export function restrictedNamespace(name: string): Manifest {
   };
 }
 
-export function secret(name: string, stringData: Annotations): Manifest {
+export function secret(name: string, stringData: Readonly<Record<string, string>>): Manifest {
   return { apiVersion: "v1", kind: "Secret", metadata: { name }, stringData };
 }
 

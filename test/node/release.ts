@@ -67,7 +67,7 @@ export async function leader(node: Node): Promise<string> {
   return (await node.kubectl(query)).split("_")[0] ?? "";
 }
 
-/** How many certificates the API server trusts of the webhook. */
+/** The CAs by which the API server knows the webhook, as PEM. */
 export async function caBundle(node: Node): Promise<string> {
   const path = "jsonpath={.webhooks[0].clientConfig.caBundle}";
   const encoded = await node.kubectl(["get", "mutatingwebhookconfiguration", `pannier-${OWN}`, "-o", path]);

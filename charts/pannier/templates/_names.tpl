@@ -81,9 +81,11 @@ tolerations:
 {{- end }}
 securityContext:
   runAsNonRoot: true
-  runAsUser: 65532
-  runAsGroup: 65532
-  fsGroup: 65532
+  {{- if ge (int .Values.operator.runAsUser) 0 }}
+  runAsUser: {{ int .Values.operator.runAsUser }}
+  runAsGroup: {{ int .Values.operator.runAsUser }}
+  fsGroup: {{ int .Values.operator.runAsUser }}
+  {{- end }}
   seccompProfile:
     type: RuntimeDefault
 {{- end }}

@@ -74,6 +74,14 @@ describe("annotations", () => {
     ["dapr.io/config", "a".repeat(254), /want the name of a Configuration/],
     ["dapr.io/env", "POD_NAME=x", /other names than POD_NAME/],
     ["dapr.io/log-level", "loud", /want one of debug, info, warn, error, fatal/],
+    ["dapr.io/sidecar-listen-addresses", "127.0.0.1 ::1", /want IP addresses or host names, separated by commas/],
+    ["dapr.io/sidecar-listen-addresses", "127.0.0.256", /want IP addresses/],
+    ["dapr.io/sidecar-listen-addresses", "[127.0.0.1]", /want IP addresses/],
+    ["dapr.io/sidecar-listen-addresses", "127.0.0.1:3500", /want IP addresses/],
+    ["dapr.io/sidecar-listen-addresses", "[::1", /want IP addresses/],
+    ["dapr.io/sidecar-listen-addresses", "::1,-a", /want IP addresses/],
+    ["dapr.io/sidecar-listen-addresses", "$(POD_IP)", /want IP addresses/],
+    ["dapr.io/sidecar-listen-addresses", `${"a.".repeat(127)}a`, /want IP addresses/],
     ["dapr.io/unix-domain-socket-path", "sockets", /want an absolute path/],
     ["dapr.io/enabled", true, /got "true", want text: put the value in quotes/],
     ["pannier.io/http-port", "x", /^pannier\.io\/http-port: got "x"/],
@@ -96,6 +104,27 @@ describe("annotations", () => {
 
   it("are all told at once", () => {
     assert.equal(told({ "dapr.io/app-port": "x", "dapr.io/grpc-port": "y", "dapr.io/app-prt": "1" }).length, 3);
+  });
+
+  it("give addresses and host names to listen on, as they are written", () => {
+    for (const text of [
+      "",
+      "[::1],127.0.0.1",
+      "::, 0.0.0.0",
+      "localhost,my_host.example.",
+      "fe80::1%eth0",
+      "10.0.0.1,",
+    ])
+      assert.equal(settingsOf({ "dapr.io/sidecar-listen-addresses": text })["sidecar-listen-addresses"], text);
+  });
+
+  it("take an empty one for none where the injector has a default of its own", () => {
+    const empty = { "dapr.io/log-level": "", "pannier.io/log-as-json": "" };
+    const { settings } = readAnnotations(empty, { "log-level": "debug", "log-as-json": true });
+    assert.deepEqual([settings?.["log-level"], settings?.["log-as-json"]], ["debug", true]);
+    assert.deepEqual([settingsOf(empty)["log-level"], settingsOf(empty)["log-as-json"]], ["info", false]);
+    const said = readAnnotations({ "dapr.io/log-as-json": "no" }, { "log-as-json": true });
+    assert.equal(said.settings?.["log-as-json"], false);
   });
 
   it("split variables only before a NAME=, so that values may hold commas", () => {
@@ -127,6 +156,7 @@ describe("annotations", () => {
     ["dapr.io/enable-profilng", "did you mean dapr.io/enable-profiling?"],
     ["pannier.io/something-else", "it has no effect"],
     ["pannier.io/injected-by", null],
+    ["pannier.io/labels-before", null],
     ["example.com/app-prt", null],
     ["dapr.iox/app-port", null],
   ];

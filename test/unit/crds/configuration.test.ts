@@ -150,6 +150,21 @@ logging: {apiLogging: {enabled: true, obfuscateURLs: true, omitHealthChecks: tru
     assert.deepEqual([tracing?.samplingRate, tracing?.otel?.timeoutMs, tracing?.otel?.isSecure], [1, 300, true]);
   });
 
+  it("takes a rate as Go writes decimal numbers, and nothing that only JavaScript takes for one", () => {
+    for (const [text, rate] of Object.entries({ "1.": 1, ".5": 0.5, "-0": 0, "+1e-3": 0.001, "": 1e-4 }))
+      assert.ok(read(`tracing: {samplingRate: "${text}"}`).tracing?.samplingRate === rate, text);
+    for (const text of [" 1", "1 ", " ", "0x1", "0b1", "-0.1", "1.01", "1e400", ".", "NaN"])
+      assert.match(
+        parse(`tracing: {samplingRate: "${text}"}`).faults.map(describeFault).join(),
+        /want a number from 0/,
+      );
+  });
+
+  it("passes over what the cluster writes down with it", () => {
+    const document = { kind: "Configuration", spec: {}, status: { observedGeneration: 1 } };
+    assert.deepEqual(parseConfiguration(document).faults, []);
+  });
+
   it("names what means something to Dapr and nothing here, unless it is empty", () => {
     const { withoutEffect } = read(
       "mtls: {enabled: true}\nsecrets: {scopes: []}\nhttpPipeline: {handlers: [{name: a, type: b}]}\naccessControl: {}\nmetric: {rules: [{name: x}]}",

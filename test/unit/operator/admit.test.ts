@@ -1,9 +1,11 @@
 // What the webhook answers about a pod, and who hears of it.
 import assert from "node:assert/strict";
-import { createAdmit } from "#operator/admit.ts";
+import { systemClock } from "#kit/clock.ts";
+import { createAdmit, EVENT_RATE } from "#operator/admit.ts";
 import { defaultSettings } from "#operator/inject/settings.ts";
 import type { Told } from "#operator/kube/events.ts";
 import type { Admission, AdmissionRequest } from "#operator/webhook/review.ts";
+import { ManualClock } from "../sidecar/resiliency/manual-clock.ts";
 import { silentLog } from "./components/silent-log.ts";
 
 const OWNER = { apiVersion: "apps/v1", kind: "ReplicaSet", name: "orders-5d9", uid: "u1" };
@@ -16,6 +18,17 @@ function podOf(annotations: Record<string, string>, ownerReferences: readonly ob
 const GOOD = { "dapr.io/enabled": "true", "dapr.io/app-id": "orders" };
 const WRONG = { ...GOOD, "dapr.io/app-port": "x" };
 
+const REQUEST: AdmissionRequest = {
+  uid: "r1",
+  kind: { group: "", version: "v1", kind: "Pod" },
+  operation: "CREATE",
+  namespace: "shop",
+  name: "",
+  userName: "somebody",
+  dryRun: false,
+  object: null,
+};
+
 interface Admitted {
   readonly admission: Admission;
   readonly events: readonly Told[];
@@ -24,19 +37,9 @@ interface Admitted {
 function admit(object: unknown, more: Partial<AdmissionRequest> = {}): Admitted {
   const events: Told[] = [];
   const settings = () => defaultSettings("pannier-system");
-  const decide = createAdmit({ settings, events: { tell: (event) => void events.push(event) }, log: silentLog });
-  const request: AdmissionRequest = {
-    uid: "r1",
-    kind: { group: "", version: "v1", kind: "Pod" },
-    operation: "CREATE",
-    namespace: "shop",
-    name: "",
-    userName: "somebody",
-    dryRun: false,
-    object,
-    ...more,
-  };
-  return { admission: decide(request), events };
+  const tell = (event: Told): void => void events.push(event);
+  const decide = createAdmit({ settings, events: { tell }, clock: systemClock, log: silentLog });
+  return { admission: decide({ ...REQUEST, object, ...more }), events };
 }
 
 describe("admission of a pod", () => {
@@ -65,6 +68,23 @@ describe("admission of a pod", () => {
     assert.deepEqual([event?.type, event?.reason, event?.note], ["Warning", "InjectionDenied", admission.message]);
     const { uid, namespace } = event?.about.metadata ?? {};
     assert.deepEqual([event?.about.kind, uid, namespace], ["ReplicaSet", "u1", "shop"]);
+  });
+
+  it("tells so many Events and no more, whoever sends reviews", async () => {
+    const told: string[] = [];
+    const tell = ({ about }: Told): void => void told.push(about.metadata.uid);
+    const clock = new ManualClock();
+    const settings = () => defaultSettings("pannier-system");
+    const decide = createAdmit({ settings, events: { tell }, clock, log: silentLog });
+    const deny = (uid: string): string => {
+      const object = podOf(WRONG, [{ ...OWNER, uid, controller: true }]);
+      return decide({ ...REQUEST, namespace: `of-${uid}`, object }).kind;
+    };
+    for (let nth = 0; nth < 2 * EVENT_RATE.atOnce; nth++) assert.equal(deny(`u${nth}`), "deny");
+    assert.equal(told.length, EVENT_RATE.atOnce);
+    await clock.advance(EVENT_RATE.everyMs);
+    for (const uid of ["one", "two"]) deny(uid);
+    assert.deepEqual(told.slice(EVENT_RATE.atOnce), ["one"]);
   });
 
   it("says of one that is left alone why, to its author and its controller", () => {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { createLog } from "#kit/log.ts";
-import { Authorizer } from "#operator/api/authorize.ts";
+import { Authorizer, QUESTIONS_EACH_MAX } from "#operator/api/authorize.ts";
 import { isRefusal } from "#operator/api/refusal.ts";
 import { ManualClock } from "#test/unit/sidecar/resiliency/manual-clock.ts";
 import { HandMadeCluster, kubeError } from "./hand-made-cluster.ts";
@@ -117,5 +117,14 @@ describe("authorization of a sidecar", () => {
       const answer = await authorizer.replica({ token: other, address: ADDRESS }, own);
       assert.ok(isRefusal(answer) && answer.status === 403);
     }
+  });
+
+  it("asks about so many tokens of one address at a time, and about those of others all the same", async () => {
+    const asked = Array.from({ length: QUESTIONS_EACH_MAX + 10 }, (_, nth) => status(`head.${nth}.tail`));
+    const good = status(cluster.token(cluster.put()), "10.0.0.2");
+    const answers = await Promise.all(asked);
+    assert.equal(answers.filter((each) => each === 429).length, 10);
+    assert.equal(cluster.reviews.length, QUESTIONS_EACH_MAX + 1);
+    assert.equal(await good, 200);
   });
 });

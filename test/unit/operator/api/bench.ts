@@ -61,7 +61,16 @@ export class Leading implements Leadership {
   }
 }
 
-type Passed = "slowMs" | "streamsMax" | "readToken" | "account" | "kube" | "pods" | "leadership" | "watchedNamespaces";
+type Passed =
+  | "slowMs"
+  | "streamsMax"
+  | "streamlessMax"
+  | "readToken"
+  | "account"
+  | "kube"
+  | "pods"
+  | "leadership"
+  | "watchedNamespaces";
 
 /** `kube` and `pods` of a real cluster stand for those of `cluster`, `leadership` for `leading`. */
 export interface BenchOptions extends Partial<Pick<DistributionOptions, Passed>> {

@@ -1,7 +1,4 @@
 import assert from "node:assert/strict";
-import { once } from "node:events";
-import { connect } from "node:net";
-import { connect as connectSafely } from "node:tls";
 import { REPORT_PATH, RESOURCES_PATH, type ReportedComponent } from "#crds/distribution.ts";
 import { ManualClock } from "#test/unit/sidecar/resiliency/manual-clock.ts";
 import { until } from "#test/wire/until.ts";
@@ -217,21 +214,6 @@ describe("distribution API", () => {
       await draining;
       await stream.ended();
       assert.deepEqual(bench.ended, ["shutdown"]);
-    });
-  });
-
-  describe("a replica that ends", () => {
-    it("waits for no client that shakes hands only afterwards", async () => {
-      await start();
-      const socket = connect(bench.port, "127.0.0.1");
-      socket.on("error", () => undefined);
-      await once(socket, "connect");
-      // The server has taken the connection when it answers on a later one.
-      (await bench.ask("GET", "/", null)).resume();
-      const closed = bench.distribution.close();
-      connectSafely({ socket, ca: trust.certificates.authority, servername: "localhost" }).on("error", () => undefined);
-      await closed;
-      socket.destroy();
     });
   });
 

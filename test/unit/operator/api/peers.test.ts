@@ -30,12 +30,15 @@ describe("replicas of the operator", () => {
 
   async function replica(
     name: string,
-    options: { readonly clock?: Clock; readonly trust?: Trust } = {},
+    options: { readonly clock?: Clock; readonly trust?: Trust; readonly onTelling?: () => void } = {},
   ): Promise<Bench> {
     const pod = cluster.put({ namespace: OPERATOR.namespace, name, annotations: {} });
     const token = cluster.token(pod, { account: OPERATOR.serviceAccount });
     const { clock = systemClock } = options;
-    const readToken = (): Promise<string> => Promise.resolve(`${token}\n`);
+    const readToken = (): Promise<string> => {
+      options.onTelling?.();
+      return Promise.resolve(`${token}\n`);
+    };
     const bench = await new Bench({ trust: options.trust ?? trust, cluster, clock, readToken }).start();
     bench.resources.set(entry("orders"));
     open.push(bench);
@@ -100,6 +103,23 @@ describe("replicas of the operator", () => {
     leads(second, first, third);
     await knows(second, "cart-1 1", "cart-2 1");
     await knows(first);
+  });
+
+  it("notice a new leader while they tell the old one", async () => {
+    let onTelling = (): void => undefined;
+    const [first, second] = [await replica("a"), await replica("b")];
+    const third = await replica("c", { onTelling: () => onTelling() });
+    leads(first, second, third);
+    const one = await connect(third, "cart-1");
+    await report(third, one.token, 1);
+    await knows(first, "cart-1 1");
+    onTelling = () => {
+      onTelling = () => undefined;
+      // The first one does not know yet, and takes what it is told.
+      leads(second, third);
+    };
+    await report(third, one.token, 2);
+    await knows(second, "cart-1 2");
   });
 
   it("tell a leader everything that does not know them", async () => {

@@ -103,6 +103,21 @@ describe("the CA that the replicas share", () => {
     await assert.rejects(opening, /given up/);
   });
 
+  it("gives up in the middle of a request, and ends in the middle of a look", async () => {
+    const { authority } = await cluster.replica({ leads: true });
+    const { client, clock, kept } = cluster;
+    client.isMute = true;
+    const abort = new AbortController();
+    const given = { namespace: "pannier", names: NAMES, mayRotate: () => true, isPublished: () => true };
+    const opening = openAuthority({ ...given, client, clock, log: kept.log }, abort.signal);
+    void authority.look();
+    await settle();
+    abort.abort();
+    await assert.rejects(opening, /given up/);
+    await authority.close();
+    assert.deepEqual(kept.lines, []);
+  });
+
   it("comes back when somebody deletes its Secret", async () => {
     const { authority } = await cluster.replica({ leads: false });
     const before = authority.trustAnchors;

@@ -13,10 +13,13 @@ export class MemoryClient implements KubeClient {
   readonly asked: string[] = [];
   /** Answers instead of the store when it gives something. */
   fault: (request: KubeRequest) => KubeError | null = () => null;
+  /** Takes every request and never answers. */
+  isMute = false;
   #version = 0;
 
   request<T>(request: KubeRequest): Promise<T> {
     this.asked.push(`${request.method} ${request.path}`);
+    if (this.isMute) return abortionOf(request.signal);
     const fault = this.fault(request);
     if (fault !== null) return Promise.reject(fault);
     try {
@@ -76,6 +79,14 @@ export class MemoryClient implements KubeClient {
     this.objects.set(path, stored);
     return stored;
   }
+}
+
+function abortionOf(signal: AbortSignal | undefined): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    const abort = (): void => reject(failure(0, "Aborted"));
+    if (signal?.aborted === true) abort();
+    else signal?.addEventListener("abort", abort, { once: true });
+  });
 }
 
 export function failure(status: number, reason: string): KubeError {

@@ -106,6 +106,17 @@ describe("the caBundle of the webhook", () => {
     assert.match(told[0] ?? "", /"configuration":"pannier".*404 NotFound.*helm upgrade/);
   });
 
+  it("ends in the middle of a look, without a word of it", async () => {
+    client.isMute = true;
+    void bundle.check();
+    await settle();
+    await bundle.close();
+    assert.deepEqual(
+      kept.lines.filter((line) => /cannot be kept/.test(line)),
+      [],
+    );
+  });
+
   it("names the configuration as owner of what has to go with it", () => {
     assert.deepEqual(bundle.owner, {
       apiVersion: "admissionregistration.k8s.io/v1",
@@ -160,6 +171,19 @@ describe("the trust bundle of a namespace", () => {
     await add("c");
     assert.equal(textIn("c"), "second");
     assert.deepEqual(client.objects.get(BUNDLE("a"))?.metadata.ownerReferences, [owner]);
+  });
+
+  it("ends in the middle of a look at many namespaces, without a word of it", async () => {
+    client.isMute = true;
+    for (let index = 0; index < 100; index++) namespaces.add(`more-${index}`);
+    await add("c");
+    const asked = client.asked.length;
+    await trust.close();
+    assert.equal(client.asked.length, asked);
+    assert.deepEqual(
+      kept.lines.filter((line) => line.includes("not written")),
+      [],
+    );
   });
 
   it("is neither read nor written again for a change elsewhere", async () => {

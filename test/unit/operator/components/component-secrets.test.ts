@@ -62,7 +62,7 @@ describe("secrets of Components", () => {
     await bench.put({ metadata: [secretRef("redis", "password")] });
     assert.equal(bench.verdict("SecretsResolved"), "False Forbidden");
     const command =
-      "helm upgrade pannier charts/pannier --namespace pannier-system --reuse-values" +
+      "helm upgrade pannier charts/pannier --namespace pannier-system --reset-then-reuse-values" +
       " --set 'secrets.namespaces={default,shop}'";
     assert.ok(bench.condition("SecretsResolved")?.message.endsWith(command));
     assert.equal(bench.followed.size, 0);

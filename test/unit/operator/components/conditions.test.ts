@@ -215,7 +215,7 @@ describe("command that grants Secrets", () => {
   };
 
   it("names what is granted already, since Helm replaces lists", () => {
-    assert.match(grantCommand(installation, "c"), /--reuse-values --set 'secrets\.namespaces=\{a,b,c\}'$/);
+    assert.match(grantCommand(installation, "c"), /--reset-then-reuse-values --set 'secrets\.namespaces=\{a,b,c\}'$/);
     assert.match(grantCommand(installation, "a"), /=\{a,b\}'$/);
   });
 

@@ -92,6 +92,13 @@ describe("SecretWatch", () => {
     assert.deepEqual([reading(), clock.timers], [null, 0]);
   });
 
+  it("follows nothing for a reconcile that ends after it was closed", () => {
+    watch.close();
+    const before = asked.length;
+    watch.refer(OWNER, "shop", ["redis"]);
+    assert.equal(asked.length, before);
+  });
+
   it("forgets what was under way when nobody wants it any more", async () => {
     watch.refer(OWNER, "shop", []);
     await answer("one");

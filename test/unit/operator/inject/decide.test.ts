@@ -41,8 +41,14 @@ const container = fc.record(
   },
   { requiredKeys: ["name"] },
 );
+const amounts = fc.dictionary(fc.constantFrom("cpu", "memory", "other"), word, { maxKeys: 2 });
+const labels = fc.dictionary(
+  fc.constantFrom("app", "dapr.io/app-id", "dapr.io/metrics-enabled", "dapr.io/sidecar-injected"),
+  fc.constantFrom("", "true", "orders"),
+);
 const spec = fc.record(
   {
+    resources: fc.oneof(fc.constant(null), fc.record({ requests: amounts, limits: amounts })),
     containers: fc.array(container, { minLength: 1, maxLength: 3 }),
     initContainers: fc.oneof(fc.constant(null), fc.array(container, { maxLength: 3 })),
     volumes: fc.oneof(fc.constant(null), fc.array(fc.record({ name, emptyDir: fc.constant({}) }), { maxLength: 3 })),
@@ -56,11 +62,12 @@ const annotations = fc.dictionary(fc.constantFrom(...KEYS), fc.oneof({ weight: 3
 });
 
 function pods(asks: boolean): fc.Arbitrary<Pod> {
-  return fc.record({ annotations, spec, named: fc.boolean() }).map((parts) => {
+  return fc.record({ annotations, labels, spec, named: fc.boolean() }).map((parts) => {
     const enabled = asks ? { "dapr.io/enabled": "true", "pannier.io/enabled": "true" } : {};
     const rest = Object.fromEntries(Object.entries(parts.annotations).filter(([key]) => !key.endsWith("/enabled")));
     const given = parts.named ? { name: "orders" } : { generateName: "orders-" };
-    const pod = { metadata: { ...given, annotations: { ...rest, ...enabled } }, spec: parts.spec };
+    const metadata = { ...given, labels: parts.labels, annotations: { ...rest, ...enabled } };
+    const pod = { metadata, spec: parts.spec };
     // As a webhook gets it: fast-check also makes objects without a prototype.
     return JSON.parse(JSON.stringify(pod));
   });
@@ -116,6 +123,7 @@ describe("decide, over generated pods", () => {
         const removal = uninject(first.pod);
         assert.ok(removal.outcome === "removed");
         assert.deepEqual(sidecarsOf(removal.pod), []);
+        assert.deepEqual(removal.pod.metadata?.labels ?? {}, pod.metadata?.labels);
         assert.equal(uninject(removal.pod).outcome, "nothing");
       }),
       { numRuns: 500 },
@@ -145,6 +153,8 @@ describe("decide", () => {
     metadata: { name: "orders", annotations: { "dapr.io/enabled": "true", ...more } },
     spec: { containers: [{ name: "app" }], ...more2 },
   });
+
+  const sentenceOf = (pod: Pod): string => decide(pod, "shop", SETTINGS).sentence;
 
   it("denies what asks for a sidecar and is no pod, with the place", () => {
     const wrong: [unknown, RegExp][] = [
@@ -215,6 +225,90 @@ describe("decide", () => {
     }
   });
 
+  it("minds where a path leads and not how it is written", () => {
+    const twice = { "dapr.io/volume-mounts": "a:/data", "dapr.io/volume-mounts-rw": "b://data/./x/../" };
+    assert.match(
+      sentenceOf(annotated(twice)),
+      /volume-mounts-rw: got \/\/data\/\.\/x\/\.\.\/, where something is mounted/,
+    );
+    assert.match(sentenceOf(annotated({ "dapr.io/volume-mounts": "a:/var/run/dapr-sockets/" })), /is mounted already/);
+    assert.match(sentenceOf(annotated({ "dapr.io/volume-mounts": "a:/" })), /is mounted already/);
+    // The kubelet puts a slash before a path that has none.
+    const app = { name: "app", volumeMounts: [{ name: "data", mountPath: "sockets/" }] };
+    const sockets = annotated({ "dapr.io/unix-domain-socket-path": "/sockets" }, { containers: [app] });
+    assert.match(sentenceOf(sockets), /got \/sockets, where container app mounts another volume/);
+    assert.match(sentenceOf(annotated({ "dapr.io/unix-domain-socket-path": "//" })), /want a folder below the root/);
+  });
+
+  it("mounts the sockets once, however their folder is written", () => {
+    const pod = annotated({ "dapr.io/unix-domain-socket-path": "/sockets/" });
+    const first = decide(pod, "shop", SETTINGS);
+    assert.ok(first.outcome === "inject");
+    const { metadata } = annotated({ "dapr.io/unix-domain-socket-path": "/sockets", "pannier.io/injected-by": "1" });
+    const second = decide({ ...first.pod, metadata }, "shop", SETTINGS);
+    assert.ok(second.outcome === "inject", second.sentence);
+    assert.equal(second.pod.spec.containers[0]?.volumeMounts?.length, 1);
+  });
+
+  it("leaves its defaults of an amount out where the pod has one as a whole, and says so", () => {
+    const judged = (resources: unknown, asked: Record<string, string> = {}): [unknown, readonly string[]] => {
+      const decision = decide(annotated(asked, { resources }), "shop", SETTINGS);
+      assert.ok(decision.outcome === "inject", decision.sentence);
+      return [sidecarsOf(decision.pod)[0]?.resources, decision.notes];
+    };
+    const memory = { limits: { memory: "512Mi" }, requests: { memory: "96Mi" } };
+    const note = "spec.resources sets cpu of the whole pod: the sidecar has no defaults of it";
+    assert.deepEqual(judged({ requests: { cpu: "10m" } }), [memory, [note]]);
+    // Also where it is no amount: the API server has more to say about that.
+    for (const cpu of [2, "2 cores", {}, 12_345_678_901_234_567_890n])
+      assert.deepEqual(judged({ limits: { cpu } }), [memory, [note]]);
+    const both = { requests: { cpu: "1", memory: "1Gi" } };
+    const notes = [note.replace("cpu", "cpu and memory").replace("of it", "of them")];
+    assert.deepEqual(judged(both), [undefined, notes]);
+    const cpu = { "dapr.io/sidecar-cpu-request": "20m" };
+    assert.deepEqual(judged(both, cpu), [{ requests: { cpu: "20m" } }, notes]);
+    for (const none of [null, {}, { requests: null }, { limits: { "hugepages-2Mi": "2Mi" } }, "x"])
+      assert.deepEqual(judged(none)[1], []);
+  });
+
+  it("denies an amount of an annotation beyond what the pod has as a whole", () => {
+    const resources = { requests: { cpu: "10m" }, limits: { memory: "64Mi" } };
+    const more = (name: string, amount: string, spec: object = { resources }): string =>
+      sentenceOf(annotated({ [`dapr.io/sidecar-${name}`]: amount }, spec));
+    const left = /got 11m, want at most what other containers leave of spec\.resources\.requests\.cpu 10m/;
+    assert.match(more("cpu-request", "11m"), left);
+    assert.match(more("cpu-limit", "11m"), left);
+    assert.match(more("memory-limit", "65Mi"), /-limit: got 65Mi, want at most spec\.resources\.limits\.memory 64Mi/);
+    assert.match(
+      more("memory-request", "65Mi"),
+      /-request: got 65Mi, want at most .* of spec\.resources\.limits\.memory/,
+    );
+    assert.doesNotMatch(more("cpu-request", "10m") + more("memory-limit", "64Mi"), /want at most/);
+  });
+
+  it("counts what the other containers take of the pod's amounts, as far as they run beside the sidecar", () => {
+    const cpu = (name: string, request: string | number): object => ({
+      name,
+      resources: { requests: { cpu: request } },
+    });
+    const judged = (request: string, initContainers: readonly object[]): string => {
+      const spec = { resources: { requests: { cpu: "300m" } }, containers: [cpu("app", 0.1)], initContainers };
+      return decide(annotated({ "dapr.io/sidecar-cpu-request": request }, spec), "shop", SETTINGS).outcome;
+    };
+    assert.deepEqual([judged("200m", []), judged("201m", [])], ["inject", "deny"]);
+    const native = { ...cpu("mesh", "1m"), restartPolicy: "Always" };
+    assert.deepEqual([judged("200m", [cpu("first", 2)]), judged("200m", [native])], ["inject", "deny"]);
+  });
+
+  it("takes an empty annotation of the log for none", () => {
+    const settings = { ...SETTINGS, logLevel: "debug", logAsJson: true } as const;
+    const decision = decide(annotated({ "dapr.io/log-level": "", "dapr.io/log-as-json": "" }), "shop", settings);
+    assert.ok(decision.outcome === "inject");
+    const { args } = sidecarsOf(decision.pod)[0] ?? {};
+    assert.equal(args?.[args.indexOf("--log-level") + 1], "debug");
+    assert.ok(args?.includes("--log-as-json"));
+  });
+
   it("works only in the namespaces that it is told of", () => {
     const only = { ...SETTINGS, namespaces: ["shop"] };
     assert.equal(decide(annotated({}), "shop", only).outcome, "inject");
@@ -277,6 +371,22 @@ describe("uninject", () => {
     const decision = decide(pod, "shop", SETTINGS);
     assert.ok(decision.outcome === "inject");
     assert.deepEqual(uninject(decision.pod), { outcome: "removed", pod });
+  });
+
+  it("gives back labels that were there before, with the values that they had", () => {
+    const labels = { app: "orders", "dapr.io/app-id": "orders", "dapr.io/metrics-enabled": "no" };
+    const pod = {
+      metadata: { name: "orders", labels, annotations: { "dapr.io/enabled": "true" } },
+      spec: { containers: [{ name: "app" }] },
+    };
+    const first = decide(pod, "shop", SETTINGS);
+    assert.ok(first.outcome === "inject");
+    assert.equal(first.pod.metadata?.labels?.["dapr.io/metrics-enabled"], "true");
+    assert.deepEqual(first.notes, []);
+    const second = decide(first.pod, "shop", SETTINGS);
+    assert.ok(second.outcome === "inject");
+    assert.deepEqual(second.notes, []);
+    assert.deepEqual(uninject(second.pod), { outcome: "removed", pod });
   });
 
   it("leaves alone what has no mark, and says of a marked one that cannot be read what is wrong", () => {

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { tooLong } from "#operator/kube/answer.ts";
 import { RELIST_MS, WATCH_SILENCE_MAX_MS } from "#operator/kube/list-watch.ts";
 import type { KubeObject } from "#operator/kube/object.ts";
 import { Reflector } from "#operator/kube/reflector.ts";
@@ -267,6 +268,28 @@ describe("reflector", () => {
     context.client.feed.event("ADDED", objectAt("a", "2"));
     await settled();
     assert.deepEqual(told, ["default/a - 2", "default/a 2 -", "default/a - 2"]);
+  });
+
+  it("asks for smaller pages where one is too long, from the same place, and gives up on one object that is", async () => {
+    let longest = 3;
+    begin(({ query }) => {
+      const from = Number(query?.continue ?? 0);
+      const limit = Number(query?.limit);
+      if (limit > longest) throw tooLong("GET: the answer is longer than is read");
+      const names = ["a", "b", "c", "d", "e"].slice(from, from + limit);
+      return page(
+        "7",
+        names.map((name) => objectAt(name, "1")),
+        from + limit < 5 ? String(from + limit) : undefined,
+      );
+    });
+    await settled();
+    assert.equal(reflector.cache.synced, true);
+    assert.equal([...reflector.cache.all()].length, 5);
+    longest = 0;
+    await pass(2 * RELIST_MS);
+    assert.ok(context.client.requests.some(({ query }) => query?.limit === "1"));
+    assert.equal([...reflector.cache.all()].length, 5, "what is known stays");
   });
 
   it("begins a list again whose place between two pages was forgotten", async () => {

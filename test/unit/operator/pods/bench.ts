@@ -1,4 +1,6 @@
 // The watch for pods without a sidecar on a cluster in memory at the KubeClient's border, with a clock moved by hand.
+
+import { PREFIXES } from "#crds/annotations.ts";
 import { type KubeClient, KubeError, type KubeRequest } from "#operator/kube/client.ts";
 import type { Told } from "#operator/kube/events.ts";
 import type { KubeObject } from "#operator/kube/object.ts";
@@ -26,10 +28,11 @@ export class PodBench implements KubeClient {
   readonly watch: UnsidecaredPods;
   leads = true;
 
-  constructor() {
+  constructor(prefixes: readonly string[] = PREFIXES) {
     const { cache, clock, counts, told } = this;
     this.watch = new UnsidecaredPods({
       pods: cache,
+      prefixes,
       client: this,
       events: { tell: (each) => told.push(each) },
       metrics: { ...noOperatorMetrics, unsidecared: (count) => void counts.push(count) },

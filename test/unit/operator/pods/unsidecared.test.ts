@@ -38,6 +38,15 @@ describe("pods without a sidecar", () => {
     assert.deepEqual(bench.asked, ["a"]);
   });
 
+  it("are those that ask Pannier, where Dapr is beside it", async () => {
+    bench.close();
+    bench = new PodBench(["pannier.io/"]);
+    bench.cache.put(podOf("daprs", { annotations: { "dapr.io/enabled": "true" } }));
+    bench.cache.put(podOf("ours", { annotations: { "pannier.io/enabled": "true" } }));
+    await bench.later();
+    assert.deepEqual(bench.asked, ["ours"]);
+  });
+
   it("are not those that Dapr injected, or that bring a sidecar of their own", async () => {
     bench.cache.put(podOf("dapr", { labels: { "dapr.io/sidecar-injected": "true" } }));
     bench.cache.put(podOf("own", {}));
@@ -112,6 +121,18 @@ describe("pods without a sidecar", () => {
   it("are not looked for any more when it is closed", () => {
     bench.cache.put(podOf("app"));
     bench.watch.close();
+    assert.equal(bench.clock.timers, 0);
+  });
+
+  it("are not looked for any more when it is closed in the middle of a look", async () => {
+    bench.cache.put(podOf("app"));
+    bench.whole.set("app", refused(500));
+    const asking = bench.request.bind(bench);
+    bench.request = async (request) => {
+      bench.watch.close();
+      return asking(request);
+    };
+    await bench.later();
     assert.equal(bench.clock.timers, 0);
   });
 });

@@ -1,17 +1,29 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { Agent, request as httpsRequest } from "node:https";
-import { connect as connectPlainly } from "node:net";
+import { connect as connectPlainly, connect as connectTcp } from "node:net";
 import { connect, type TLSSocket } from "node:tls";
 import { systemClock } from "#kit/clock.ts";
 import { issueAuthority, issueLeaf } from "#operator/certificates/issue.ts";
 import type { CertificateSource } from "#operator/certificates/source.ts";
 import type { Admit } from "#operator/webhook/review.ts";
-import { BODY_BYTES_MAX, PLACE_MS, REVIEWS_MAX, startWebhook, type Webhook } from "#operator/webhook/server.ts";
+import {
+  BODY_BYTES_MAX,
+  CONNECTIONS_MAX,
+  PLACE_MS,
+  REVIEWS_EACH_MAX,
+  REVIEWS_MAX,
+  startWebhook,
+  type Webhook,
+} from "#operator/webhook/server.ts";
 import { keepLog } from "#test/unit/operator/certificates/log-lines.ts";
 import { ManualClock } from "#test/unit/sidecar/resiliency/manual-clock.ts";
 
 const HOUR_MS = 3_600_000;
+/** The other clients come from 127.0.0.1. */
+const EVIL = "127.0.0.9";
+/** A thousand connections are made. */
+const CONNECTED_WITHIN_MS = 20_000;
 const validity = { fromMs: Date.now() - HOUR_MS, untilMs: Date.now() + HOUR_MS };
 const ca = await issueAuthority(validity);
 const source: CertificateSource = {
@@ -57,8 +69,9 @@ describe("the webhook's server", () => {
     return { status: answer.statusCode, text, headers: answer.headers };
   };
   /** A client that sends the first byte of nine. */
-  const halfReview = async (): Promise<TLSSocket> => {
-    const socket = connect({ port: webhook.port, host: "127.0.0.1", ca: ca.certificatePem, servername: "localhost" });
+  const halfReview = async (localAddress = "127.0.0.1"): Promise<TLSSocket> => {
+    const options = { port: webhook.port, host: "127.0.0.1", localAddress };
+    const socket = connect({ ...options, ca: ca.certificatePem, servername: "localhost" });
     await once(socket, "secureConnect");
     socket.write("POST /mutate HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{");
     return socket;
@@ -181,22 +194,38 @@ describe("the webhook's server", () => {
   });
 
   it("cuts off those whose body does not come, and answers who waited for their places", async () => {
-    const slow = await Promise.all(Array.from({ length: REVIEWS_MAX }, halfReview));
-    await until(() => clock.timers === REVIEWS_MAX);
+    const slow = await Promise.all(Array.from({ length: REVIEWS_EACH_MAX }, () => halfReview()));
+    await until(() => clock.timers === REVIEWS_EACH_MAX);
     const cut = Promise.all(slow.map((socket) => once(socket.resume(), "close")));
     await clock.advance(PLACE_MS - 1_000);
     const waiting = ask("POST", "/mutate", { body: reviewOf(pod) });
-    await until(() => clock.timers === REVIEWS_MAX + 1);
+    await until(() => clock.timers === REVIEWS_EACH_MAX + 1);
     await clock.advance(1_000);
     assert.equal((await waiting).status, 200);
     await cut;
   });
 
+  it("answers others while one address has all the places it gets and many that wait", async () => {
+    const slow = await Promise.all(Array.from({ length: 3 * REVIEWS_MAX }, () => halfReview(EVIL)));
+    await until(() => clock.timers === 3 * REVIEWS_MAX);
+    assert.equal((await ask("POST", "/mutate", { body: reviewOf(pod) })).status, 200);
+    for (const socket of slow) socket.destroy();
+  });
+
+  it("answers others while one address has all the connections", async function () {
+    this.timeout(CONNECTED_WITHIN_MS);
+    const options = { port: webhook.port, host: "127.0.0.1", localAddress: EVIL };
+    const idle = Array.from({ length: CONNECTIONS_MAX }, () => connectTcp(options).on("error", () => undefined));
+    await Promise.all(idle.map((socket) => once(socket, "connect")));
+    for (let nth = 0; nth < 3; nth++) assert.equal((await ask("POST", "/mutate", { body: reviewOf(pod) })).status, 200);
+    for (const socket of idle) socket.destroy();
+  });
+
   it("gives no place to clients that have gone while they waited", async () => {
-    const slow = await Promise.all(Array.from({ length: REVIEWS_MAX }, halfReview));
-    await until(() => clock.timers === REVIEWS_MAX);
-    const waiting = await Promise.all(Array.from({ length: REVIEWS_MAX }, halfReview));
-    await until(() => clock.timers === 2 * REVIEWS_MAX);
+    const slow = await Promise.all(Array.from({ length: REVIEWS_EACH_MAX }, () => halfReview()));
+    await until(() => clock.timers === REVIEWS_EACH_MAX);
+    const waiting = await Promise.all(Array.from({ length: REVIEWS_EACH_MAX }, () => halfReview()));
+    await until(() => clock.timers === 2 * REVIEWS_EACH_MAX);
     for (const socket of waiting) socket.destroy();
     // What comes later is seen later.
     for (let turn = 0; turn < 3; turn++) assert.equal((await ask("GET", "/")).status, 404);
@@ -206,10 +235,10 @@ describe("the webhook's server", () => {
   });
 
   it("refuses with 503 who has waited too long for a place", async () => {
-    const slow = await Promise.all(Array.from({ length: REVIEWS_MAX }, halfReview));
-    await until(() => clock.timers === REVIEWS_MAX);
+    const slow = await Promise.all(Array.from({ length: 2 * REVIEWS_EACH_MAX }, () => halfReview()));
+    await until(() => clock.timers === 2 * REVIEWS_EACH_MAX);
     const waiting = ask("POST", "/mutate", { body: reviewOf(pod) });
-    await until(() => clock.timers === REVIEWS_MAX + 1);
+    await until(() => clock.timers === 2 * REVIEWS_EACH_MAX + 1);
     await clock.advance(3_000);
     const answer = await waiting;
     assert.deepEqual([answer.status, answer.headers["retry-after"]], [503, "1"]);
