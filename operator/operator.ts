@@ -46,8 +46,12 @@ export interface Operator {
 const STALLED_MAX_MS = 15 * 60_000;
 const CONTROLLER = "pannier-operator";
 
-/** Opened in this order, closed in the other. */
-type Closing = (() => unknown)[];
+/** Each list is opened in its order and closed in the other. */
+interface Closing {
+  /** What a leader does and all that only writes: ended as soon as the operator is to end, while it still answers. */
+  readonly writers: (() => unknown)[];
+  readonly others: (() => unknown)[];
+}
 
 /** Everything that is put together. */
 interface Open {
@@ -67,7 +71,7 @@ interface Open {
  * open, for a flag that cannot be used and a port that is taken. Waits for an API server that does not answer.
  */
 export async function startOperator(flags: Readonly<OperatorFlags>, parts: OperatorParts): Promise<Operator> {
-  const closing: Closing = [];
+  const closing: Closing = { writers: [], others: [] };
   try {
     const startMs = parts.clock.monotonicMs();
     const operator = await serve(await open(flags, parts, closing), closing);
@@ -75,7 +79,8 @@ export async function startOperator(flags: Readonly<OperatorFlags>, parts: Opera
     parts.log.info("pannier operator started", { namespace: flags.namespace, pannier: VERSION, tookMs });
     return operator;
   } catch (error) {
-    await closeAll(closing);
+    await closeAll(closing.writers);
+    await closeAll(closing.others);
     throw error;
   }
 }
@@ -84,18 +89,18 @@ async function open(flags: Readonly<OperatorFlags>, parts: OperatorParts, closin
   const metrics = new PrometheusOperatorMetrics();
   const kubeconfig = flags.kubeconfig === "" ? null : flags.kubeconfig;
   const client = openKubeClient({ kubeconfig, clock: parts.clock });
-  closing.push(() => client.close());
+  closing.others.push(() => client.close());
   const kube: KubeContext = { ...parts, client, metrics };
   const events = new EventRecorder(kube, { controller: CONTROLLER, instance: flags["pod-name"] });
-  closing.push(() => events.close());
-  const leadership = openLeadership(kube, flags, closing);
+  closing.others.push(() => events.close());
+  const leadership = openLeadership(kube, flags, closing.writers);
   const watches = watchResources(kube, flags["watch-namespaces"]);
-  closing.push(() => watches.close());
+  closing.others.push(() => watches.close());
   const { pods } = watches;
   const { stopping } = parts;
-  const certificates = await openCertificates({ kube, flags, events, leadership, pods, stopping }, closing);
+  const certificates = await openCertificates({ kube, flags, events, leadership, pods, stopping }, closing.writers);
   const controllers = startControllers({ kube, flags, events, leadership, watches });
-  closing.push(() => controllers.close());
+  closing.others.push(() => controllers.close());
   return { flags, kube, metrics, events, leadership, watches, certificates, controllers, stopping };
 }
 
@@ -103,10 +108,10 @@ async function serve(parts: Open, closing: Closing): Promise<Operator> {
   const { flags, kube, watches, controllers } = parts;
   const isSynced = (): boolean => watches.synced && controllers.synced;
   const distribution = createDistribution(parts, isSynced);
-  closing.push(() => distribution.close());
+  closing.others.push(() => distribution.close());
   const apiPort = await distribution.listen(flags["api-port"]);
   const webhook = await openWebhook(parts);
-  closing.push(() => webhook.drain());
+  closing.others.push(() => webhook.drain());
   const unready = (): string | null => {
     if (!webhook.ready) return "it is ending";
     return isSynced() ? null : `it reads what the cluster holds: ${watches.waitsFor() ?? "Components are judged"}`;
@@ -115,9 +120,11 @@ async function serve(parts: Open, closing: Closing): Promise<Operator> {
   let closed: Promise<void> | null = null;
   const close = async (): Promise<void> => {
     kube.log.info("the operator ends");
-    // The webhook answers for some time yet, while sidecars move to another replica.
-    await Promise.all([webhook.drain(), distribution.drain()]);
-    await closeAll(closing);
+    // The webhook answers for some time yet, while sidecars move to another replica, and another one leads.
+    const draining = Promise.all([webhook.drain(), distribution.drain()]);
+    await closeAll(closing.writers);
+    await draining;
+    await closeAll(closing.others);
     await probes.close();
     kube.log.info("the operator has ended");
   };
@@ -134,8 +141,8 @@ async function serve(parts: Open, closing: Closing): Promise<Operator> {
   };
 }
 
-async function closeAll(closing: Closing): Promise<void> {
-  for (const close of closing.splice(0).reverse()) await close();
+async function closeAll(opened: (() => unknown)[]): Promise<void> {
+  for (const close of opened.splice(0).reverse()) await close();
 }
 
 async function openWebhook({ flags, kube, events, certificates, stopping }: Open): Promise<Webhook> {

@@ -2,6 +2,7 @@
 import { once } from "node:events";
 import { createServer, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import { ConnectionShare } from "#kit/connection-share.ts";
 
 export interface ProbesOptions {
   /** 0 for any free one. */
@@ -23,6 +24,8 @@ export interface Probes {
 
 const METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8";
 const HEAD_TIMEOUT_MS = 10_000;
+/** Of one port; beyond it the address with the most loses one, so that nobody keeps the kubelet out. */
+export const PROBE_CONNECTIONS_MAX = 100;
 
 /** Binds both ports. Rejects when one is taken. */
 export async function startProbes(options: ProbesOptions): Promise<Probes> {
@@ -48,7 +51,7 @@ type Route = (response: ServerResponse) => Promise<void>;
 
 function create(routes: Readonly<Record<string, Route>>): Server {
   const options = { headersTimeout: HEAD_TIMEOUT_MS, requestTimeout: HEAD_TIMEOUT_MS };
-  return createServer(options, (request, response) => {
+  const server = createServer(options, (request, response) => {
     const path = request.url?.split("?", 1)[0] ?? "";
     const route = Object.hasOwn(routes, path) ? routes[path] : undefined;
     if (route === undefined || request.method !== "GET") {
@@ -57,6 +60,8 @@ function create(routes: Readonly<Record<string, Route>>): Server {
     }
     route(response).catch(() => response.destroy());
   });
+  new ConnectionShare(server, PROBE_CONNECTIONS_MAX);
+  return server;
 }
 
 function answer(response: ServerResponse, problem: string | null): void {

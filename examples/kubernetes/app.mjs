@@ -26,13 +26,14 @@ async function visit() {
   throw new Error(`changed by others ${ATTEMPTS_MAX} times`);
 }
 
-createServer(async (request, response) => {
+const server = createServer(async (request, response) => {
   if (request.url === "/healthz") return response.end();
   try {
     response.end(`visit ${await visit()}\n`);
   } catch (error) {
     response.writeHead(500).end(`${error.message}\n`);
   }
-}).listen(Number(PORT), function () {
-  console.log(`listening on ${this.address().port}`);
 });
+server.listen(Number(PORT), () => console.log(`listening on ${server.address().port}`));
+// The first process of a container ends by a signal only when it listens for it.
+process.on("SIGTERM", () => server.close());

@@ -108,8 +108,10 @@ export class LeaseElector {
         this.#lead(won ? begunAtMs : null);
       } catch (error) {
         if (this.#closing.signal.aborted) return;
-        // A leader leads on until the deadline: nobody else can have the Lease before.
-        log.warn("the lease could not be read or renewed", { leads: this.isLeader, error: String(error) });
+        // A leader leads on until the deadline: nobody else can have the Lease before. A conflict: another was faster.
+        const told = { leads: this.isLeader, error: String(error) };
+        if (error instanceof KubeError && error.status === 409) log.debug("another has written the lease", told);
+        else log.warn("the lease could not be read or renewed", told);
         this.#tell();
       }
       const waitMs = this.isLeader ? RETRY_MS : RETRY_MS * (1 + RETRY_JITTER * random.fraction());
