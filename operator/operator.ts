@@ -1,12 +1,14 @@
 // The operator as one object: watches, controllers, certificates, webhook and distribution API put together, opened in
 // order and closed in the reverse. Reads no command line, no environment and no signal.
 import { readFile } from "node:fs/promises";
+import { totalmem } from "node:os";
 import type { Clock } from "#kit/clock.ts";
 import type { Log } from "#kit/log.ts";
 import type { Random } from "#kit/random.ts";
 import { VERSION } from "#kit/version.ts";
 import { createAdmit } from "./admit.ts";
 import { Distribution } from "./api/distribution.ts";
+import { STREAMS_MAX } from "./api/streams.ts";
 import type { CertificateSource } from "./certificates/source.ts";
 import { openCertificates } from "./certificates.ts";
 import { minorVersion } from "./cluster-version.ts";
@@ -45,6 +47,8 @@ export interface Operator {
 /** Without a sign of life from the API server for so long the process asks to be started anew, in milliseconds. */
 const STALLED_MAX_MS = 15 * 60_000;
 const CONTROLLER = "pannier-operator";
+/** However little memory there is. */
+const STREAMS_MIN = 100;
 
 /** Each list is opened in its order and closed in the other. */
 interface Closing {
@@ -53,8 +57,17 @@ interface Closing {
   readonly others: (() => unknown)[];
 }
 
+/** What the probes say, which answer from the start on. */
+interface Health {
+  /** Null once everything is read and both servers answer; else what it waits for. */
+  unready: () => string | null;
+  stalledForMs: () => number;
+}
+
 /** Everything that is put together. */
 interface Open {
+  readonly probes: Probes;
+  readonly health: Health;
   readonly flags: Readonly<OperatorFlags>;
   readonly kube: KubeContext;
   readonly metrics: PrometheusOperatorMetrics;
@@ -87,6 +100,9 @@ export async function startOperator(flags: Readonly<OperatorFlags>, parts: Opera
 
 async function open(flags: Readonly<OperatorFlags>, parts: OperatorParts, closing: Closing): Promise<Open> {
   const metrics = new PrometheusOperatorMetrics();
+  const health: Health = { unready: () => "it waits for the API server", stalledForMs: () => 0 };
+  const probes = await openProbes(flags, metrics, health);
+  closing.others.push(() => probes.close());
   const kubeconfig = flags.kubeconfig === "" ? null : flags.kubeconfig;
   const client = openKubeClient({ kubeconfig, clock: parts.clock });
   closing.others.push(() => client.close());
@@ -96,27 +112,27 @@ async function open(flags: Readonly<OperatorFlags>, parts: OperatorParts, closin
   const leadership = openLeadership(kube, flags, closing.writers);
   const watches = watchResources(kube, flags["watch-namespaces"]);
   closing.others.push(() => watches.close());
+  health.stalledForMs = () => watches.stalledForMs();
   const { pods } = watches;
   const { stopping } = parts;
   const certificates = await openCertificates({ kube, flags, events, leadership, pods, stopping }, closing.writers);
   const controllers = startControllers({ kube, flags, events, leadership, watches });
   closing.others.push(() => controllers.close());
-  return { flags, kube, metrics, events, leadership, watches, certificates, controllers, stopping };
+  return { probes, health, flags, kube, metrics, events, leadership, watches, certificates, controllers, stopping };
 }
 
 async function serve(parts: Open, closing: Closing): Promise<Operator> {
-  const { flags, kube, watches, controllers } = parts;
+  const { kube, watches, controllers, health, probes, flags } = parts;
   const isSynced = (): boolean => watches.synced && controllers.synced;
   const distribution = createDistribution(parts, isSynced);
   closing.others.push(() => distribution.close());
   const apiPort = await distribution.listen(flags["api-port"]);
   const webhook = await openWebhook(parts);
   closing.others.push(() => webhook.drain());
-  const unready = (): string | null => {
+  health.unready = () => {
     if (!webhook.ready) return "it is ending";
     return isSynced() ? null : `it reads what the cluster holds: ${watches.waitsFor() ?? "Components are judged"}`;
   };
-  const probes = await openProbes(parts, unready);
   let closed: Promise<void> | null = null;
   const close = async (): Promise<void> => {
     kube.log.info("the operator ends");
@@ -125,7 +141,6 @@ async function serve(parts: Open, closing: Closing): Promise<Operator> {
     await closeAll(closing.writers);
     await draining;
     await closeAll(closing.others);
-    await probes.close();
     kube.log.info("the operator has ended");
   };
   return {
@@ -133,7 +148,7 @@ async function serve(parts: Open, closing: Closing): Promise<Operator> {
     apiPort,
     healthPort: probes.healthPort,
     metricsPort: probes.metricsPort,
-    unready,
+    unready: () => health.unready(),
     close: () => {
       closed ??= close();
       return closed;
@@ -175,15 +190,30 @@ function createDistribution(
     watchedNamespaces: flags["watch-namespaces"],
     readToken: async () => (await readFile(flags["identity-token-file"], "utf8")).trim(),
     isSynced,
+    streamsMax: streamsWithin(process.constrainedMemory()),
   });
 }
 
-function openProbes({ flags, watches, metrics }: Open, unready: () => string | null): Promise<Probes> {
+/** What the operator takes without any stream, and what a stream costs it, in bytes (docs/performance.md). */
+const OWN_BYTES = 200 * 2 ** 20;
+const STREAM_BYTES = 120 * 2 ** 10;
+
+/** As many streams as a container's memory has room for; `limitBytes` 0 or beyond any machine's: there is no limit. */
+export function streamsWithin(limitBytes: number): number {
+  if (limitBytes <= 0 || limitBytes > totalmem()) return STREAMS_MAX;
+  return Math.min(STREAMS_MAX, Math.max(STREAMS_MIN, Math.floor((limitBytes - OWN_BYTES) / STREAM_BYTES)));
+}
+
+function openProbes(
+  flags: Readonly<OperatorFlags>,
+  metrics: PrometheusOperatorMetrics,
+  health: Health,
+): Promise<Probes> {
   return startProbes({
     healthPort: flags["health-port"],
     metricsPort: flags["metrics-port"],
-    unready,
-    unhealthy: () => stalled(watches.stalledForMs()),
+    unready: () => health.unready(),
+    unhealthy: () => stalled(health.stalledForMs()),
     metrics: () => metrics.text(),
   });
 }

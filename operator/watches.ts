@@ -1,5 +1,5 @@
 // Everything that the operator watches: the resources of dapr.io, and the metadata of pods. Judges nothing.
-import type { ResourceObject } from "./components/manifest.ts";
+import { boundedContent, type ResourceObject } from "./components/manifest.ts";
 import type { Cache } from "./kube/cache.ts";
 import type { KubeContext } from "./kube/context.ts";
 import type { KubeObject } from "./kube/object.ts";
@@ -30,13 +30,7 @@ export function watchResources(context: KubeContext, namespaces: readonly string
       apiVersion: DAPR_API,
       plural,
       namespaces,
-      trim: ({ metadata, spec, auth, scopes, status }) => ({
-        metadata: bareMeta(metadata),
-        ...(spec === undefined ? {} : { spec }),
-        ...(auth === undefined ? {} : { auth }),
-        ...(scopes === undefined ? {} : { scopes }),
-        ...(status === undefined ? {} : { status }),
-      }),
+      trim: (object) => ({ metadata: bareMeta(object.metadata), ...boundedContent(object) }),
     });
   const components = resource("components");
   const resiliencies = resource("resiliencies");

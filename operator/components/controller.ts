@@ -7,13 +7,15 @@ import type { ReportTable } from "../api/report-table.ts";
 import type { Cache } from "../kube/cache.ts";
 import { keyOf, type ObjectKey, objectKey, splitKey } from "../kube/object.ts";
 import type { OperatorMetrics } from "../metrics.ts";
+import type { Known } from "./conditions.ts";
 import { grantCommand, type Installation } from "./grant.ts";
-import { manifestOf, type ResourceObject } from "./manifest.ts";
+import { manifestOf, oversizeFault, type ResourceObject } from "./manifest.ts";
 import type { ResourceTable } from "./resource-table.ts";
 import type { SecretWatch } from "./secret-watch.ts";
 import {
   CLUSTER_STORE,
   CLUSTER_STORE_TYPE,
+  NO_SECRETS,
   type Resolution,
   referencesOf,
   resolve,
@@ -142,15 +144,27 @@ export class ComponentController {
     }
     // It may have changed or gone while it was judged: then it waits in the queue already.
     if (components.get(key) !== object) return "same";
+    // What sidecars were given before stays in the table.
+    if (object.oversizedBytes !== undefined)
+      return this.#show(key, object, { faults: [oversizeFault(object.oversizedBytes)], secrets: NO_SECRETS });
     const resolution = this.#resolve(key, component);
     // The first answer about a secret brings it back.
     if (resolution === null) return "same";
     const { scopes } = component;
     table.set({ kind: "Component", namespace, name, scopes, resource, secrets: resolution.parts });
+    return this.#show(key, object, { faults, secrets: resolution.verdict });
+  }
+
+  async #show(
+    key: ObjectKey,
+    object: ResourceObject,
+    known: Pick<Known, "faults" | "secrets">,
+  ): Promise<"same" | "written"> {
+    const { namespace, name } = splitKey(key);
     this.#settled?.add(key);
     const { uid, generation = 0 } = object.metadata;
     const reports = this.#context.reports.of(namespace, name).filter((report) => report.uid === uid);
-    const outcome = await status.write(object, { generation, faults, secrets: resolution.verdict, reports });
+    const outcome = await this.#context.status.write(object, { generation, ...known, reports });
     this.#count(key, outcome.status);
     if (outcome.done !== "later") return outcome.done;
     this.#queue?.addAfter(key, outcome.waitMs);

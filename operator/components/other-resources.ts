@@ -7,7 +7,7 @@ import { describeFault, type Fault } from "#kit/fault.ts";
 import type { Cache } from "../kube/cache.ts";
 import type { Events } from "../kube/events.ts";
 import { splitKey } from "../kube/object.ts";
-import { manifestOf, type ResourceObject } from "./manifest.ts";
+import { manifestOf, oversizeFault, type ResourceObject } from "./manifest.ts";
 import type { ResourceTable } from "./resource-table.ts";
 import { cut } from "./status.ts";
 
@@ -31,7 +31,7 @@ export function followOtherResources(context: OtherResourcesContext): OtherResou
   const ends = [follow("Resiliency", context.resiliencies), follow("Configuration", context.configurations)];
   return {
     tellAll: () => {
-      for (const object of context.resiliencies.all()) tell(object, put("Resiliency", object));
+      for (const object of context.resiliencies.all()) tell("Resiliency", object, put("Resiliency", object));
     },
     end: () => {
       for (const end of ends) end();
@@ -44,11 +44,13 @@ export function followOtherResources(context: OtherResourcesContext): OtherResou
       const { namespace, name } = splitKey(key);
       if (now === undefined) return context.table.remove(kind, namespace, name);
       const faults = put(kind, now);
-      if (now.metadata.generation !== before?.metadata.generation) tell(now, faults);
+      if (now.metadata.generation !== before?.metadata.generation) tell(kind, now, faults);
     });
   }
 
   function put(kind: Exclude<ResourceKind, "Component">, object: ResourceObject): readonly Fault[] {
+    // What sidecars were given before stays in the table.
+    if (object.oversizedBytes !== undefined) return [oversizeFault(object.oversizedBytes)];
     const resource = manifestOf(object, kind);
     const parsed = kind === "Resiliency" ? parseResiliency(resource) : null;
     const { name, namespace = "" } = object.metadata;
@@ -57,10 +59,10 @@ export function followOtherResources(context: OtherResourcesContext): OtherResou
     return parsed?.faults ?? [];
   }
 
-  function tell(object: ResourceObject, faults: readonly Fault[]): void {
+  function tell(kind: ResourceKind, object: ResourceObject, faults: readonly Fault[]): void {
     const errors = faults.filter(({ severity }) => severity === "error");
     if (errors.length === 0 || !context.mayWrite()) return;
-    const about = { ...object, apiVersion: API_VERSION, kind: "Resiliency" };
+    const about = { ...object, apiVersion: API_VERSION, kind };
     const note = cut(errors.map(describeFault).join("; "));
     context.events.tell({ about, type: "Warning", reason: "Invalid", action: "Reconcile", note });
   }

@@ -58,7 +58,11 @@ export function resolve(
   return { parts: found.map(({ part }) => part), verdict: verdictOf(failed, references.length) };
 }
 
-const NO_SECRETS = { status: "True", reason: "NoSecrets", message: "the manifest refers to no secret" } as const;
+export const NO_SECRETS: Verdict<"NoSecrets"> = {
+  status: "True",
+  reason: "NoSecrets",
+  message: "the manifest refers to no secret",
+};
 
 /** Of a Component whose secrets come out of a secret store that the sidecars open. */
 export function resolvedInSidecar(secretStore: string): Resolution {

@@ -36,6 +36,9 @@ export type Decision =
 /** Most notes of one decision, and most faults told in one denial. */
 export const NOTES_MAX = 20;
 
+/** Containers and init containers together: the injector decides on the one thread that the operator has. */
+export const CONTAINERS_MAX = 500;
+
 const MIRROR = "kubernetes.io/config.mirror";
 
 /**
@@ -50,6 +53,9 @@ export function decide(value: unknown, namespace: string, settings: InjectSettin
   const read = readPod(value);
   if ("wrong" in read) return deny({ reason: "no-pod", detail: read.wrong });
   const { pod } = read;
+  const containers = pod.spec.containers.length + (pod.spec.initContainers?.length ?? 0);
+  if (containers > CONTAINERS_MAX)
+    return deny({ reason: "too-many", detail: `spec has ${containers}, want at most ${CONTAINERS_MAX}` });
   const sidecar = findSidecar(pod);
   if (sidecar !== null && !(INJECTED_BY in annotations)) return skip("other-injector");
   const { settings: asked, faults } = readAnnotations(annotations, {

@@ -22,6 +22,7 @@ export const DENIED = {
   "name-taken": "the pod has a volume under a name of the injector",
   "no-linux": "the sidecar runs on Linux only",
   "too-old": "the cluster has no native sidecars",
+  "too-many": "the pod has more containers than the injector looks at",
 } as const;
 
 export type InjectReason = keyof typeof INJECTED;

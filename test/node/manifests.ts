@@ -47,7 +47,7 @@ export function job(name: string, program: string): Manifest {
   return { apiVersion: "batch/v1", kind: "Job", metadata: { name }, spec: { backoffLimit: 0, template } };
 }
 
-/** A pod without a controller, which runs nothing: for what the webhook says of it. */
+/** A pod without a controller, for what the webhook says of it. */
 export function pod(name: string, annotations: Annotations): Manifest {
   const { spec } = podTemplate(name, { command: ["/usr/bin/node", "/code/app.mjs"] });
   return { apiVersion: "v1", kind: "Pod", metadata: { name, annotations }, spec };
