@@ -80,12 +80,14 @@ const PACKAGES: Readonly<Record<string, RegExp>> = {
   "@peculiar/x509": /^operator\/certificates\/issue\.ts$/,
   "reflect-metadata": /^operator\/certificates\/issue\.ts$/,
   rfc6902: /^(operator\/inject|test)\//,
+  mysql2: /^(sidecar\/stores\/mysql|test)\//,
   pg: /^(sidecar\/stores\/postgresql|test)\//,
   // The exporter of spans takes its headers as that package's Metadata.
-  "@grpc/grpc-js": /^(sidecar\/(grpc|tracing)|test|bench)\//,
+  "@grpc/grpc-js": /^(sidecar\/(grpc|tracing|stores\/etcd)|test|bench)\//,
   "@bufbuild/protobuf": /^proto\/generate\.ts$/,
   "@bufbuild/protobuf/wkt": /^proto\/generate\.ts$/,
-  "@bufbuild/protobuf/wire": /^proto\//,
+  // etcd's few messages stand beside their driver: in proto/ the sidecar's own reflection would tell of them.
+  "@bufbuild/protobuf/wire": /^(proto|sidecar\/stores\/etcd)\//,
   "@marcbachmann/cel-js": /^sidecar\/resiliency\//,
   "@opentelemetry/api": /^(sidecar\/tracing|test)\//,
   "@opentelemetry/sdk-trace": /^(sidecar\/tracing|test)\//,

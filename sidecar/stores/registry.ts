@@ -5,7 +5,10 @@ import type { StoreDriver } from "./store.ts";
 type Load = () => Promise<{ readonly driver: StoreDriver }>;
 
 const LOADERS: Readonly<Record<string, Load>> = {
+  "state.etcd": () => import("./etcd/etcd.ts"),
   "state.in-memory": () => import("./in-memory/in-memory.ts"),
+  "state.memcached": () => import("./memcached/memcached.ts"),
+  "state.mysql": () => import("./mysql/mysql.ts"),
   "state.postgresql": () => import("./postgresql/postgresql.ts"),
   "state.redis": () => import("./redis/redis.ts"),
   "state.sqlite": () => import("./sqlite/sqlite.ts"),

@@ -129,7 +129,7 @@ export class Stage {
       subject: this.subject,
       store: this.#store,
       properties: this.#running.properties,
-      key: (name) => `conformance||${prefix}-${name}`,
+      key: (name) => this.subject.keyOf?.(prefix, name) ?? `conformance||${prefix}-${name}`,
       open: () => openWith(AbortSignal.timeout(OPEN_MS)),
       openWith,
       patienceMs: this.#patienceMs,

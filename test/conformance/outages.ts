@@ -26,7 +26,7 @@ const IN_FLIGHT = 10;
 const READ_CODES: readonly StoreErrorCode[] = ["unavailable", "timeout"];
 const WRITE_CODES: readonly StoreErrorCode[] = ["unavailable", "timeout", "unknown-outcome"];
 
-const isWrite = ({ operation }: Outcome): boolean => operation.creates !== null || operation.name === "remove";
+const isWrite = ({ operation }: Outcome): boolean => operation.creates !== null || operation.name.startsWith("remove");
 
 function assertFailed(ends: readonly Outcome[]): void {
   assertRejected(ends.filter(isWrite), WRITE_CODES);

@@ -5,7 +5,9 @@ import { randomUUID } from "node:crypto";
 import type { Store } from "#sidecar/stores/store.ts";
 import type { WireSidecar } from "#test/wire/sidecar.ts";
 import { mustFind } from "./checks.ts";
+import { etcdV1, etcdV2 } from "./etcd.ts";
 import { inMemory } from "./in-memory.ts";
+import { mariadb } from "./mysql.ts";
 import { grpc, grpcBulk } from "./over/grpc.ts";
 import { http, httpBulk } from "./over/http.ts";
 import { COMPONENT, startOn } from "./over/over.ts";
@@ -116,4 +118,15 @@ function both(subject: Subject): void {
   });
 }
 
-for (const subject of [inMemory, sqliteFile, redisServer, postgresqlV1, postgresqlV2]) both(subject);
+for (const subject of [
+  inMemory,
+  sqliteFile,
+  etcdV1,
+  etcdV2,
+
+  redisServer,
+  postgresqlV1,
+  postgresqlV2,
+  mariadb,
+])
+  both(subject);

@@ -1,5 +1,5 @@
 // The conformance suite over state.redis.
-import { redisServer } from "./redis.ts";
+import { redisCluster, redisClusterSpread, redisSentinels, redisServer } from "./redis.ts";
 import { conformance } from "./suite.ts";
 
-conformance(redisServer);
+for (const subject of [redisServer, redisCluster, redisClusterSpread, redisSentinels]) conformance(subject);

@@ -1,28 +1,34 @@
-// The subject of state.redis: one server of its own, which can be killed, started again and stopped in the middle.
+// The subjects of state.redis: a server, a cluster and a master under sentinels, each of its own, which can be killed,
+// started again and stopped in the middle.
 import { driver } from "#sidecar/stores/redis/redis.ts";
-import { redisMissing, startRedis } from "#test/servers/redis.ts";
-import { properties, type Subject } from "./subject.ts";
+import type { OpenContext, PreparedStore, Store } from "#sidecar/stores/store.ts";
+import { type RedisServer, redisMissing, startRedis } from "#test/servers/redis.ts";
+import { startRedisCluster } from "#test/servers/redis-cluster.ts";
+import { startRedisSentinels } from "#test/servers/redis-sentinel.ts";
+import { type Declaration, properties, type Running, type Server, type Subject } from "./subject.ts";
 
 /** The longest string that Redis holds (proto-max-bulk-len). */
 const STRING_BYTES_MAX = 512 * 1024 * 1024;
 
+const declares: Declaration = {
+  features: { etag: true, transactions: true, ttl: true, list: true },
+  limits: { valueBytesMax: STRING_BYTES_MAX, keyBytesMax: STRING_BYTES_MAX, operationsMax: 10_000, ttlSecMin: 1 },
+  traits: {
+    values: "exact-bytes",
+    foreignEtag: "invalid",
+    etagMayBeQuoted: false,
+    firstWriteDelete: "ignored",
+    ttlStepMs: 1,
+    durable: true,
+    listOrder: "none",
+    queryStrings: "typed",
+  },
+};
+
 export const redisServer: Subject = {
   name: "state.redis, one server",
   driver,
-  declares: {
-    features: { etag: true, transactions: true, ttl: true, list: true },
-    limits: { valueBytesMax: STRING_BYTES_MAX, keyBytesMax: STRING_BYTES_MAX, operationsMax: 10_000, ttlSecMin: 1 },
-    traits: {
-      values: "exact-bytes",
-      foreignEtag: "invalid",
-      etagMayBeQuoted: false,
-      firstWriteDelete: "ignored",
-      ttlStepMs: 1,
-      durable: true,
-      listOrder: "none",
-      queryStrings: "typed",
-    },
-  },
+  declares,
   server: "pause",
   skip: redisMissing(),
   async start() {
@@ -36,6 +42,90 @@ export const redisServer: Subject = {
         resume: () => redis.resume(),
       },
       stop: () => redis.stop(),
+    };
+  },
+};
+
+/** What a case does to "the server" happens to all of them. */
+function together(servers: readonly RedisServer[], started: () => Promise<void>): Server {
+  const each = (what: (server: RedisServer) => void): void => {
+    for (const server of servers) what(server);
+  };
+  return {
+    stop: async () => void (await Promise.all(servers.map((server) => server.kill9()))),
+    start: async () => {
+      await Promise.all(servers.map((server) => server.restart()));
+      await started();
+    },
+    pause: () => each((server) => server.pause()),
+    resume: () => each((server) => server.resume()),
+  };
+}
+
+/** The keys of a case are in one hash slot, as a transaction wants them; those of two cases seldom are. */
+export const redisCluster: Subject = {
+  name: "state.redis, a cluster of six nodes",
+  driver,
+  declares,
+  keyOf: (own, name) => `conformance||{${own}}-${name}`,
+  server: "pause",
+  skip: redisMissing(),
+  start: startCluster,
+};
+
+/** The keys of each case are on all masters. Without transactions, which would be refused. */
+export const redisClusterSpread: Subject = {
+  name: "state.redis, a cluster of six nodes, and keys in all slots",
+  driver: { ...driver, decode: (...given) => withoutTransactions(driver.decode(...given)) },
+  declares: { ...declares, features: { ...declares.features, transactions: false } },
+  server: "pause",
+  skip: redisMissing(),
+  start: startCluster,
+};
+
+function withoutTransactions(prepared: PreparedStore): PreparedStore {
+  const open = async (context: OpenContext): Promise<Store> => {
+    const store = await prepared.open(context);
+    const changed: Partial<Record<PropertyKey, unknown>> = {
+      features: { ...store.features, transactions: false },
+      capabilities: store.capabilities.filter((capability) => capability !== "TRANSACTIONAL"),
+      transact: undefined,
+    };
+    return new Proxy(store, {
+      get(target, name) {
+        if (name in changed) return changed[name];
+        const value: unknown = Reflect.get(target, name, target);
+        return typeof value === "function" ? value.bind(target) : value;
+      },
+      has: (target, name) => name !== "transact" && name in target,
+    });
+  };
+  return { ...prepared, open };
+}
+
+async function startCluster(): Promise<Running> {
+  // So long that no hang of a case makes a replica the master, which would lose what it has not got yet.
+  const cluster = await startRedisCluster({ nodeTimeoutMs: 15_000 });
+  return {
+    properties: properties({ redisHost: cluster.hosts, redisType: "cluster" }),
+    server: together(cluster.nodes, () => cluster.settled()),
+    stop: () => cluster.stop(),
+  };
+}
+
+export const redisSentinels: Subject = {
+  name: "state.redis, a master under three sentinels",
+  driver,
+  declares,
+  server: "restart",
+  skip: redisMissing(),
+  async start() {
+    const { servers, hosts, masterName, stop } = await startRedisSentinels();
+    const { stop: kill, start } = together(servers, async () => undefined);
+    return {
+      properties: properties({ redisHost: hosts, failover: "true", sentinelMasterName: masterName }),
+      server: { stop: kill, start, pause: null, resume: () => undefined },
+      stop,
     };
   },
 };

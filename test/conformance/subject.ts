@@ -47,6 +47,13 @@ export interface Subject {
   readonly declares: Declaration;
   /** Absent: the suite calls the driver itself. */
   readonly surface?: Surface;
+  /** The latest moment, in milliseconds since 1970, until which the layout can keep a value; absent: the largest TTL fits. */
+  readonly expiresAtMsMax?: number;
+  /**
+   * Makes the keys of a case out of what is the case's own and a name, beginning with "conformance||". Where a transaction
+   * takes only keys that lie together, these do. Absent: they lie anywhere.
+   */
+  readonly keyOf?: (own: string, name: string) => string;
   /** "restart": the server can be stopped and started. "pause": also stopped in the middle without closing anything. */
   readonly server: "none" | "restart" | "pause";
   /** Why it cannot run here; null when it can. Becomes one pending test with the reason in its title. */

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { Redis } from "ioredis";
 import { describeWithRedis, type RedisServer, startRedis } from "#test/servers/redis.ts";
+import { startRedisCluster } from "#test/servers/redis-cluster.ts";
 import { ask, errorOf, STORE, save } from "#test/wire/client.ts";
 import { component, startWire, type WireSidecar } from "#test/wire/sidecar.ts";
 
@@ -102,6 +103,27 @@ describeWithRedis("differences on Redis", () => {
   it("C14: the ETag 0 is an ETag and fits no value", async () => {
     await save(wire, "c14", "1");
     assert.equal((await ask(wire, "POST", STORE, [{ key: "c14", value: 2, etag: "0" }])).status, 409);
+  });
+
+  it("C15: a transaction over several slots of a cluster is refused and writes nothing", async () => {
+    const cluster = await startRedisCluster();
+    try {
+      const metadata = { redisHost: cluster.hosts, redisType: "cluster" };
+      const there = await startWire({ manifests: { "a.yaml": component("statestore", "state.redis", metadata) } });
+      try {
+        const spread = transaction({ key: "c15-a", value: 1 }, { key: "c15-b", value: 1 });
+        const answer = await ask(there, "POST", `${STORE}/transaction`, spread);
+        assert.equal(answer.status, 400, answer.text);
+        assert.match(errorOf(answer).message, /hash tag/);
+        for (const key of ["c15-a", "c15-b"]) assert.equal((await ask(there, "GET", `${STORE}/${key}`)).status, 204);
+        const together = transaction({ key: "{c15}-a", value: 1 }, { key: "{c15}-b", value: 1 });
+        assert.equal((await ask(there, "POST", `${STORE}/transaction`, together)).status, 204);
+      } finally {
+        await there.stop();
+      }
+    } finally {
+      await cluster.stop();
+    }
   });
 
   it("T3: an old expiry is cleared by a write without one", async () => {

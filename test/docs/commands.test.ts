@@ -29,6 +29,8 @@ const NOT_RUN: readonly { readonly page: string; readonly begins: string; readon
   },
   { page: "README.md", begins: "/path/to/pannier/", why: "app.test.ts runs it, with an app and this checkout's path" },
   { page: "docs/stores/sqlite.md", begins: "sqlite3 ", why: "layouts.test.ts runs its SQL through node:sqlite" },
+  { page: "docs/stores/etcd.md", begins: "etcdctl ", why: "etcd-layout.test.ts asks the same of etcd's own gateway" },
+  { page: "docs/stores/memcached.md", begins: "printf ", why: "memcached-layout.test.ts sends it to a memcached" },
   { page: "docs/stores/redis.md", begins: "redis-cli ", why: "layouts.test.ts sends its command by a client" },
 ];
 
@@ -143,6 +145,8 @@ describe("command lines in the docs", () => {
     for (const name of ["check", "wipe"]) known.add(name);
     // Helm's own, in docs/kubernetes.md.
     known.add("take-ownership");
+    // etcd's own, and etcdctl's, in docs/stores/etcd.md.
+    for (const name of ["max-txn-ops", "max-request-bytes", "quota-backend-bytes", "prefix"]) known.add(name);
     // curl's own, in docs/http-api.md.
     known.add("http2-prior-knowledge");
     const unknown = lines.flatMap(({ path, text }) =>

@@ -11,7 +11,7 @@ function state(metadata: readonly object[], type = "state.redis"): object {
 
 /** Each of them wrong in one way that the policy sees. */
 const WRONG: Readonly<Record<Plural, object>> = {
-  components: state([], "state.memcached"),
+  components: state([], "state.aerospike"),
   resiliencies: { policies: { timeouts: { t: "soon" } }, targets: {} },
   configurations: { tracing: { samplingRate: "often" } },
 };
@@ -22,7 +22,7 @@ const memory = (metadata: readonly object[]): object => ({ type: "state.in-memor
 const WARNED: Readonly<Record<string, readonly [Plural, object]>> = {
   "spec is missing: it names the type": ["components", {}],
   'spec.type "State.redis": "State" is no building block': ["components", { spec: state([], "State.redis") }],
-  'spec.type "state.memcached": Pannier has no such store': ["components", { spec: WRONG.components }],
+  'spec.type "state.aerospike": Pannier has no such store': ["components", { spec: WRONG.components }],
   'spec.type "secretstores.hashicorp.vault": Pannier has no such secret store': [
     "components",
     { spec: { type: "secretstores.hashicorp.vault", version: "v1", metadata: [] } },

@@ -36,7 +36,8 @@ export interface RedisServer {
 
 const STARTS_MAX = 3;
 
-function program(): string {
+/** The program that runs servers and sentinels. */
+export function redisProgram(): string {
   return process.env.PANNIER_TEST_REDIS_SERVER ?? "redis-server";
 }
 
@@ -49,13 +50,13 @@ export function redisMissing(): string | null {
 }
 
 function whyMissing(): string | null {
-  const { error } = spawnSync(program(), ["--version"], { stdio: "ignore" });
+  const { error } = spawnSync(redisProgram(), ["--version"], { stdio: "ignore" });
   if (error === undefined) return null;
-  return `${program()} cannot be run (${error.message}): install it (Debian: apt-get install redis-server), or name its path in PANNIER_TEST_REDIS_SERVER`;
+  return `${redisProgram()} cannot be run (${error.message}): install it (Debian: apt-get install redis-server), or name its path in PANNIER_TEST_REDIS_SERVER`;
 }
 
 /** A describe for tests that need a Redis: where there can be none they are pending, with the reason in the title. */
-export function describeWithRedis(title: string, body: () => void): void {
+export function describeWithRedis(title: string, body: (this: Mocha.Suite) => void): void {
   const missing = redisMissing();
   if (missing === null) describe(title, body);
   else describe.skip(`${title} (not run: ${missing})`, body);
@@ -70,7 +71,7 @@ export async function startRedis(options: RedisOptions = {}): Promise<RedisServe
   for (let start = 1; ; start++) {
     const port = await freePort();
     const server = new ChildServer({
-      command: program(),
+      command: redisProgram(),
       args: serverArgs(options, port),
       cwd: folder,
       readyText: "Ready to accept connections",

@@ -14,21 +14,33 @@ export type Ending =
   /** The server or the network broke it. */
   | "broken";
 
+/** Where a node of a cluster sends a command that it does not run itself. */
+export interface Redirect {
+  readonly slot: number;
+  /** As the node spells it: "10.0.0.7:6379", or ":6379" for its own host. */
+  readonly address: string;
+  /** The slot is on its way there: for this one command only, and announced by ASKING. */
+  readonly asking: boolean;
+}
+
 /** A StoreError that knows more for the driver's own use. */
 export class RedisError extends StoreError {
   /** Certainly nothing was written, and another attempt may fare better. */
   readonly repeatable: boolean;
   /** The code word of the server's answer, as "READONLY"; null when the server did not answer. */
   readonly reply: string | null;
+  /** Null unless the command has to go to another node of a cluster. */
+  readonly redirect: Redirect | null;
 
   constructor(
     code: StoreErrorCode,
     message: string,
-    more: { repeatable?: boolean; reply?: string; cause?: unknown } = {},
+    more: { repeatable?: boolean; reply?: string; redirect?: Redirect | null; cause?: unknown } = {},
   ) {
     super(code, message, more.cause === undefined ? undefined : { cause: more.cause });
     this.repeatable = more.repeatable ?? false;
     this.reply = more.reply ?? null;
+    this.redirect = more.redirect ?? null;
   }
 }
 
@@ -38,6 +50,8 @@ interface Meaning {
   readonly repeatable: boolean;
 }
 
+const NAME_THE_MASTER = "redisHost must name the master, or with failover its sentinels";
+const OTHER_NODE = 'is a node of a cluster, and the keys are on another one; redisType must be "cluster"';
 const CHECK_SIGN_IN = "check redisUsername and redisPassword";
 
 function unavailable(text: string, repeatable = false): Meaning {
@@ -56,18 +70,18 @@ const REPLIES: Readonly<Record<string, Meaning>> = {
   NOAUTH: unavailable(`wants a password; ${CHECK_SIGN_IN}`),
   WRONGPASS: unavailable(`refused the user or the password; ${CHECK_SIGN_IN}`),
   NOPERM: NO_RIGHTS,
-  READONLY: unavailable("is a read-only replica; redisHost must name the master", true),
+  READONLY: unavailable(`is a read-only replica; ${NAME_THE_MASTER}`, true),
   OOM: unavailable("is out of memory; raise maxmemory, or let keys expire"),
   MISCONF: unavailable("refuses writes because it cannot save to its disk; free the disk and see the server's log"),
   NOREPLICAS: unavailable("refuses writes because fewer replicas are connected than min-replicas-to-write asks for"),
   LOADING: unavailable("is still loading its data", true),
-  MASTERDOWN: unavailable("is a replica without its master; redisHost must name the master"),
+  MASTERDOWN: unavailable(`is a replica without its master; ${NAME_THE_MASTER}`),
   BUSY: unavailable("is busy with a long script; end it with SCRIPT KILL"),
   TRYAGAIN: unavailable("asks to try again", true),
-  CLUSTERDOWN: unavailable("is a node of a cluster that is down; clusters come in a later release"),
-  MOVED: unavailable("is a node of a cluster; clusters come in a later release"),
-  ASK: unavailable("is a node of a cluster; clusters come in a later release"),
-  CROSSSLOT: unavailable("is a node of a cluster; clusters come in a later release"),
+  CLUSTERDOWN: unavailable("is a node of a cluster that is down: a hash slot has no master, or most masters are gone"),
+  MOVED: unavailable(OTHER_NODE),
+  ASK: unavailable(OTHER_NODE),
+  CROSSSLOT: unavailable(OTHER_NODE),
   WRONGTYPE: { code: "corrupt", text: "holds a value of another type under the key", repeatable: false },
   NOSCRIPT: { code: "failed", text: "does not know the script", repeatable: false },
 };
@@ -79,6 +93,7 @@ const PLAIN_REPLIES: readonly { readonly part: string; readonly meaning: Meaning
   { part: "ACL failure in script", meaning: NO_RIGHTS_HALFWAY },
   { part: "max number of clients", meaning: unavailable("has no free connection; raise maxclients", true) },
   { part: "invalid password", meaning: unavailable(`refused the password; ${CHECK_SIGN_IN}`) },
+  { part: "cluster support disabled", meaning: unavailable('is no node of a cluster; redisType must be "node"') },
   { part: "DB index is out of range", meaning: unavailable("has no database of that number; check redisDB") },
 ];
 
@@ -88,7 +103,15 @@ export function replyError(text: string, server: string): RedisError {
   const command =
     meaning === NO_RIGHTS || meaning === NO_RIGHTS_HALFWAY ? FORBIDDEN_COMMAND.exec(text)?.[1] : undefined;
   const words = command === undefined ? meaning.text : noRights(`run the command '${command}'`);
-  return new RedisError(meaning.code, `redis at ${server} ${words}`, { repeatable: meaning.repeatable, reply });
+  const { code, repeatable } = meaning;
+  return new RedisError(code, `redis at ${server} ${words}`, { repeatable, reply, redirect: redirectIn(reply, text) });
+}
+
+/** "MOVED 3999 127.0.0.1:6381" and "ASK 3999 127.0.0.1:6381". */
+function redirectIn(reply: string, text: string): Redirect | null {
+  if (reply !== "MOVED" && reply !== "ASK") return null;
+  const [, slot = "", address = ""] = text.split(" ");
+  return { slot: Number(slot), address, asking: reply === "ASK" };
 }
 
 /** A command's name is no secret, unlike the user's and the key's, which stand in quotes or without them elsewhere in the answer. */

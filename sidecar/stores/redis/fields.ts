@@ -1,7 +1,7 @@
 // The metadata fields of state.redis (dapr-state-stores.md 2a) and what they mean together. Knows no client library.
 import { duration, type Field, type FieldTable, flag, pattern, text, whole } from "#crds/fields.ts";
 import type { Fault } from "#kit/fault.ts";
-import { type Address, mayBeShown, parseAddress } from "./address.ts";
+import { type Address, mayBeShown, parseAddress, parseAddresses } from "./address.ts";
 
 export interface RedisSettings {
   readonly redisHost: string;
@@ -37,9 +37,9 @@ export interface RedisSettings {
   readonly oidcKid: string | null;
   readonly oidcScopes: string | null;
   readonly oidcCACert: string | null;
-  readonly sentinelMasterName: string | null;
-  readonly sentinelUsername: string | null;
-  readonly sentinelPassword: string | null;
+  readonly sentinelMasterName: string;
+  readonly sentinelUsername: string;
+  readonly sentinelPassword: string;
   readonly poolSize: string | null;
   readonly minIdleConns: string | null;
   readonly poolTimeout: string | null;
@@ -67,17 +67,19 @@ const NS_PER_MS = 1_000_000;
 
 const ONE_CONNECTION = "one pipelined connection serves all requests; there is no pool to size";
 const PUB_SUB = "it belongs to the pub/sub component of the same server";
-const SENTINELS = "it is for sentinels, which come in a later release";
 const OIDC = "it is for useOIDC, which comes in a later release";
 
 export const fields: FieldTable<RedisSettings> = {
-  redisHost: text({ fallback: "", doc: "Host, or host:port; an IPv6 address with a port stands in brackets." }),
+  redisHost: text({
+    fallback: "",
+    doc: "Host, or host:port; an IPv6 address with a port stands in brackets. With commas between them: nodes of a cluster, or sentinels.",
+  }),
   redisPort: whole<number | null>({ fallback: null, min: 1, max: 65_535, doc: "Port, when redisHost has none; 6379." }),
   redisUsername: text({ fallback: "", doc: "ACL user (Redis 6 and later); empty for the default user." }),
   redisPassword: text({ fallback: "", secret: true, doc: "Password of the user, or of the server." }),
-  redisDB: whole({ fallback: 0, min: 0, max: 65_535, doc: "Number of the database." }),
-  redisType: text({ fallback: "node", doc: 'Only "node" in this release; "cluster" is refused.' }),
-  failover: flag({ fallback: false, doc: "Sentinels; refused in this release." }),
+  redisDB: whole({ fallback: 0, min: 0, max: 65_535, doc: "Number of the database; a cluster has only 0." }),
+  redisType: text({ fallback: "node", doc: '"node", or "cluster" when redisHost names nodes of a cluster.' }),
+  failover: flag({ fallback: false, doc: "redisHost names sentinels; they say where the master is." }),
   enableTLS: flag({ fallback: false, doc: "Speak TLS; the server's certificate is verified." }),
   insecureSkipTLSVerify: flag({ fallback: false, doc: "Do not verify the server's certificate. Only for trials." }),
   clientCert: text({ fallback: "", doc: "PEM text of a client certificate; used when clientKey is set too." }),
@@ -123,9 +125,9 @@ export const fields: FieldTable<RedisSettings> = {
   oidcKid: idle("Key id.", OIDC),
   oidcScopes: idle("Scopes.", OIDC),
   oidcCACert: idle("Authority of the token endpoint.", OIDC),
-  sentinelMasterName: idle("Name of the master.", SENTINELS),
-  sentinelUsername: idle("ACL user of the sentinels.", SENTINELS),
-  sentinelPassword: idle("Password of the sentinels.", SENTINELS, { secret: true }),
+  sentinelMasterName: text({ fallback: "", doc: "What the sentinels call the master; needed with failover." }),
+  sentinelUsername: text({ fallback: "", doc: "ACL user at the sentinels, which know none of the master's." }),
+  sentinelPassword: text({ fallback: "", secret: true, doc: "Password of that user, or of the sentinels." }),
   poolSize: idle("Connections.", ONE_CONNECTION),
   minIdleConns: idle("Idle connections.", ONE_CONNECTION),
   poolTimeout: idle("Wait for a connection.", ONE_CONNECTION),
@@ -147,19 +149,47 @@ export function check(settings: Readonly<RedisSettings>): readonly Fault[] {
   const later = (field: string, what: string): void => {
     faults.push(fault("error", field, `no ${what}: Pannier gets it in a later release`, "remove the field"));
   };
-  if (settings.redisType === "cluster") later("redisType", "Redis cluster");
-  else if (settings.redisType !== "node" && settings.redisType !== "") {
-    faults.push(fault("warning", "redisType", '"node"', "any word but cluster is taken as node, as Dapr does"));
-  }
-  if (settings.failover) later("failover", "sentinels");
   if (settings.useEntraID) later("useEntraID", "Microsoft Entra ID");
   if (settings.useOIDC) later("useOIDC", "OIDC");
-  const address = parseAddress(settings.redisHost, settings.redisPort);
-  if ("want" in address) faults.push(addressFault(settings.redisHost, address.want));
+  const addresses = readAddresses(settings);
+  if ("want" in addresses) faults.push(addressFault(settings.redisHost, addresses.want));
   if (settings.redisHost === "") {
     faults.push(fault("warning", "redisHost", "a host", "without it localhost is used, as Dapr does"));
   }
-  return [...faults, ...checkTls(settings)];
+  return [...faults, ...checkShape(settings), ...checkTls(settings)];
+}
+
+/** A list is for a cluster or sentinels; one server has one address. */
+function readAddresses(settings: Readonly<RedisSettings>): readonly Address[] | { readonly want: string } {
+  const { redisHost, redisPort } = settings;
+  if (shapeOf(settings) !== "node") return parseAddresses(redisHost, redisPort);
+  const address = parseAddress(redisHost, redisPort);
+  return "want" in address ? address : [address];
+}
+
+/** Sentinels come first: together with "cluster" Dapr's client asks them too, and has all keys on their master. */
+export function shapeOf({ redisType, failover }: Readonly<RedisSettings>): "node" | "cluster" | "sentinels" {
+  if (failover) return "sentinels";
+  return redisType === "cluster" ? "cluster" : "node";
+}
+
+function checkShape(settings: Readonly<RedisSettings>): readonly Fault[] {
+  const { redisType, failover, redisDB, sentinelMasterName, sentinelUsername, sentinelPassword } = settings;
+  const faults: Fault[] = [];
+  const warn = (field: string, want: string, hint: string): void =>
+    void faults.push(fault("warning", field, want, hint));
+  if (!["node", "cluster", ""].includes(redisType))
+    warn("redisType", '"node" or "cluster"', "any other word is taken as node, as Dapr does");
+  if (failover && redisType === "cluster")
+    warn("redisType", '"node"', "with failover all keys are on the master that the sentinels name");
+  if (shapeOf(settings) === "cluster" && redisDB !== 0)
+    warn("redisDB", "0", "a cluster has no other database, so it has no effect");
+  if (failover && sentinelMasterName === "")
+    faults.push(fault("error", "sentinelMasterName", "the name under which the sentinels know the master", null));
+  const idleNames = { sentinelMasterName, sentinelUsername, sentinelPassword };
+  for (const [name, value] of Object.entries(idleNames))
+    if (!failover && value !== "") warn(name, 'failover "true" beside it', "without it the field has no effect");
+  return faults;
 }
 
 function addressFault(redisHost: string, want: string): Fault {
@@ -213,10 +243,10 @@ export function timeouts(settings: Readonly<RedisSettings>): Timeouts {
   };
 }
 
-/** The server's address; only for settings that `check` found without errors. */
-export function addressOf(settings: Readonly<RedisSettings>): Address {
-  const address = parseAddress(settings.redisHost, settings.redisPort);
-  return "want" in address ? { host: settings.redisHost, port: 0 } : address;
+/** The addresses of `redisHost`, one at least; only for settings that `check` found without errors. */
+export function addressesOf(settings: Readonly<RedisSettings>): readonly Address[] {
+  const addresses = readAddresses(settings);
+  return "want" in addresses ? [] : addresses;
 }
 
 function fault(severity: Fault["severity"], field: string, want: string, hint: string | null): Fault {

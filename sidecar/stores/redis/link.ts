@@ -47,6 +47,7 @@ interface Flight {
 }
 
 export class Link {
+  readonly address: Address;
   readonly server: string;
   /** The command that tells a key's expiry: absolute from Redis 7 on, else what is left of it. */
   expiryCommand: "pexpiretime" | "pttl" = "pttl";
@@ -66,6 +67,7 @@ export class Link {
 
   private constructor(options: LinkOptions) {
     this.#options = options;
+    this.address = options.address;
     this.server = formatAddress(options.address);
     this.#redis = new Redis(clientOptions(options));
     this.#redis.on("error", (error: Error) => {

@@ -18,14 +18,15 @@ import type {
   Write,
 } from "../store.ts";
 import { StoreError, storeDriver } from "../store.ts";
-import { Connection } from "./connection.ts";
 import { RedisError } from "./errors.ts";
-import { addressOf, check, fields, type RedisSettings, retryLimits, timeouts } from "./fields.ts";
-import type { Argument, Link, LinkOptions } from "./link.ts";
-import { canonicalVersion, readRow } from "./rows.ts";
+import { check, fields, type RedisSettings } from "./fields.ts";
+import type { Argument, Link } from "./link.ts";
+import { openTopology } from "./opening.ts";
+import { canonicalVersion, type RowLink, readRow } from "./rows.ts";
 import { scanPage } from "./scan.ts";
 import { REMOVE, REMOVE_ROW, type Script, SET, TRANSACT, VERDICT } from "./scripts.ts";
-import { StrongWrites } from "./strong.ts";
+import { announced, type Node, type Topology } from "./topology.ts";
+import { walkPage } from "./walk.ts";
 
 export const driver: StoreDriver = storeDriver<RedisSettings>({
   type: "state.redis",
@@ -37,35 +38,7 @@ export const driver: StoreDriver = storeDriver<RedisSettings>({
 });
 
 async function open(settings: Readonly<RedisSettings>, context: OpenContext): Promise<Store> {
-  const { clock, random, log } = context;
-  const link = linkOptions(settings, context);
-  const connection = await Connection.open({ link, retry: retryLimits(settings), clock, random, log }, context.signal);
-  return new RedisStore(settings, connection, link.readMs, context);
-}
-
-function linkOptions(settings: Readonly<RedisSettings>, context: OpenContext): LinkOptions {
-  const { dialMs, readMs } = timeouts(settings);
-  if (settings.enableTLS && settings.insecureSkipTLSVerify) {
-    context.log.warn("redis: the server's certificate is not verified", { component: context.component });
-  }
-  return {
-    address: addressOf(settings),
-    username: settings.redisUsername,
-    password: settings.redisPassword,
-    database: settings.redisDB,
-    tls: settings.enableTLS ? tlsOptions(settings) : null,
-    name: `pannier-${context.component}`,
-    dialMs,
-    readMs,
-    clock: context.clock,
-    log: context.log,
-  };
-}
-
-function tlsOptions(settings: Readonly<RedisSettings>): NonNullable<LinkOptions["tls"]> {
-  const rejectUnauthorized = !settings.insecureSkipTLSVerify;
-  if (settings.clientCert === "" || settings.clientKey === "") return { rejectUnauthorized };
-  return { rejectUnauthorized, cert: settings.clientCert, key: settings.clientKey };
+  return new RedisStore(settings, await openTopology(settings, context), context.clock);
 }
 
 const VALUE_BYTES_MAX = 512 * 1024 * 1024;
@@ -91,42 +64,39 @@ class RedisStore implements Store {
     durable: true,
     listOrder: "none",
     queryStrings: "typed",
-    strongRead: "the same as any read: the server that redisHost names is asked",
+    strongRead: "the same as any read: the master is asked",
     strongWrite: "as many replicas as strongAcks says have acknowledged the write within a second",
   };
   readonly capabilities: readonly string[] = ["ETAG", "TRANSACTIONAL", "TTL", "KEYS_LIKE"];
   readonly defaultTtlSec: number | null;
-  readonly #connection: Connection;
-  readonly #strong: StrongWrites;
+  readonly #topology: Topology;
   readonly #clock: Clock;
 
-  constructor(settings: Readonly<RedisSettings>, connection: Connection, readMs: number, context: OpenContext) {
+  constructor(settings: Readonly<RedisSettings>, topology: Topology, clock: Clock) {
     const ttlSec = settings.ttlInSeconds;
     this.defaultTtlSec = ttlSec !== null && ttlSec > 0 ? ttlSec : null;
-    const { clock, log } = context;
-    this.#connection = connection;
-    const acks = settings.strongAcks === "connected" ? null : Number(settings.strongAcks);
-    this.#strong = new StrongWrites({ connection, acks, readMs, clock, log });
+    this.#topology = topology;
     this.#clock = clock;
   }
 
   get(key: string, _read: Read, call: Call): Promise<Found | null> {
-    return this.#read(call, (link) => readRow(link, key, this.#clock));
+    return this.#read(key, call, (link) => readRow(link, key, this.#clock));
   }
 
   async set(write: Write, call: Call): Promise<void> {
     const args = ["1", write.key, etagArgument(write.etag), write.firstWrite ? "1" : "", ttlArgument(write)];
-    const verdict = await this.#run(SET, [...args, asBuffer(write.bytes)], write.strong, call);
+    const job = { script: SET, key: write.key, args: [...args, asBuffer(write.bytes)], strong: write.strong };
+    const verdict = await this.#run(job, call);
     if (verdict !== 0) throw refusal(Number(verdict), "");
   }
 
   async remove(removal: Removal, call: Call): Promise<void> {
     const args = ["1", removal.key, etagArgument(removal.etag)];
-    const verdict = await this.#run(REMOVE, args, removal.strong, call);
+    const verdict = await this.#run({ script: REMOVE, key: removal.key, args, strong: removal.strong }, call);
     if (verdict !== 0) throw refusal(Number(verdict), "");
   }
 
-  /** Every key is read on its own and once, all of a chunk in one write; a failing key fails alone. */
+  /** Every key is read on its own and once, all of a chunk in one write to each server; a failing key fails alone. */
   async getMany(keys: readonly string[], read: Read, call: Call): Promise<readonly (Found | null | StoreError)[]> {
     const distinct = [...new Set(keys)];
     const answers = new Map<string, Found | null | StoreError>();
@@ -143,17 +113,26 @@ class RedisStore implements Store {
     if (changes.length > OPERATIONS_MAX) {
       throw new StoreError("refused", `a transaction of ${changes.length} changes, want at most ${OPERATIONS_MAX}`);
     }
-    const args: Argument[] = [String(changes.length)];
-    for (const change of changes) args.push(change.kind === "upsert" ? change.write.key : change.removal.key);
+    const keys = changes.map((change) => (change.kind === "upsert" ? change.write.key : change.removal.key));
+    const stray = this.#topology.strayOf(keys);
+    if (stray > 0) throw strayError(place(stray + 1, changes.length));
+    const args: Argument[] = [String(changes.length), ...keys];
     for (const [index, change] of changes.entries()) addChange(args, change, place(index + 1, changes.length));
     const strong = changes.some((change) => (change.kind === "upsert" ? change.write : change.removal).strong);
-    const answer = await this.#run(TRANSACT, args, strong, call);
+    const answer = await this.#run({ script: TRANSACT, key: keys[0] ?? "", args, strong }, call);
     const [verdict, failing] = Array.isArray(answer) ? answer : [];
     if (verdict !== 0) throw refusal(Number(verdict), place(Number(failing), changes.length));
   }
 
   list(request: ListRequest, call: Call): Promise<ListPage> {
-    return this.#read(call, (link) => scanPage({ ...request, link, clock: this.#clock, call }));
+    const read = <T>(key: string, task: (link: RowLink) => Promise<T>): Promise<T> => this.#read(key, call, task);
+    const clock = this.#clock;
+    const walk = {
+      topology: this.#topology,
+      over: <T>(node: Node, task: (link: Link) => Promise<T>) => overNode(node, call, task),
+      scan: (link: Link, after: string | null) => scanPage({ ...request, after, link, read, clock, call }),
+    };
+    return walkPage(walk, request);
   }
 
   /** A script per key, all of a chunk in one write: what lies under the key is judged and deleted in one step. */
@@ -161,50 +140,82 @@ class RedisStore implements Store {
     let removed = 0;
     for (let at = 0; at < keys.length; at += BULK_CHUNK) {
       const chunk = keys.slice(at, at + BULK_CHUNK);
-      const answers = await Promise.all(chunk.map((key) => this.#run(REMOVE_ROW, ["1", key], false, call)));
+      const jobs = chunk.map((key) => ({ script: REMOVE_ROW, key, args: ["1", key], strong: false }));
+      const answers = await Promise.all(jobs.map((job) => this.#run(job, call)));
       for (const answer of answers) removed += Number(answer);
     }
     return removed;
   }
 
+  /** Every master answers: with one of a cluster gone, a part of the keys is. */
   async ping(call: Call): Promise<void> {
-    const link = this.#connection.current ?? (await this.#connection.next(call.signal));
-    await link.call("read", "ping", []);
+    await Promise.all(
+      this.#topology.masters().map(async ({ connection }) => {
+        const link = connection.current ?? (await connection.next(call.signal));
+        await link.call("read", "ping", []);
+      }),
+    );
   }
 
   async close(): Promise<void> {
-    this.#connection.close();
+    this.#topology.close();
   }
 
   /** What reads can be done again from its beginning. */
-  async #read<T>(call: Call, task: (link: Link) => Promise<T>): Promise<T> {
+  async #read<T>(key: string, call: Call, task: (link: RowLink) => Promise<T>): Promise<T> {
+    let node: Node | null = null;
     for (let made = 1; ; made++) {
       try {
-        return await task(this.#connection.current ?? (await this.#connection.next(call.signal)));
+        node ??= this.#topology.nodeOf(key);
+        const link = node.connection.current ?? (await node.connection.next(call.signal));
+        return await task(announced(node, link));
       } catch (error) {
-        await this.#connection.pause(error, made, call.signal);
+        node = await this.#topology.again({ key, node, error, made }, call.signal);
       }
     }
   }
 
-  async #run(script: Script, args: readonly Argument[], strong: boolean, call: Call): Promise<unknown> {
+  async #run({ script, key, args, strong }: Job, call: Call): Promise<unknown> {
+    let node: Node | null = null;
     for (let made = 1; ; made++) {
       try {
-        const link = this.#connection.current ?? (await this.#connection.next(call.signal));
-        if (!strong || !this.#strong.applies()) return await evaluate(link, script, args);
-        return await this.#strong.run(async (own) => {
-          const answer = await evaluate(own, script, args);
+        node ??= this.#topology.nodeOf(key);
+        const link = node.connection.current ?? (await node.connection.next(call.signal));
+        if (!strong || !node.strong.applies()) return await evaluate(announced(node, link), script, args);
+        const at = node;
+        return await node.strong.run(async (own) => {
+          const answer = await evaluate(announced(at, own), script, args);
           return { answer, applied: answer === 0 || (Array.isArray(answer) && answer[0] === 0) };
         });
       } catch (error) {
-        await this.#connection.pause(error, made, call.signal);
+        node = await this.#topology.again({ key, node, error, made }, call.signal);
       }
     }
   }
 }
 
+/** A script and what it is given. */
+interface Job {
+  readonly script: Script;
+  /** One of its keys, all of which are on one server. */
+  readonly key: string;
+  readonly args: readonly Argument[];
+  readonly strong: boolean;
+}
+
+/** What reads one server can be done again from its beginning, on that one only. */
+async function overNode<T>({ connection }: Node, { signal }: Call, task: (link: Link) => Promise<T>): Promise<T> {
+  for (let made = 1; ; made++) {
+    try {
+      return await task(connection.current ?? (await connection.next(signal)));
+    } catch (error) {
+      await connection.pause(error, made, signal);
+    }
+  }
+}
+
 /** Runs a script by its digest; a server that does not know it yet gets its text. A refused digest has run nothing. */
-async function evaluate(link: Link, script: Script, args: readonly Argument[]): Promise<unknown> {
+async function evaluate(link: RowLink, script: Script, args: readonly Argument[]): Promise<unknown> {
   try {
     return await link.call("write", "evalsha", [script.sha, ...args]);
   } catch (error) {
@@ -240,6 +251,11 @@ function asBuffer(bytes: Uint8Array): Buffer {
 
 function place(number: number, of: number): string {
   return `change ${number} of ${of}: `;
+}
+
+function strayError(where: string): StoreError {
+  const text = `${where}its key and that of change 1 are in different hash slots of the redis cluster, which changes no two of them together; give the keys a common hash tag, as in "{order-1}-head" and "{order-1}-lines"`;
+  return new StoreError("refused", text);
 }
 
 function asItem(error: unknown): StoreError {

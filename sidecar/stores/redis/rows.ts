@@ -7,6 +7,9 @@ import type { Link } from "./link.ts";
 /** What reading needs of a link. */
 export type RowLink = Pick<Link, "call" | "expiryCommand">;
 
+/** Runs a task over a link to the server that has the key. */
+export type RowReader = <T>(key: string, task: (link: RowLink) => Promise<T>) => Promise<T>;
+
 /** How often a key is looked at before it is called corrupt. */
 const READS_MAX = 2;
 

@@ -14,7 +14,7 @@ import {
   StoreError,
 } from "../store.ts";
 import { RedisError } from "./errors.ts";
-import { type RowLink, readRow } from "./rows.ts";
+import { type RowLink, type RowReader, readRow } from "./rows.ts";
 
 /** Calls of SCAN that one page makes, and keys that each of them looks at (COUNT): a page may find less, or nothing. */
 export const SCAN_CALLS_MAX = 50;
@@ -35,7 +35,10 @@ interface Candidate {
 }
 
 export interface Scan extends ListRequest {
+  /** To the server whose keys are told. */
   readonly link: RowLink;
+  /** Looks at one key, which in a cluster may be on its way to another server. */
+  readonly read: RowReader;
   readonly clock: Clock;
   readonly call: Call;
 }
@@ -182,7 +185,15 @@ function tellsStrings({ scope }: KeyRange): boolean {
   return scope !== "";
 }
 
-async function candidateOf({ link, range, values }: Scan, key: string): Promise<Candidate | null> {
+function candidateOf({ read, range, values }: Scan, key: string): Promise<Candidate | null> {
+  return read(key, (link) => candidateOver(link, key, { range, values }));
+}
+
+async function candidateOver(
+  link: RowLink,
+  key: string,
+  { range, values }: Pick<Scan, "range" | "values">,
+): Promise<Candidate | null> {
   try {
     const [data, version, bytes] = await Promise.all([
       link.call("read", "hexists", [key, "data"]),
@@ -210,9 +221,9 @@ function isWrongType(error: unknown): boolean {
 }
 
 /** Null when the row is gone by now, or no longer one of the layout. */
-async function foundRow({ link, clock, range }: Scan, key: string): Promise<ListedRow | null> {
+async function foundRow({ read, clock, range }: Scan, key: string): Promise<ListedRow | null> {
   try {
-    const found = await readRow(link, key, clock);
+    const found = await read(key, (link) => readRow(link, key, clock));
     // Without an ETag it is a plain string by now.
     if (found === null || (found.etag === null && !tellsStrings(range))) return null;
     return { key, found };

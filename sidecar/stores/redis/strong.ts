@@ -75,8 +75,13 @@ export class StrongWrites {
     }
   }
 
+  /** One to the server of the shared connection: after a failover the others lead to what was the master before. */
   #idleLink(): Link | null {
-    for (let link = this.#idle.pop(); link !== undefined; link = this.#idle.pop()) if (link.usable) return link;
+    const server = this.#options.connection.current?.server;
+    for (let link = this.#idle.pop(); link !== undefined; link = this.#idle.pop()) {
+      if (link.usable && link.server === server) return link;
+      link.close("closed");
+    }
     return null;
   }
 

@@ -1,7 +1,7 @@
 // A subject of the suite once more, over the API: each store that a case opens is a sidecar of its own, started on the
 // subject's Component and called over the network. Stores on the same data are replicas of one application.
 import type { Property } from "#crds/fields.ts";
-import type { Store } from "#sidecar/stores/store.ts";
+import type { Features, Store } from "#sidecar/stores/store.ts";
 import { startWire, type WireSidecar } from "#test/wire/sidecar.ts";
 import type { Subject } from "../subject.ts";
 import type { Surface } from "../surface.ts";
@@ -69,11 +69,19 @@ async function openOver(
   const { etagMayBeQuoted } = subject.declares.traits;
   try {
     const store = await api.connect(wire, COMPONENT, { etagMayBeQuoted });
-    return closing(store, wire);
+    return closing(Object.assign(store, undeclared(store.features)), wire);
   } catch (error) {
     await wire.stop();
     throw error;
   }
+}
+
+/** An API has every request; a store without the feature behind it has not the method. */
+function undeclared({ transactions, list }: Features): object {
+  return {
+    ...(transactions ? {} : { transact: undefined }),
+    ...(list ? {} : { list: undefined, count: undefined, removeRange: undefined }),
+  };
 }
 
 /** A sidecar with the subject's Component, which is named {@link COMPONENT}. */

@@ -177,6 +177,78 @@ describe("the check of manifests", () => {
     assert.equal(code, 0);
   });
 
+  it("looks into the items of a list, as kubectl prints them, each with its own line", async () => {
+    const list = `apiVersion: v1
+items:
+- apiVersion: dapr.io/v1alpha1
+  kind: Component
+  metadata: {name: orders, namespace: shop, uid: x, resourceVersion: "1"}
+  spec:
+    type: state.redis
+    version: v1
+    metadata:
+    - name: redisMaxRetries
+      value: ten
+    - name: keyPrefix
+      value: 0123
+  status: {observedGeneration: 1}
+- apiVersion: dapr.io/v1alpha1
+  kind: Resiliency
+  metadata: {name: calm}
+  spec:
+    targets: {components: {orders: {outbound: {timeout: quick}}}}
+- apiVersion: dapr.io/v1alpha1
+  kind: Configuration
+  metadata: {name: tracing}
+  spec: {tracing: {samplingRate: "2"}}
+- apiVersion: v1
+  kind: ConfigMap
+- apiVersion: dapr.io/v1alpha1
+  kind: Component
+  metadata: {name: orders}
+  metadata: {name: orders}
+  spec: {type: state.in-memory, version: v1}
+kind: List
+`;
+    const { code, text } = await run({ "a.yaml": list });
+    const lines = text.split("\n").map((line) => line.split("; ")[0]);
+    assert.deepEqual(lines, [
+      'a.yaml:10: component "orders" (state.redis): redisMaxRetries: got "ten", want a whole number from -1 to 20',
+      'a.yaml:13: warning: component "orders" (state.redis): keyPrefix: got "0123", want quotes around it: it is read as "83"',
+      'a.yaml:19: warning: resiliency "calm": spec.targets.components.orders.outbound.timeout: got "quick", want a policy that a Resiliency defines',
+      'a.yaml:23: configuration "tracing": spec.tracing.samplingRate: got "2", want a number from 0 to 1, as "0.1"',
+      'a.yaml:29: component "orders" (state.in-memory): metadata: want the key "metadata" once',
+      "a.yaml:1: note: this List is looked into here: a sidecar that finds it in a folder passes over it",
+      "a.yaml:24: note: ConfigMap (v1) is passed over: only Component and Resiliency are read",
+      "2 Components, 1 Resiliency, 1 Configuration in 1 file: 3 errors, 2 warnings",
+      "",
+    ]);
+    assert.equal(code, 1);
+  });
+
+  it("looks into lists of one kind, of JSON and within lists, and says that a sidecar does not", async () => {
+    const one = (name: string, type = "state.in-memory"): object => ({
+      apiVersion: "dapr.io/v1alpha1",
+      kind: "Component",
+      metadata: { name },
+      spec: { type, version: "v1" },
+    });
+    const of = (items: unknown, kind = "List"): object => ({ apiVersion: "v1", kind, items });
+    const text = async (value: object): Promise<string> =>
+      (await run({ "a.json": JSON.stringify(value, null, 1) })).text;
+    const note = "a.json:1: note: this List is looked into here: a sidecar that finds it in a folder passes over it\n";
+    assert.equal(await text(of([one("a"), one("b")])), `${note}2 Components in 1 file: 0 errors, 0 warnings\n`);
+    assert.match(await text(of([one("a")], "ComponentList")), /^a\.json:1: note: this ComponentList .*\n1 Component/);
+    const nested = await text(of([of([one("a", "state.radish")])]));
+    assert.match(nested, /^a\.json:16: component "a" \(state\.radish\): spec\.type: got "state\.radish"/);
+    assert.match(await text(of([])), /want at least one Component/);
+    assert.match(await text(of("x")), /want at least one Component.*\na\.json:1: note: List \(v1\) is passed over/);
+    const twice = (await run({ "a.json": "", "b.yaml": "apiVersion: v1\nkind: List\nitems: []\nitems: []\n" })).text;
+    assert.match(twice, /^b\.yaml:4: items: want the key "items" once/);
+    await rm(join(folder, "b.yaml"));
+    assert.match(await text(of([null, "x"])), /^a\.json:5: warning: want apiVersion: dapr\.io\/v1alpha1 and kind/m);
+  });
+
   it("judges Resiliencies and Configurations, and what stands for a variable in none", async () => {
     const head = (kind: string): string => `apiVersion: dapr.io/v1alpha1\nkind: ${kind}\nmetadata: {name: x}\nspec:\n`;
     const { code, text } = await run({

@@ -1,6 +1,6 @@
 // The forms of redisHost.
 import assert from "node:assert/strict";
-import { formatAddress, mayBeShown, parseAddress } from "#sidecar/stores/redis/address.ts";
+import { formatAddress, mayBeShown, parseAddress, parseAddresses, toldAddress } from "#sidecar/stores/redis/address.ts";
 
 describe("the address of a Redis server", () => {
   const forms: [text: string, redisPort: number | null, shown: string][] = [
@@ -25,7 +25,7 @@ describe("the address of a Redis server", () => {
 
   const faults: [text: string, redisPort: number | null, want: RegExp][] = [
     ["redis:6380", 6379, /the one of redisPort$/],
-    ["a:1,b:2", null, /cluster or sentinels/],
+    ["a:1,b:2", null, /one host: a list goes with redisType "cluster"/],
     ["redis:0", null, /a port from 1/],
     ["redis:65536", null, /a port from 1/],
     ["redis:http", null, /a port from 1/],
@@ -44,6 +44,33 @@ describe("the address of a Redis server", () => {
       assert.match(address.want, want);
     });
   }
+
+  it("reads a list, each with the port of its own or redisPort", () => {
+    const addresses = parseAddresses("a:1, b ,[::1]:3", null);
+    assert.ok(!("want" in addresses));
+    assert.deepEqual(addresses.map(formatAddress), ["a:1", "b:6379", "[::1]:3"]);
+    const ported = parseAddresses("a,b", 7000);
+    assert.ok(!("want" in ported));
+    assert.deepEqual(ported.map(formatAddress), ["a:7000", "b:7000"]);
+  });
+
+  it("refuses a list with one wrong address, and a very long one", () => {
+    for (const text of ["a:1,b:0", "a,redis://b", new Array(101).fill("a").join(",")])
+      assert.ok("want" in parseAddresses(text, null), text);
+  });
+
+  it("takes what a node tells of another, with its own host for one that is not told", () => {
+    const asked = { host: "node.example", port: 1 };
+    const shown = (text: string): string | null => {
+      const address = toldAddress(text, asked);
+      return address === null ? null : formatAddress(address);
+    };
+    assert.equal(shown("10.0.0.7:6380"), "10.0.0.7:6380");
+    assert.equal(shown("::1:6380"), "[::1]:6380");
+    assert.equal(shown(":6380"), "node.example:6380");
+    assert.equal(shown("?:6380"), "node.example:6380");
+    for (const text of ["", "host", "host:0", "host:65536", "host:x"]) assert.equal(shown(text), null, text);
+  });
 
   const shown = ["redis", "redis:6380", " a:1, b:2", "[::1]:6380", "fe80::1%eth0", "redis:70000", ""];
   for (const text of shown) {

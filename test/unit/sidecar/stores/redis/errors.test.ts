@@ -55,7 +55,8 @@ describe("an error answer of Redis", () => {
     ["MASTERDOWN Link with MASTER is down", "unavailable", false, /without its master/],
     ["BUSY Redis is busy running a script.", "unavailable", false, /SCRIPT KILL/],
     ["CLUSTERDOWN The cluster is down", "unavailable", false, /cluster/],
-    ["MOVED 3999 127.0.0.1:6381", "unavailable", false, /cluster/],
+    ["MOVED 3999 127.0.0.1:6381", "unavailable", false, /redisType must be "cluster"/],
+    ["ERR This instance has cluster support disabled", "unavailable", false, /redisType must be "node"/],
     ["TRYAGAIN Multiple keys request during rehashing of slot", "unavailable", true, /try again/],
     ["ERR max number of clients reached", "unavailable", true, /raise maxclients/],
     ["ERR DB index is out of range", "unavailable", false, /check redisDB/],
@@ -71,6 +72,13 @@ describe("an error answer of Redis", () => {
       assert.match(error.message, /redis\.example:6379/);
     });
   }
+
+  it("says where to a node of a cluster sends a command", () => {
+    const moved = { slot: 3999, address: "127.0.0.1:6381", asking: false };
+    assert.deepEqual(replyError("MOVED 3999 127.0.0.1:6381", SERVER).redirect, moved);
+    assert.deepEqual(replyError("ASK 3999 :6381", SERVER).redirect, { slot: 3999, address: ":6381", asking: true });
+    assert.equal(replyError("TRYAGAIN Multiple keys", SERVER).redirect, null);
+  });
 
   it("leaves out the arguments that the server quotes", () => {
     for (const text of [

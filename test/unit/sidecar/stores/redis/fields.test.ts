@@ -26,9 +26,17 @@ describe("the fields of state.redis", () => {
     assert.deepEqual(faultsOf({ redisHost: "localhost:6379", redisPassword: "" }), []);
   });
 
+  it("takes a cluster and sentinels, one of them or several", () => {
+    for (const redisHost of ["a", "a:1", "a:1,b:2, c"]) {
+      assert.deepEqual(faultsOf({ redisType: "cluster", redisHost }), []);
+      assert.deepEqual(faultsOf({ failover: "true", sentinelMasterName: "m", redisHost }), []);
+    }
+  });
+
   const refused: [given: Readonly<Record<string, string>>, want: RegExp][] = [
-    [{ redisType: "cluster" }, /^error redisType: want no Redis cluster: .* later release/],
-    [{ failover: "true" }, /^error failover: want no sentinels: .* later release/],
+    [{ failover: "true" }, /^error sentinelMasterName: want the name under which the sentinels know the master/],
+    [{ redisHost: "a:1,b:2" }, /^error redisHost: got "a:1,b:2", want one host: a list goes with redisType "cluster"/],
+    [{ redisType: "cluster", redisHost: "a:1,b:0" }, /^error redisHost: got "a:1,b:0", want a port from 1/],
     [{ useEntraID: "true" }, /^error useEntraID: .* later release/],
     [{ useAzureAD: "true" }, /^error useEntraID: .* later release/],
     [{ useOIDC: "true" }, /^error useOIDC: .* later release/],
@@ -53,7 +61,13 @@ describe("the fields of state.redis", () => {
     [{ redisType: "standalone" }, /^warning redisType/],
     [{ poolSize: "20" }, /^warning poolSize: want nothing: it has no effect here; one pipelined connection/],
     [{ redeliverInterval: "1s" }, /^warning redeliverInterval: .* pub\/sub/],
-    [{ sentinelMasterName: "m" }, /^warning sentinelMasterName: .* sentinels/],
+    [{ sentinelMasterName: "m" }, /^warning sentinelMasterName: want failover "true" beside it/],
+    [{ sentinelPassword: "m" }, /^warning sentinelPassword: want failover "true" beside it/],
+    [{ redisType: "cluster", redisDB: "1" }, /^warning redisDB: want 0; a cluster has no other database/],
+    [
+      { failover: "true", sentinelMasterName: "m", redisType: "cluster" },
+      /^warning redisType: want "node"; with failover/,
+    ],
     [{ oidcClientID: "c" }, /^warning oidcClientID/],
     [{ clientCert: "pem", enableTLS: "true" }, /^warning clientKey: want both/],
     [{ insecureSkipTLSVerify: "true" }, /^warning enableTLS/],
@@ -127,7 +141,8 @@ describe("the fields of state.redis", () => {
 
   it("are all on the docs page, and those without effect are called so there", () => {
     const page = readFileSync(new URL("../../../../../docs/stores/redis.md", import.meta.url), "utf8");
-    const idle = page.slice(page.indexOf("Accepted without effect"), page.indexOf("### Rights"));
+    const from = page.indexOf("Accepted without effect");
+    const idle = page.slice(from, page.indexOf("\n### ", from));
     for (const [name, field] of Object.entries(fields)) {
       assert.ok(page.includes(`\`${name}\``), name);
       assert.equal(idle.includes(`\`${name}\``) && name !== "readTimeout", field.ignored !== null, name);

@@ -4,7 +4,7 @@ import { Redis } from "ioredis";
 import { systemClock } from "#kit/clock.ts";
 import type { Log } from "#kit/log.ts";
 import { systemRandom } from "#kit/random.ts";
-import { Link } from "#sidecar/stores/redis/link.ts";
+import { Link, type LinkOptions } from "#sidecar/stores/redis/link.ts";
 import { driver } from "#sidecar/stores/redis/redis.ts";
 import type { Call, Change, Found, Read, Removal, Store, Write } from "#sidecar/stores/store.ts";
 import { type RedisOptions, type RedisServer, startRedis } from "#test/servers/redis.ts";
@@ -54,7 +54,11 @@ const DIAL_MS = 5_000;
 
 /** Opens a bare link to 127.0.0.1, without a store around it. */
 export function openLink(port: number, readMs: number): Promise<Link> {
-  const options = {
+  return Link.open(linkOptions(port, readMs), AbortSignal.timeout(DIAL_MS));
+}
+
+export function linkOptions(port: number, readMs: number): LinkOptions {
+  return {
     address: { host: "127.0.0.1", port },
     username: "",
     password: "",
@@ -66,7 +70,6 @@ export function openLink(port: number, readMs: number): Promise<Link> {
     clock: systemClock,
     log: listeningLog(),
   };
-  return Link.open(options, AbortSignal.timeout(DIAL_MS));
 }
 
 /** A plain client, to look at what lies in Redis and to put there what Dapr puts there. */
@@ -106,9 +109,9 @@ export async function etagOf(store: Store, key: string): Promise<string> {
   return found?.etag ?? "none";
 }
 
-const EVENTUALLY_MS = 10_000;
+const EVENTUALLY_MS = 20_000;
 
-/** Resolves once `attempt` succeeds; rejects with its last error after ten seconds. */
+/** Resolves once `attempt` succeeds; rejects with its last error after twenty seconds. */
 export async function eventually<T>(attempt: () => Promise<T>): Promise<T> {
   const end = Date.now() + EVENTUALLY_MS;
   for (;;) {

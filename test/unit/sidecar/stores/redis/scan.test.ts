@@ -5,8 +5,8 @@ import { systemClock } from "#kit/clock.ts";
 import type { RowLink } from "#sidecar/stores/redis/rows.ts";
 import { SCAN_CALLS_MAX, SCAN_KEYS_MAX, scanPage } from "#sidecar/stores/redis/scan.ts";
 import { LIST_BYTES_MAX, type ListPage, type Store } from "#sidecar/stores/store.ts";
-import { describeWithRedis } from "#test/servers/redis.ts";
-import { call, onOneServer, removal, write } from "./fixture.ts";
+import { describeWithRedis, startRedis } from "#test/servers/redis.ts";
+import { call, eventually, onOneServer, openStore, removal, write } from "./fixture.ts";
 
 const RANGE = { scope: "app||", start: "app||" };
 
@@ -111,8 +111,34 @@ describeWithRedis("a walk over Redis", () => {
     for (const after of ["", "x", "-1", "1.short", "0x10", "18446744073709551616", `0${".aaaaaaaaaaa".repeat(129)}`]) {
       await assert.rejects(list(after, 10), { code: "refused" }, after);
     }
-    const { rows: told } = await list("18446744073709551615", 10);
+    const first = await list(null, 1);
+    const place = (first.next ?? "").split("~").slice(0, 3).join("~");
+    assert.match(place, /^-~0~[\w-]{11}$/);
+    for (const after of [`${place}~x`, `${place}~18446744073709551616`, `${place}~1~2`, place, "-~0~~1", "-~1~~"]) {
+      await assert.rejects(list(after, 10), { code: "refused" }, after);
+    }
+    const { rows: told } = await list(`${place}~18446744073709551615`, 10);
     assert.ok(told.every(({ key }) => rows.includes(key)));
+  });
+
+  it("begins anew when the server has started again, whose cursors mean something else by now", async () => {
+    const keys = Array.from({ length: 300 }, (_, index) => `app||k${index}`).toSorted();
+    const server = await startRedis({ appendOnly: true });
+    const restarted = await openStore({ port: server.port });
+    const page = async (after: string | null, limit: number): Promise<ListPage> =>
+      (await restarted.list?.({ range: RANGE, after, limit, values: false }, call)) ?? { rows: [], next: null };
+    try {
+      await Promise.all(keys.map((key) => restarted.set(write(key, "1"), call)));
+      const first = await page(null, 150);
+      assert.ok(first.next !== null);
+      await server.restart();
+      await eventually(() => restarted.ping(call));
+      const rest = await walked((after) => page(after ?? first.next, 50));
+      assert.deepEqual([...new Set(rest)].toSorted(), keys);
+    } finally {
+      await restarted.close();
+      await server.stop();
+    }
   });
 
   it("tells the keys that stay while the server makes its table larger and smaller", async () => {
@@ -187,7 +213,16 @@ describe("a page of SCAN", () => {
   }
 
   const page = (link: RowLink, after: string | null, limit: number): Promise<ListPage> =>
-    scanPage({ link, clock: systemClock, call, range: RANGE, after, limit, values: false });
+    scanPage({
+      link,
+      read: (_key, task) => task(link),
+      clock: systemClock,
+      call,
+      range: RANGE,
+      after,
+      limit,
+      values: false,
+    });
 
   const bucket = (name: string, size: number): string[] =>
     Array.from({ length: size }, (_, index) => `app||${name}${index}`);

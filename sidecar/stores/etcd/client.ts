@@ -1,0 +1,214 @@
+// Sends calls to one of several servers of a cluster: goes on to the next where a server cannot be reached, signs in,
+// gives every call its time. Knows no message but the one for signing in.
+import { isIP } from "node:net";
+import { checkServerIdentity, type PeerCertificate } from "node:tls";
+import { Client, type ClientUnaryCall, credentials, Metadata } from "@grpc/grpc-js";
+import { assert } from "#kit/assert.ts";
+import type { Clock } from "#kit/clock.ts";
+import type { Log } from "#kit/log.ts";
+import type { Endpoint } from "./endpoints.ts";
+import { abandonedError, closedError, EtcdError, leftError, statusError } from "./failures.ts";
+import { decodeToken, encodeAuthenticate, METHODS, type Method } from "./messages.ts";
+
+/** PEM texts; `cert` and `key` are empty without a client certificate. */
+interface TlsTexts {
+  readonly ca: string;
+  readonly cert: string;
+  readonly key: string;
+}
+
+export interface EtcdClientOptions {
+  readonly endpoints: readonly Endpoint[];
+  /** Null without TLS. */
+  readonly tls: TlsTexts | null;
+  /** Null where etcd's authentication is off. */
+  readonly user: { readonly name: string; readonly password: string } | null;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+export interface Request {
+  readonly method: Method;
+  readonly message: Uint8Array;
+}
+
+/** Longest that one attempt waits for its answer, connecting included: as long as Dapr's driver waits. */
+const CALL_MS = 5_000;
+const RECONNECT_FIRST_MS = 100;
+const RECONNECT_LONGEST_MS = 2_000;
+/** Not more often than servers allow (--grpc-keepalive-min-time, 5 s). */
+const KEEPALIVE_MS = 10_000;
+const KEEPALIVE_ANSWER_MS = 5_000;
+
+const CHANNEL_OPTIONS = {
+  "grpc.initial_reconnect_backoff_ms": RECONNECT_FIRST_MS,
+  "grpc.max_reconnect_backoff_ms": RECONNECT_LONGEST_MS,
+  "grpc.keepalive_time_ms": KEEPALIVE_MS,
+  "grpc.keepalive_timeout_ms": KEEPALIVE_ANSWER_MS,
+  // Messages are as large as the server lets them be.
+  "grpc.max_receive_message_length": -1,
+  "grpc.max_send_message_length": -1,
+  // What is tried again is decided here, by whether something may have been written.
+  "grpc.enable_retries": 0,
+  "grpc.enable_http_proxy": 0,
+  "grpc.service_config_disable_resolution": 1,
+  // Connections end with the store, and not when a pool of the process looks after them next.
+  "grpc.use_local_subchannel_pool": 1,
+};
+
+export class EtcdClient {
+  readonly #options: EtcdClientOptions;
+  /** Made when they are first used, and anew after a server has not answered. */
+  readonly #channels = new Map<Endpoint, Client>();
+  readonly #calls = new Set<(ending: "closed") => void>();
+  /** Where the next call goes. */
+  #place = 0;
+  #token: Promise<string> | null = null;
+  #closed = false;
+
+  constructor(options: EtcdClientOptions) {
+    this.#options = options;
+  }
+
+  /** Gives the answer's message. Rejects with an EtcdError; a write whose outcome is not known is never sent twice. */
+  async send({ method, message }: Request, signal: AbortSignal): Promise<Uint8Array> {
+    // One attempt for each server, and one more for a connection that broke or a token that has run out.
+    for (let left = this.#options.endpoints.length; ; left--) {
+      let token: Promise<string> | null = null;
+      try {
+        this.#mustBeOpen();
+        token = this.#signedIn(signal);
+        const metadata = requireLeader();
+        if (token !== null) metadata.set("token", await token);
+        return await this.#attempt({ method, message }, metadata, signal);
+      } catch (error) {
+        if (!(error instanceof EtcdError) || error.again === null || left === 0) throw error;
+        // Not where another call has signed in anew meanwhile.
+        if (error.again === "sign-in" && token === this.#token) this.#token = null;
+      }
+    }
+  }
+
+  /** Ends everything at once: calls under way reject. May be called again. */
+  close(): void {
+    this.#closed = true;
+    for (const end of this.#calls) end("closed");
+    for (const channel of this.#channels.values()) channel.close();
+    this.#channels.clear();
+  }
+
+  #mustBeOpen(): void {
+    if (this.#closed) throw closedError();
+  }
+
+  /** The token of the user; null where there is none to sign in. One call signs in for all that wait. */
+  #signedIn(signal: AbortSignal): Promise<string> | null {
+    const { user } = this.#options;
+    if (user === null) return null;
+    if (this.#token === null) {
+      const request = { method: METHODS.authenticate, message: encodeAuthenticate(user.name, user.password) };
+      const token = this.#attempt(request, requireLeader(), signal).then(decodeToken);
+      this.#token = token;
+      token.catch(() => {
+        if (this.#token === token) this.#token = null;
+      });
+    }
+    return this.#token;
+  }
+
+  #attempt({ method, message }: Request, metadata: Metadata, signal: AbortSignal): Promise<Uint8Array> {
+    if (signal.aborted) return Promise.reject(leftError());
+    this.#mustBeOpen();
+    const endpoint = this.#endpoint();
+    const isWrite = method.effect === "write";
+    return new Promise((resolve, reject) => {
+      let call: ClientUnaryCall | null = null;
+      const settle = (): void => {
+        signal.removeEventListener("abort", leave);
+        this.#calls.delete(abandon);
+      };
+      const abandon = (ending: "left" | "closed"): void => {
+        settle();
+        reject(abandonedError(ending, endpoint.address, isWrite));
+        call?.cancel();
+      };
+      const leave = (): void => abandon("left");
+      signal.addEventListener("abort", leave, { once: true });
+      this.#calls.add(abandon);
+      const deadline = this.#options.clock.nowMs() + CALL_MS;
+      call = this.#channel(endpoint).makeUnaryRequest(
+        method.path,
+        asBuffer,
+        (answer: Buffer): Uint8Array => answer,
+        message,
+        metadata,
+        { deadline },
+        (status, answer) => {
+          settle();
+          if (status === null) return resolve(answer ?? new Uint8Array(0));
+          const error = statusError({ status, server: endpoint.address, isWrite });
+          this.#learn(endpoint, error);
+          reject(error);
+        },
+      );
+    });
+  }
+
+  /** A server that is away or silent is not asked next, and loses its connection. */
+  #learn(endpoint: Endpoint, error: EtcdError): void {
+    if (this.#closed || (error.again !== "elsewhere" && error.code !== "timeout" && error.code !== "unknown-outcome"))
+      return;
+    if (endpoint === this.#endpoint()) {
+      this.#place = (this.#place + 1) % this.#options.endpoints.length;
+      this.#options.log.warn("etcd server fails", { server: endpoint.address, error: error.message });
+    }
+    if (error.code !== "timeout") return;
+    this.#channels.get(endpoint)?.close();
+    this.#channels.delete(endpoint);
+  }
+
+  #endpoint(): Endpoint {
+    const endpoint = this.#options.endpoints[this.#place];
+    assert(endpoint !== undefined, "the place is within the endpoints");
+    return endpoint;
+  }
+
+  #channel(endpoint: Endpoint): Client {
+    const made = this.#channels.get(endpoint);
+    if (made !== undefined) return made;
+    const channel = channelTo(endpoint, this.#options.tls);
+    this.#channels.set(endpoint, channel);
+    return channel;
+  }
+}
+
+/** The name that TLS asks for where the server is named by its address only: Node takes no address there. */
+const NAMELESS = "etcd";
+
+function channelTo({ address }: Endpoint, tls: TlsTexts | null): Client {
+  const target = `dns:${address}`;
+  if (tls === null) return new Client(target, credentials.createInsecure(), CHANNEL_OPTIONS);
+  const [ca, key, cert] = [Buffer.from(tls.ca), pemOrNull(tls.key), pemOrNull(tls.cert)];
+  const host = address.slice(0, address.lastIndexOf(":")).replace(/^\[(.*)\]$/, "$1");
+  if (isIP(host) === 0) return new Client(target, credentials.createSsl(ca, key, cert), CHANNEL_OPTIONS);
+  // The certificate is still held against the address.
+  const identity = (_name: string, certificate: PeerCertificate): Error | undefined =>
+    checkServerIdentity(host, certificate);
+  const byAddress = credentials.createSsl(ca, key, cert, { checkServerIdentity: identity });
+  return new Client(target, byAddress, { ...CHANNEL_OPTIONS, "grpc.ssl_target_name_override": NAMELESS });
+}
+
+/** A member that has lost its cluster says so at once, in place of waiting. */
+function requireLeader(): Metadata {
+  const metadata = new Metadata();
+  metadata.set("hasleader", "true");
+  return metadata;
+}
+
+function pemOrNull(text: string): Buffer | null {
+  return text === "" ? null : Buffer.from(text);
+}
+
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}

@@ -1,0 +1,205 @@
+// What the server or the connection said, as a StoreError with what to do about it. MySQL quotes keys and values in its
+// messages, so none of its own words are passed on: the error number decides
+// (https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html, https://mariadb.com/kb/en/mariadb-error-code-reference/).
+import { StoreError, type StoreErrorCode } from "../store.ts";
+
+/** How a connection came to its end, or a call to the end of its waiting. */
+export type Ending =
+  /** The store closes it. */
+  | "closed"
+  /** No answer in time. */
+  | "silent"
+  /** The caller of the call under way has left. */
+  | "left"
+  /** The server or the network broke it. */
+  | "broken";
+
+/** Why another attempt of the whole call may fare better. Nothing was written. */
+export type Again =
+  /** Two transactions met. */
+  | "conflict"
+  /** The connection was of no use; another one may be. */
+  | "connection"
+  /** The server takes no writes; one that is found anew under the same name may. */
+  | "elsewhere";
+
+/** A StoreError that knows more for the driver's own use. */
+export class MysqlError extends StoreError {
+  readonly again: Again | null;
+  /** What the server answered, as 1045; null when it did not answer. */
+  readonly number: number | null;
+
+  constructor(code: StoreErrorCode, message: string, more: { again?: Again | null; number?: number } = {}) {
+    super(code, message);
+    this.again = more.again ?? null;
+    this.number = more.number ?? null;
+  }
+}
+
+interface Meaning {
+  readonly code: StoreErrorCode;
+  readonly text: string;
+  readonly again: Again | null;
+}
+
+function unavailable(text: string, again: Again | null = null): Meaning {
+  return { code: "unavailable", text, again };
+}
+
+function refused(text: string): Meaning {
+  return { code: "refused", text, again: null };
+}
+
+const LAYOUT = "see the layout in docs/stores/mysql.md";
+const RIGHTS = "does not give this user the rights; see docs/stores/mysql.md";
+const SIGN_IN = "refused the user or the password; check both, and the hosts from which the user may come";
+const READ_ONLY = unavailable("takes no writes: it is a replica or read-only; name the primary", "elsewhere");
+const TOO_BUSY = unavailable("has no free connection; lower maxConns, or raise max_connections there");
+const GOING_DOWN = unavailable("is shutting down or was told to end this connection", "connection");
+const FORGOTTEN: Meaning = { code: "failed", text: "lost a prepared statement", again: "connection" };
+const FULL = unavailable("has no space left on its disk; free some, reads still work");
+const STOPPED: Meaning = { code: "timeout", text: "stopped the statement; nothing was written", again: null };
+const OTHER_TABLE: Meaning = { code: "corrupt", text: `has a table with other columns; ${LAYOUT}`, again: null };
+const NO_JSON = refused(`cannot hold this value as JSON, or not at this depth; ${LAYOUT}`);
+const NO_TEXT = refused(
+  "cannot hold a character of this key or value in its columns; make their character set utf8mb4",
+);
+const TOO_LARGE = refused("takes no statement of this size; raise max_allowed_packet there");
+
+const MEANINGS: ReadonlyMap<number, Meaning> = new Map([
+  [1044, unavailable(RIGHTS)],
+  [1045, unavailable(SIGN_IN)],
+  [1698, unavailable(SIGN_IN)],
+  [1142, unavailable(RIGHTS)],
+  [1143, unavailable(RIGHTS)],
+  [1227, unavailable(RIGHTS)],
+  [1130, unavailable("lets nobody in from this host; check the hosts from which the user may come")],
+  [1129, unavailable("has blocked this host after many errors; run FLUSH HOSTS there")],
+  [1251, unavailable("wants a way of signing in that this client does not know; change the user's plugin there")],
+  [1862, unavailable("says that the password has expired; set a new one")],
+  [3118, unavailable("has locked the user's account")],
+  [3159, unavailable("takes connections over TLS only; add tls=true to connectionString")],
+  [1040, TOO_BUSY],
+  [1203, TOO_BUSY],
+  [1226, unavailable("has reached a limit of this user; raise it there")],
+  [1461, unavailable("keeps too many prepared statements; lower maxConns, or raise max_prepared_stmt_count there")],
+  [1049, unavailable("has no such schema: it was dropped; open the Component again to make it")],
+  [1146, unavailable("has no such table: it was dropped; open the Component again to make it")],
+  [1054, OTHER_TABLE],
+  [1364, OTHER_TABLE],
+  [1193, unavailable("does not know a system variable of connectionString; check the names of its parameters")],
+  [1231, unavailable("does not take the value of a system variable of connectionString")],
+  [1021, FULL],
+  [1114, FULL],
+  [1037, unavailable("is out of memory")],
+  [1041, unavailable("is out of memory")],
+  [1053, GOING_DOWN],
+  [1077, GOING_DOWN],
+  [1079, GOING_DOWN],
+  [1927, GOING_DOWN],
+  [1290, READ_ONLY],
+  [1792, READ_ONLY],
+  [1836, READ_ONLY],
+  [1036, READ_ONLY],
+  [1047, unavailable("has no quorum in its cluster, or does not know the command")],
+  [1205, { ...STOPPED, text: "kept a row locked for longer than we may wait; nothing was written" }],
+  [1213, unavailable("undid the change to end a deadlock; try again", "conflict")],
+  [1020, unavailable("undid the change because another one met it; try again", "conflict")],
+  [1317, STOPPED],
+  [1969, STOPPED],
+  [3024, STOPPED],
+  [1665, unavailable("writes its log by statements; set binlog_format to ROW or MIXED there, or tx_isolation here")],
+  [1243, FORGOTTEN],
+  [1153, TOO_LARGE],
+  [1301, TOO_LARGE],
+  [1406, refused("cannot hold a key or a value of this length")],
+  [1292, refused("cannot keep a time so late: the column expiredate ends in January 2038")],
+  [1264, refused("cannot keep a number of this size")],
+  [1366, NO_TEXT],
+  [1267, NO_TEXT],
+  [1300, NO_TEXT],
+  [3854, NO_TEXT],
+  [4025, NO_JSON],
+  [3140, NO_JSON],
+  [3141, NO_JSON],
+  [3144, NO_JSON],
+  [3157, NO_JSON],
+]);
+
+/** An error that the server answered. `server`: "127.0.0.1:3306". */
+export function replyError(number: number, server: string): MysqlError {
+  const { code, text, again } = MEANINGS.get(number) ?? { code: "failed", text: "refused the statement", again: null };
+  return new MysqlError(code, `mysql at ${server} ${text} (error ${number})`, { again, number });
+}
+
+/** True for what another session may have made in the same moment: a schema, a table, a column, a key. */
+export function isMadeElsewhere(error: unknown): boolean {
+  const number = error instanceof MysqlError ? error.number : null;
+  return number === 1007 || number === 1050 || number === 1060 || number === 1061;
+}
+
+/** True for an answer after which the connection is gone, so that nobody saw whether a change was made. */
+export function endsSession(number: number): boolean {
+  return number === 1053 || number === 1077 || number === 1079 || number === 1927;
+}
+
+/** True for an answer to a COMMIT that leaves open what became of the transaction. */
+export function isStopped(number: number): boolean {
+  return MEANINGS.get(number)?.code === "timeout";
+}
+
+export interface Loss {
+  readonly ending: Ending;
+  /** The statement under way takes effect by itself: its outcome is not known. */
+  readonly lasting: boolean;
+  readonly server: string;
+}
+
+/** A statement that was sent and will not be answered any more. */
+export function lossError({ ending, lasting, server }: Loss): MysqlError {
+  const written = lasting ? "; the write may have happened" : "";
+  switch (ending) {
+    case "closed":
+      return new MysqlError(lasting ? "unknown-outcome" : "closed", `the store was closed${written}`);
+    case "silent":
+      return new MysqlError("timeout", `no answer from mysql at ${server} within timeoutInSeconds${written}`);
+    case "left":
+      return new MysqlError(
+        lasting ? "unknown-outcome" : "timeout",
+        `the caller left before mysql at ${server} answered${written}`,
+      );
+    case "broken":
+      return new MysqlError(
+        lasting ? "unknown-outcome" : "unavailable",
+        `lost the connection to mysql at ${server}${written}`,
+        { again: lasting ? null : "connection" },
+      );
+  }
+}
+
+/** No connection could be made. The words of the system and of TLS hold no secret. */
+export function connectError(server: string, cause: unknown): MysqlError {
+  if (cause instanceof MysqlError) return cause;
+  const number = errorNumberOf(cause);
+  if (number !== null) return replyError(number, server);
+  const error = cause instanceof Error ? cause : null;
+  const code = error !== null && "code" in error ? String(error.code) : "";
+  const hint = /CERT|SSL|TLS|SIGNATURE/.test(code) ? "; check tls, pemPath and the server's certificate" : "";
+  const because = error === null || error.message === "" ? "" : `: ${error.message}`;
+  return new MysqlError("unavailable", `cannot connect to mysql at ${server}${because}${hint}`);
+}
+
+/** The number of what mysql2 rejects with, or null when it is none of the server's answers. */
+export function errorNumberOf(error: unknown): number | null {
+  if (!(error instanceof Error) || !("errno" in error) || !("sqlState" in error)) return null;
+  return typeof error.errno === "number" && error.errno > 0 ? error.errno : null;
+}
+
+export function closedError(): MysqlError {
+  return new MysqlError("closed", "the store was closed");
+}
+
+/** Before anything was sent. */
+export function leftError(): MysqlError {
+  return new MysqlError("timeout", "the caller left before the work began");
+}

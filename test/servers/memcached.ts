@@ -1,0 +1,124 @@
+// Real memcached servers for tests: private port on 127.0.0.1. The program is memcached from PATH, or what
+// PANNIER_TEST_MEMCACHED_SERVER names. What it holds is gone with its process.
+import { spawnSync } from "node:child_process";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { connect } from "node:net";
+import { tmpdir } from "node:os";
+import { ChildServer } from "./child-server.ts";
+import { freePort } from "./free-port.ts";
+import { isRequired } from "./required.ts";
+
+export interface MemcachedServer {
+  readonly host: "127.0.0.1";
+  readonly port: number;
+  /** "127.0.0.1:11211", as in `hosts`. */
+  readonly address: string;
+  kill9(): Promise<void>;
+  /** SIGSTOP: the port still accepts, nothing answers. */
+  pause(): void;
+  resume(): void;
+  /** Starts it again on the same port, empty. */
+  restart(): Promise<void>;
+  /** Sends lines over a connection of its own and gives what comes back up to the answer to the last one, `mn`. */
+  raw(lines: string): Promise<string>;
+  stop(): Promise<void>;
+}
+
+const STARTS_MAX = 3;
+
+function program(): string {
+  return process.env.PANNIER_TEST_MEMCACHED_SERVER ?? "memcached";
+}
+
+/**
+ * Why there can be no memcached here and what to do about it, or null when there is one. With
+ * PANNIER_TEST_REQUIRE=memcached a missing one is no reason: null, and `startMemcached` fails.
+ */
+export function memcachedMissing(): string | null {
+  return isRequired("memcached") ? null : whyMissing();
+}
+
+function whyMissing(): string | null {
+  const { error } = spawnSync(program(), ["--version"], { stdio: "ignore" });
+  if (error === undefined) return null;
+  return `${program()} cannot be run (${error.message}): install it (Debian: apt-get install memcached), or name its path in PANNIER_TEST_MEMCACHED_SERVER`;
+}
+
+/** A describe for tests that need a memcached: where there can be none they are pending, with the reason in the title. */
+export function describeWithMemcached(title: string, body: () => void): void {
+  const missing = memcachedMissing();
+  if (missing === null) describe(title, body);
+  else describe.skip(`${title} (not run: ${missing})`, body);
+}
+
+/** Starts a server and resolves when it takes commands. `args` win over the ones set here. Whoever starts one stops it. */
+export async function startMemcached(args: readonly string[] = []): Promise<MemcachedServer> {
+  const missing = whyMissing();
+  if (missing !== null) throw new Error(missing);
+  for (let start = 1; ; start++) {
+    const port = await freePort();
+    // It refuses to run as root, and says nothing unless it is asked to tell of every connection.
+    const user = process.getuid?.() === 0 ? ["-u", "nobody"] : [];
+    const server = new ChildServer({
+      command: program(),
+      args: ["-l", "127.0.0.1", "-p", String(port), "-U", "0", "-m", "256", "-vv", ...user, ...args],
+      cwd: tmpdir(),
+      readyText: "server listening",
+      // It has nothing to put away, and takes a second for a farewell.
+      stopSignal: "SIGKILL",
+    });
+    try {
+      await server.start();
+      return running(server, port);
+    } catch (error) {
+      // Between the search for a free port and the start another process can have taken it.
+      if (start === STARTS_MAX || !server.output.includes("Address already in use")) throw error;
+    }
+  }
+}
+
+function running(server: ChildServer, port: number): MemcachedServer {
+  return {
+    host: "127.0.0.1",
+    port,
+    address: `127.0.0.1:${port}`,
+    kill9: () => server.kill9(),
+    pause: () => {
+      server.pause();
+      waitUntilStopped(server.pid);
+    },
+    resume: () => server.resume(),
+    restart: async () => {
+      await server.stop();
+      await server.start();
+    },
+    raw: (lines) => raw(port, lines),
+    stop: () => server.stop(),
+  };
+}
+
+const STOPPED_WITHIN_MS = 1000;
+
+/** Its threads stop one after the other, and one that still runs could answer. Only Linux tells. */
+function waitUntilStopped(pid: number | null): void {
+  const folder = `/proc/${pid}/task`;
+  if (pid === null || !existsSync(folder)) return;
+  const isStopped = (thread: string): boolean => /\) T /.test(readFileSync(`${folder}/${thread}/stat`, "latin1"));
+  const end = Date.now() + STOPPED_WITHIN_MS;
+  while (!readdirSync(folder).every(isStopped))
+    if (Date.now() > end) throw new Error(`memcached still runs ${STOPPED_WITHIN_MS} ms after SIGSTOP`);
+}
+
+function raw(port: number, lines: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(port, "127.0.0.1", () => socket.write(`${lines}mn\r\n`, "latin1"));
+    let answer = "";
+    socket.once("error", reject);
+    socket.on("data", (chunk: Buffer) => {
+      answer += chunk.toString("latin1");
+      if (!answer.endsWith("MN\r\n")) return;
+      socket.destroy();
+      resolve(answer.slice(0, -"MN\r\n".length));
+    });
+  });
+}
