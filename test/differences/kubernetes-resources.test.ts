@@ -16,7 +16,7 @@ const POLICY_WITHIN_MS = 60_000;
 
 const WITHOUT_METADATA = { spec: { type: "state.in-memory", version: "v1" } };
 const WITHOUT_BLOCK = { spec: { type: "redis", version: "v1", metadata: [] } };
-const UNKNOWN_STORE = { spec: { type: "state.memcached", version: "v1", metadata: [] } };
+const UNKNOWN_STORE = { spec: { type: "state.aerospike", version: "v1", metadata: [] } };
 const OTEL = { protocol: "smoke", endpointAddress: "collector:4317", isSecure: false };
 const UNKNOWN_PROTOCOL = { spec: { tracing: { samplingRate: "1", otel: OTEL } } };
 
@@ -70,7 +70,7 @@ describeWithBed("differences in what the API server says of resources", () => {
         const end = Date.now() + POLICY_WITHIN_MS;
         let said = await create("components", UNKNOWN_STORE);
         while (said === "taken" && Date.now() < end) said = await create("components", UNKNOWN_STORE);
-        assert.match(said, /^taken Warning: .*"state\.memcached": Pannier has no such store/s);
+        assert.match(said, /^taken Warning: .*"state\.aerospike": Pannier has no such store/s);
       } finally {
         await bed.kubectl(["delete", "-f", POLICY_FILE]);
       }
