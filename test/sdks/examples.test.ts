@@ -18,10 +18,13 @@ const LOCKS: Readonly<Record<string, (packageName: string, version: string) => r
     dotnet: (name, version) => ["State.csproj", `Include="${name}" Version="[${version}]"`],
   };
 
+/** What the programs share, and what is for a cluster. */
+const NO_SDK: readonly string[] = ["components", "kubernetes"];
+
 describe("examples/", () => {
   const rows = sdkRows();
   const folders = readdirSync(EXAMPLES, { withFileTypes: true })
-    .filter((entry) => entry.isDirectory() && entry.name !== "components")
+    .filter((entry) => entry.isDirectory() && !NO_SDK.includes(entry.name))
     .map(({ name }) => name)
     .sort();
 

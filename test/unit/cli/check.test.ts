@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { check } from "#cli/check.ts";
+import { STORE_TYPES } from "#sidecar/stores/registry.ts";
 
 const HEAD = "apiVersion: dapr.io/v1alpha1\nkind: Component\n";
 
@@ -80,7 +81,7 @@ describe("the check of manifests", () => {
         severity: "error",
         got: "state.in-memroy",
         want: "a known type: couldn't find state store state.in-memroy/v1",
-        hint: "did you mean state.in-memory? the state stores are state.in-memory, state.postgresql, state.redis, state.sqlite",
+        hint: `did you mean state.in-memory? the state stores are ${STORE_TYPES.join(", ")}`,
       },
     ]);
     assert.equal(code, 1);
