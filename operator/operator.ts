@@ -196,7 +196,7 @@ function createDistribution(
 
 /** What the operator takes without any stream, and what a stream costs it, in bytes (docs/performance.md). */
 const OWN_BYTES = 200 * 2 ** 20;
-const STREAM_BYTES = 120 * 2 ** 10;
+const STREAM_BYTES = 144 * 2 ** 10;
 
 /** As many streams as a container's memory has room for; `limitBytes` 0 or beyond any machine's: there is no limit. */
 export function streamsWithin(limitBytes: number): number {
