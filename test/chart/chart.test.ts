@@ -172,7 +172,7 @@ describeWithHelm("the chart", () => {
   it("has rights and policies in the namespaces that it serves, and in no others", async () => {
     const objects = await render({ watchNamespaces: ["a", "b"], secrets: { allNamespaces: true } });
     const bound = (kind: string) =>
-      objects.filter((each) => each.kind === kind).map(({ metadata, roleRef }) => [roleRef.name, metadata.namespace]);
+      objects.filter((each) => each.kind === kind).map(({ metadata, roleRef }) => [roleRef?.name, metadata.namespace]);
     assert.deepEqual(bound("ClusterRoleBinding"), [["pannier-pannier-system-cluster", undefined]]);
     const inEach = ["a", "b"].flatMap((namespace) =>
       ["namespaced", "secrets"].map((role) => [`pannier-pannier-system-${role}`, namespace]),

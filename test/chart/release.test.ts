@@ -10,7 +10,7 @@ import { eventually } from "#test/cli/pannier.ts";
 import { type Bed, describeWithBed, sharedBed } from "#test/cluster/bed.ts";
 import { installCrds, installDaprCrds } from "#test/cluster/crds.ts";
 import { startReplica } from "#test/kube/whole-operator.ts";
-import { describeWithHelm, type KubeManifest, theHelm } from "./rendered.ts";
+import { type ChartWebhook, describeWithHelm, theHelm } from "./rendered.ts";
 
 /** Six waits of 15 s, and Helm. */
 const RELEASE_WITHIN_MS = 120_000;
@@ -41,7 +41,7 @@ describeWithBed("the chart on a cluster", () => {
       ...["--set", `webhook.namespaceSelector.matchLabels.kubernetes\\.io/metadata\\.name=${apps}`],
     ];
 
-    const webhook = async (): Promise<KubeManifest[string]> =>
+    const webhook = async (): Promise<ChartWebhook> =>
       JSON.parse(await bed.kubectl(["get", "mutatingwebhookconfiguration", configuration, "-o", "json"])).webhooks[0];
 
     before(async () => {

@@ -5,12 +5,54 @@ import { CHART } from "#charts/copies.ts";
 import { findHelm, helm } from "#charts/helm.ts";
 import { isRequired } from "#test/servers/required.ts";
 
-export interface KubeManifest {
+/** What tests look into, as the kinds have it; a member that a kind lacks fails the test that asks for it. */
+interface Loose {
+  readonly [member: string]: unknown;
+}
+
+export interface ChartContainer extends Loose {
+  readonly image: string;
+  readonly args: readonly string[];
+  readonly command: readonly string[];
+}
+
+interface ChartPod extends Loose {
+  readonly containers: readonly [ChartContainer, ...ChartContainer[]];
+  readonly securityContext: Loose;
+}
+
+interface Expressions {
+  readonly matchExpressions: readonly [{ readonly values: readonly string[] }, ...unknown[]];
+}
+
+export interface ChartWebhook extends Loose {
+  readonly failurePolicy: string;
+  readonly timeoutSeconds: number;
+  readonly clientConfig: { readonly caBundle?: string };
+  readonly namespaceSelector: Expressions;
+  readonly matchConditions: readonly [{ readonly expression: string }, ...unknown[]];
+}
+
+interface ChartSpec extends Loose {
+  readonly template: Loose & { readonly spec: ChartPod };
+  readonly validationActions: readonly string[];
+  readonly policyName: string;
+  /** Of a Pod. */
+  readonly securityContext: Loose;
+  readonly matchResources: { readonly namespaceSelector: Expressions };
+  /** Of a Certificate. */
+  readonly secretName: string;
+  readonly dnsNames: readonly string[];
+}
+
+export interface KubeManifest extends Loose {
   readonly apiVersion: string;
   readonly kind: string;
   readonly metadata: { readonly name: string; readonly namespace?: string };
-  // biome-ignore lint/suspicious/noExplicitAny: tests look into objects of every kind, and a wrong path is a failed test
-  readonly [member: string]: any;
+  readonly spec: ChartSpec;
+  readonly webhooks: readonly [ChartWebhook, ...ChartWebhook[]];
+  readonly rules: readonly Readonly<Record<string, readonly string[]>>[];
+  readonly roleRef?: { readonly name: string };
 }
 
 export interface RenderOptions {
@@ -61,6 +103,6 @@ export function only(objects: readonly KubeManifest[], kind: string, name?: stri
 }
 
 /** The operator's container. */
-export function operatorContainer(objects: readonly KubeManifest[]): KubeManifest[string] {
+export function operatorContainer(objects: readonly KubeManifest[]): ChartContainer {
   return only(objects, "Deployment").spec.template.spec.containers[0];
 }

@@ -1,10 +1,17 @@
 // The rows of docs/differences.md on the chart, as Helm renders it.
 import assert from "node:assert/strict";
-import { describeWithHelm, type KubeManifest, only, render, renderText } from "#test/chart/rendered.ts";
+import {
+  type ChartWebhook,
+  describeWithHelm,
+  type KubeManifest,
+  only,
+  render,
+  renderText,
+} from "#test/chart/rendered.ts";
 
 describeWithHelm("differences of the chart", () => {
   let objects: readonly KubeManifest[];
-  let webhook: KubeManifest[string];
+  let webhook: ChartWebhook;
 
   before(async () => {
     objects = await render();
