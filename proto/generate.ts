@@ -29,6 +29,9 @@ const OPTIONS = [
   "annotateFilesWithVersion=false",
 ];
 
+/** Services of others that a driver calls: the sidecar does not serve them, and its reflection does not tell of them. */
+const CLIENTS = "clients/";
+
 /** The .proto files by their import paths, sorted. */
 function definitions(): readonly string[] {
   const files = readdirSync(ROOT, { recursive: true, encoding: "utf8" });
@@ -54,7 +57,7 @@ export function generate(folder: string): void {
   if (status !== 0) throw new Error(`protoc ended with ${status}: ${stderr}`);
   const { file: files } = fromBinary(FileDescriptorSetSchema, readFileSync(described));
   rmSync(described);
-  writeFileSync(join(folder, "descriptors.ts"), descriptorsText(files));
+  writeFileSync(join(folder, "descriptors.ts"), descriptorsText(files.filter(({ name }) => !name.startsWith(CLIENTS))));
 }
 
 /** The descriptors as source: what reflection answers with, indexed here so that the sidecar decodes none. */
