@@ -1,17 +1,18 @@
-// The upper layer of the image: the bundle that `npm run build` has made, and the licences of what is bundled.
+// The upper layer of the image: the bundle that `node build.ts --whole` has made, and the licences of what is bundled.
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type Entry, FILE_MODE, file, PROGRAM_MODE } from "./entry.ts";
 
 /** The bundle's entries, which are started by name. */
 const PROGRAMS = new Set(["pannier.js", "operator.js"]);
+const PACKAGE_LIST = "packages.json";
 const LICENCE_NAME = /^(licen[cs]e|copying|notice)/i;
 
 /** `root`: folder of the project, with node_modules/; `dist`: where the bundle is. */
 export async function applicationLayer(root: string, dist: string): Promise<readonly Entry[]> {
   const names = await readdir(dist);
   // Maps are as big as all the rest, and Node reads them only when asked to.
-  const wanted = names.filter((name) => !name.endsWith(".map"));
+  const wanted = names.filter((name) => !name.endsWith(".map") && name !== PACKAGE_LIST);
   const bundle = await Promise.all(
     wanted.map(async (name) =>
       file(`app/${name}`, await readFile(join(dist, name)), PROGRAMS.has(name) ? PROGRAM_MODE : FILE_MODE),
@@ -22,17 +23,14 @@ export async function applicationLayer(root: string, dist: string): Promise<read
     // Node takes the .js files for ES modules by it.
     file("app/package.json", '{"type":"module"}\n'),
     file("licenses/pannier", await readFile(join(root, "LICENSE"))),
-    ...(await packageLicences(root)),
+    ...(await packageLicences(root, dist)),
   ];
 }
 
-/** Of every package that package-lock.json installs for production: those in the bundle are among them. */
-async function packageLicences(root: string): Promise<readonly Entry[]> {
-  const lock: { packages: Readonly<Record<string, { dev?: boolean }>> } = JSON.parse(
-    await readFile(join(root, "package-lock.json"), "utf8"),
-  );
-  const folders = Object.entries(lock.packages).filter(([path, { dev }]) => path !== "" && dev !== true);
-  const found = folders.map(async ([path]) => {
+/** Of every package of which something is in the bundle, by the list that the bundler has written beside it. */
+async function packageLicences(root: string, dist: string): Promise<readonly Entry[]> {
+  const folders: readonly string[] = JSON.parse(await readFile(join(dist, PACKAGE_LIST), "utf8"));
+  const found = folders.map(async (path) => {
     const names = (await readdir(join(root, path))).filter((name) => LICENCE_NAME.test(name));
     return Promise.all(
       names.map(async (name) =>

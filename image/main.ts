@@ -1,5 +1,5 @@
 // `npm run image -- --output FILE`: the image of this machine's architecture as an OCI archive, without a Docker daemon.
-// `--folder FOLDER` writes its root file system instead, for the Dockerfile. Wants the bundle of `npm run build`, in dist/
+// `--folder FOLDER` writes its root file system instead, for the Dockerfile. Wants the bundle of `node build.ts --whole`, in dist/
 // or where `--bundle FOLDER` says.
 import { chmod, mkdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";

@@ -1,6 +1,9 @@
-// The spec reporter, with a last line that counts what ran, in one fixed form that CI reads. A run that has ended and does
-// not go away is ended: what a failed test left open must not keep CI from telling which one failed.
+// The spec reporter, with the reasons of what was skipped and a last line that counts what ran, in one fixed form that CI
+// reads. A run that has ended and does not go away is ended: what a failed test left open must not keep CI from telling
+// which one failed. With PANNIER_TEST_SUMMARY it also writes what it came to into that file (test/summary.ts).
+import { writeFileSync } from "node:fs";
 import Mocha from "mocha";
+import { countLine, type Outcome, skipLines } from "./summary.ts";
 
 /** What is left open may keep the process for so long after the last test, in milliseconds. */
 const LINGER_MAX_MS = 60_000;
@@ -8,16 +11,33 @@ const LINGER_MAX_MS = 60_000;
 class CountingReporter extends Mocha.reporters.Spec {
   constructor(runner: Mocha.Runner, options: Mocha.MochaOptions) {
     super(runner, options);
-    runner.once(Mocha.Runner.constants.EVENT_RUN_END, () => {
+    const { EVENT_TEST_FAIL, EVENT_TEST_PENDING, EVENT_RUN_END } = Mocha.Runner.constants;
+    const failed: string[] = [];
+    const skipped: string[] = [];
+    runner.on(EVENT_TEST_FAIL, (test: Mocha.Runnable, error: Error) =>
+      failed.push(`${test.fullTitle()}: ${firstLine(error.message)}`),
+    );
+    runner.on(EVENT_TEST_PENDING, (test: Mocha.Runnable) => skipped.push(test.fullTitle()));
+    runner.once(EVENT_RUN_END, () => {
+      const outcome = { passed: this.stats.passes, failed, skipped };
       // After the list of failures, which the parent prints at this same event.
-      const { passes, failures, pending } = this.stats;
-      setImmediate(() => process.stdout.write(`${passes} passed, ${failures} failed, ${pending} skipped\n`));
+      setImmediate(() => tell(outcome));
       setTimeout(() => {
         process.stderr.write("the tests are over, and something that one of them opened keeps the process alive\n");
         process.exit(1);
       }, LINGER_MAX_MS).unref();
     });
   }
+}
+
+function firstLine(text: string): string {
+  return text.split("\n", 1)[0] ?? "";
+}
+
+function tell(outcome: Outcome): void {
+  const path = process.env.PANNIER_TEST_SUMMARY;
+  if (path !== undefined) writeFileSync(path, JSON.stringify(outcome));
+  process.stdout.write([...skipLines(outcome), countLine(outcome), ""].join("\n"));
 }
 
 // mocha takes a reporter from a file's default export or its `module.exports`, so this one file has a default export.

@@ -2,6 +2,7 @@
 // (dapr-state-api.md 5 and 13, dapr-state-stores.md 0.5). Opens nothing.
 import type { Fault } from "#kit/fault.ts";
 import { nearest } from "#kit/nearest.ts";
+import { PackageMissing } from "../stores/packages.ts";
 import { STORE_TYPE_NAMES, STORE_TYPES } from "../stores/registry.ts";
 import type { StoreDriver } from "../stores/store.ts";
 
@@ -58,7 +59,8 @@ export type DriverChoice =
 
 /** The driver for a state store's type (in lower case) and its version as the manifest writes it. */
 export async function chooseDriver(type: string, written: string, loadDriver: LoadDriver): Promise<DriverChoice> {
-  const driver = await loadDriver(type);
+  const driver = await loadDriver(type).catch((error: unknown) => missingPackage(type, error));
+  if (driver !== null && "fault" in driver) return driver;
   const version = written.toLowerCase();
   const missing = `couldn't find state store ${type}/${version === "" ? "v1" : version}`;
   if (driver === null) {
@@ -74,6 +76,13 @@ export async function chooseDriver(type: string, written: string, loadDriver: Lo
     return { driver, version: only };
   const want = `${driver.versions.join(" or ")}: ${missing}`;
   return { fault: { severity: "error", field: "spec.version", got: written, want, hint: null } };
+}
+
+/** The same as a fault where the client library of a type is not installed. Throws what else went wrong. */
+function missingPackage(type: string, error: unknown): { readonly fault: Fault } {
+  if (!(error instanceof PackageMissing)) throw error;
+  const want = `a type whose client is installed: ${error.message}`;
+  return { fault: { severity: "error", field: "spec.type", got: type, want, hint: null } };
 }
 
 function ofVersion(driver: StoreDriver, version: string): StoreDriver {

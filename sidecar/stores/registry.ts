@@ -1,5 +1,6 @@
 // Which driver serves which Component type. The only file that names drivers, and it loads one only when asked:
 // a pod with Redis never loads another client library.
+import { loading } from "./packages.ts";
 import type { StoreDriver } from "./store.ts";
 
 type Load = () => Promise<{ readonly driver: StoreDriver }>;
@@ -31,8 +32,11 @@ export function typeOf(name: string): string {
   return ALIASES[name] ?? name;
 }
 
-/** The driver of a Component type, or null when there is none. `type` in lower case. */
+/**
+ * The driver of a Component type, or null when there is none. `type` in lower case. Rejects with PackageMissing where its
+ * client library is not installed.
+ */
 export async function loadDriver(type: string): Promise<StoreDriver | null> {
   const load = LOADERS[typeOf(type)];
-  return load === undefined ? null : (await load()).driver;
+  return load === undefined ? null : (await loading(load)).driver;
 }

@@ -28,7 +28,7 @@ const BUILD_WITHIN_MS = 180_000;
   before(async () => {
     folder = await mkdtemp(join(tmpdir(), "pannier-image-"));
     const bundle = join(folder, "dist");
-    await run(process.execPath, ["build.ts", bundle], { cwd: ROOT });
+    await run(process.execPath, ["build.ts", "--whole", bundle], { cwd: ROOT });
     for (const name of ["one.tar", "two.tar"])
       await run(process.execPath, ["image/main.ts", "--bundle", bundle, "--output", join(folder, name)], { cwd: ROOT });
     await unpack("one.tar", join(folder, "archive"));

@@ -16,7 +16,7 @@ export async function makeImages(folder: string): Promise<readonly string[]> {
   const bundle = join(folder, "dist");
   const archives = { pannier: join(folder, "pannier.tar"), redis: join(folder, "redis.tar") };
   // Not into dist/, which is the developer's.
-  await run(process.execPath, ["build.ts", bundle], { cwd: ROOT });
+  await run(process.execPath, ["build.ts", "--whole", bundle], { cwd: ROOT });
   await run(process.execPath, ["image/main.ts", "--bundle", bundle, "--output", archives.pannier], { cwd: ROOT });
   await writeFile(archives.redis, await redisImage());
   return Object.values(archives);

@@ -1,0 +1,61 @@
+// Client libraries that the published package does not bring: an installation stays small, and who uses such a store
+// installs its client. What a missing one is answered with. Knows no driver; the image and a clone have all of them.
+import { StoreError } from "./store.ts";
+
+/** The versions that the drivers were tested with. package.json names the same (a test compares). */
+export const OPTIONAL_PACKAGES: Readonly<Record<string, string>> = {
+  "@aws-sdk/client-dynamodb": "3.1162.0",
+  "@aws-sdk/credential-providers": "3.1173.0",
+  "@aws-sdk/rds-signer": "3.1173.0",
+  "@azure/cosmos": "4.10.1",
+  "@azure/data-tables": "13.3.2",
+  "@azure/identity": "4.14.1",
+  "@azure/storage-blob": "12.34.0",
+  "@nats-io/kv": "3.4.0",
+  "@nats-io/transport-node": "3.4.0",
+  "cassandra-driver": "4.10.0",
+  "google-auth-library": "11.3.4",
+  mongodb: "7.8.0",
+  "node-zookeeper-client": "1.1.3",
+  tedious: "20.3.9",
+};
+
+/** Thrown by {@link loading} in place of Node's own error. */
+export class PackageMissing extends StoreError {
+  /** The package's name. */
+  readonly missing: string;
+  /** What installs it. */
+  readonly command: string;
+
+  constructor(missing: string, cause: unknown) {
+    const command = `npm install ${missing}@${OPTIONAL_PACKAGES[missing]}`;
+    super("refused", `the package ${missing} is not installed: run \`${command}\` where Pannier is installed`, {
+      cause,
+    });
+    this.missing = missing;
+    this.command = command;
+  }
+}
+
+/**
+ * What `load` resolves with, an `import()` of an optional package or of a module that imports one. Rejects with
+ * {@link PackageMissing} where that package is not there, and with `load`'s own error otherwise.
+ */
+export async function loading<T>(load: () => Promise<T>): Promise<T> {
+  try {
+    return await load();
+  } catch (error) {
+    const missing = missingPackage(error);
+    throw missing === null ? error : new PackageMissing(missing, error);
+  }
+}
+
+/** Node's sentence of ERR_MODULE_NOT_FOUND for a package; for a file it says "module" in place of "package". */
+const NOT_FOUND = /^Cannot find package '([^']+)'/;
+
+function missingPackage(error: unknown): string | null {
+  if (!(error instanceof Error) || !("code" in error) || error.code !== "ERR_MODULE_NOT_FOUND") return null;
+  const [, name] = NOT_FOUND.exec(error.message) ?? [];
+  // A package that another one lacks is a broken installation, not a choice.
+  return name !== undefined && name in OPTIONAL_PACKAGES ? name : null;
+}
