@@ -1,6 +1,6 @@
 // The spec reporter, with the reasons of what was skipped and a last line that counts what ran, in one fixed form that CI
 // reads. A run that has ended and does not go away is ended: what a failed test left open must not keep CI from telling
-// which one failed. With PANNIER_TEST_SUMMARY it also writes what it came to into that file (test/summary.ts).
+// which one failed. With PANNIER_TEST_SUMMARY it writes these into that file instead, for the sum of several runs (test/run.ts).
 import { writeFileSync } from "node:fs";
 import Mocha from "mocha";
 import { countLine, type Outcome, skipLines } from "./summary.ts";
@@ -36,8 +36,8 @@ function firstLine(text: string): string {
 
 function tell(outcome: Outcome): void {
   const path = process.env.PANNIER_TEST_SUMMARY;
-  if (path !== undefined) writeFileSync(path, JSON.stringify(outcome));
-  process.stdout.write([...skipLines(outcome), countLine(outcome), ""].join("\n"));
+  if (path === undefined) process.stdout.write([...skipLines(outcome), countLine(outcome), ""].join("\n"));
+  else writeFileSync(path, JSON.stringify(outcome));
 }
 
 // mocha takes a reporter from a file's default export or its `module.exports`, so this one file has a default export.
