@@ -56,6 +56,11 @@ export interface Subject {
   readonly keyOf?: (own: string, name: string) => string;
   /** "restart": the server can be stopped and started. "pause": also stopped in the middle without closing anything. */
   readonly server: "none" | "restart" | "pause";
+  /**
+   * Cases that the emulator behind this subject gets wrong, by their names, each with the emulator's name and what it does.
+   * They are counted as skipped. A subject with the vendor's own server has none.
+   */
+  readonly excepted?: Readonly<Record<string, string>>;
   /** Why it cannot run here; null when it can. Becomes one pending test with the reason in its title. */
   readonly skip: string | null;
   start(): Promise<Running>;
