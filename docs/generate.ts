@@ -1,5 +1,4 @@
-// Writes the tables of docs/annotations.md, docs/components.md and docs/operator.md that are made from tables in code: `npm run docs`.
-// Each stands between two marks; all around it is written by hand. A test compares.
+// Writes the tables in docs/ and in README.md that are made from tables in code: `npm run docs`. Each stands between two marks; all around it is written by hand. A test compares.
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { ANNOTATIONS, ANNOTATIONS_WITHOUT_EFFECT, type Annotation } from "#crds/annotations.ts";
@@ -9,11 +8,12 @@ import { OPERATOR_FLAGS } from "#operator/flags.ts";
 import { coreFields } from "#sidecar/components/core-fields.ts";
 import { loadDriver, STORE_TYPES } from "#sidecar/stores/registry.ts";
 import type { StoreDriver } from "#sidecar/stores/store.ts";
+import { storeTable, subjectTable } from "#test/conformance/tables.ts";
 
-const PAGES = ["annotations.md", "components.md", "operator.md"];
-const FOLDER = fileURLToPath(new URL(".", import.meta.url));
+const PAGES = ["README.md", "docs/annotations.md", "docs/components.md", "docs/operator.md", "docs/stores.md"];
+const ROOT = fileURLToPath(new URL("..", import.meta.url));
 
-/** The pages' texts with their tables made anew, by file name. */
+/** The pages' texts with their tables made anew, by path. */
 export async function generatedPages(): Promise<ReadonlyMap<string, string>> {
   const tables = new Map<string, string>([
     ["annotations", annotationTable()],
@@ -21,8 +21,10 @@ export async function generatedPages(): Promise<ReadonlyMap<string, string>> {
     ["core fields", fieldTable(coreFields)],
     ["fields of the stores", await storeTables()],
     ["operator flags", operatorFlagTable()],
+    ["stores", storeTable()],
+    ["what ran against what", subjectTable()],
   ]);
-  return new Map(PAGES.map((name) => [name, filled(readFileSync(FOLDER + name, "utf8"), tables)]));
+  return new Map(PAGES.map((name) => [name, filled(readFileSync(ROOT + name, "utf8"), tables)]));
 }
 
 const REGION = /(<!-- made by npm run docs: (.+) -->\n)[\s\S]*?(<!-- end -->)/g;
@@ -104,4 +106,4 @@ function table(head: readonly string[], rows: readonly (readonly string[])[]): s
   return `${[line(head), `|${"---|".repeat(head.length)}`, ...lines].join("\n")}\n`;
 }
 
-if (import.meta.main) for (const [name, text] of await generatedPages()) writeFileSync(FOLDER + name, text);
+if (import.meta.main) for (const [name, text] of await generatedPages()) writeFileSync(ROOT + name, text);

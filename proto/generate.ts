@@ -57,7 +57,12 @@ export function generate(folder: string): void {
   if (status !== 0) throw new Error(`protoc ended with ${status}: ${stderr}`);
   const { file: files } = fromBinary(FileDescriptorSetSchema, readFileSync(described));
   rmSync(described);
-  writeFileSync(join(folder, "descriptors.ts"), descriptorsText(files.filter(({ name }) => !name.startsWith(CLIENTS))));
+  writeFileSync(join(folder, "descriptors.ts"), descriptorsText(served(files)));
+}
+
+/** In the order of their paths: protoc's own depends on who imports whom. */
+function served(files: readonly FileDescriptorProto[]): readonly FileDescriptorProto[] {
+  return files.filter(({ name }) => !name.startsWith(CLIENTS)).sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
 /** The descriptors as source: what reflection answers with, indexed here so that the sidecar decodes none. */

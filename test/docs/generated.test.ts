@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
 import { DENIED, SKIPPED } from "#operator/inject/reasons.ts";
+import { STORE_TYPES } from "#sidecar/stores/registry.ts";
 import { generatedPages } from "../../docs/generate.ts";
 import { readPage } from "./pages.ts";
 
@@ -7,14 +9,37 @@ describe("generated tables in the docs", () => {
   it("are as `npm run docs` makes them", async () => {
     const pages = await generatedPages();
     assert.ok(pages.size >= 2);
-    for (const [name, text] of pages) assert.equal(readPage(`docs/${name}`).text, text);
+    for (const [name, text] of pages) assert.equal(readPage(name).text, text);
   });
 
   it("hold a row for every annotation and every field", async () => {
     const pages = await generatedPages();
-    const rows = (name: string): number => [...(pages.get(name) ?? "").matchAll(/^\| `/gm)].length;
+    const rows = (name: string): number => [...(pages.get(`docs/${name}`) ?? "").matchAll(/^\| `/gm)].length;
     assert.ok(rows("annotations.md") > 60);
     assert.ok(rows("components.md") > 60);
+  });
+
+  it("hold a row for every store that can be loaded, and for every subject of the suite", () => {
+    const rows = (path: string): readonly string[] =>
+      [...readPage(path).text.matchAll(/^\| \[`(state\.[a-z.-]+)`\]/gm)].map((match) => match[1] ?? "");
+    assert.deepEqual([...new Set(rows("README.md"))].sort(), [...STORE_TYPES]);
+    assert.deepEqual([...new Set(rows("docs/stores.md"))].sort(), [...STORE_TYPES]);
+    const folder = new URL("../conformance/", import.meta.url);
+    const run = readdirSync(folder).flatMap((name) => {
+      const text = name.endsWith(".test.ts") ? readFileSync(new URL(name, folder), "utf8") : "";
+      if (name.startsWith("over-") || !/^ *(for .*)?conformance\(/m.test(text)) return [];
+      const [, names = ""] = /^import \{([^}]*)\} from "\.\/(?!suite|case)[a-z-]+\.ts";/m.exec(text) ?? [];
+      return names
+        .split(",")
+        .map((each) => each.trim())
+        .filter((each) => each !== "");
+    });
+    const listed = readFileSync(new URL("subjects.ts", folder), "utf8");
+    assert.deepEqual(
+      run.filter((name) => !listed.includes(`subject: ${name},`)),
+      [],
+    );
+    assert.ok(run.length > 10);
   });
 
   it("stand on a page that gives every reason for which a pod is refused or left alone", () => {
