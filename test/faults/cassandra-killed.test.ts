@@ -1,0 +1,111 @@
+// Three Cassandra nodes of which one is killed while writers write: what was acknowledged is there, what is said about a
+// write is true, and everything works again when the node is back.
+import assert from "node:assert/strict";
+import { type Store, StoreError, type StoreErrorCode } from "#sidecar/stores/store.ts";
+import { type CassandraCluster, describeWithOwnCassandra, startOwnCassandra } from "#test/servers/cassandra.ts";
+import { call, openStore, read, textOf, write } from "#test/unit/sidecar/stores/cassandra/fixture.ts";
+
+const WRITERS = 4;
+const WAIT_MS = 30_000;
+const strong = { ...read, strong: true };
+
+async function until(what: string, condition: () => boolean | Promise<boolean>): Promise<void> {
+  const end = Date.now() + WAIT_MS;
+  while (!(await condition())) {
+    assert.ok(Date.now() < end, `not within ${WAIT_MS} ms: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+async function codeOf(promise: Promise<unknown>): Promise<StoreErrorCode | null> {
+  try {
+    await promise;
+    return null;
+  } catch (error) {
+    assert.ok(error instanceof StoreError, String(error));
+    return error.code;
+  }
+}
+
+describeWithOwnCassandra("a cluster of three Cassandra nodes of which one is killed", function (this: Mocha.Suite) {
+  this.timeout(240_000);
+  let cluster: CassandraCluster;
+  const stores: Store[] = [];
+
+  before(async () => {
+    cluster = await startOwnCassandra({ nodes: 3 });
+  });
+  after(async () => {
+    await Promise.all(stores.map((store) => store.close()));
+    await cluster.stop();
+  });
+
+  async function open(table: string, consistency: string, etags = "false"): Promise<Store> {
+    const { hosts, port } = cluster;
+    const place = { hosts, port: String(port), replicationFactor: "3", table };
+    const store = await openStore({ ...place, consistency, etags });
+    stores.push(store);
+    return store;
+  }
+
+  it("loses no acknowledged write, tells the truth about the others, and is whole again with the node", async () => {
+    const quorum = await open("guarded", "Quorum", "true");
+    const all = await open("guarded", "All", "true");
+    const plainAll = await open("plain", "All");
+    const victim = cluster.nodes.at(-1);
+    assert.ok(victim !== undefined);
+
+    const acknowledged = new Array<number>(WRITERS).fill(0);
+    const sent = new Array<number>(WRITERS).fill(0);
+    let stopped = false;
+    const writing = Promise.all(
+      sent.map(async (_, writer) => {
+        for (let value = 1; !stopped; value++) {
+          sent[writer] = value;
+          if ((await codeOf(quorum.set(write(`w${writer}`, String(value)), call))) === null)
+            acknowledged[writer] = value;
+        }
+      }),
+    );
+    const moved = (): (() => boolean) => {
+      const from = [...acknowledged];
+      return () => acknowledged.every((value, writer) => value > (from[writer] ?? 0) + 3);
+    };
+    await until("every writer writes", moved());
+    await victim.kill9();
+    await until("every writer writes on without the node", moved());
+    stopped = true;
+    await writing;
+    for (let writer = 0; writer < WRITERS; writer++) {
+      const value = Number((await quorum.get(`w${writer}`, strong, call))?.bytes.toString());
+      const [least = 0, most = 0] = [acknowledged[writer], sent[writer]];
+      assert.ok(value >= least && value <= most, `writer ${writer}: ${least} was acknowledged, ${value} is there`);
+    }
+
+    // Until its neighbours notice, a write to all runs out of time. From then on it is refused before it begins.
+    let key = "";
+    let turn = 0;
+    await until("a write to all nodes is refused", async () => {
+      key = `all-${turn++}`;
+      const code = await codeOf(plainAll.set(write(key, "1"), call));
+      assert.ok(code === "timeout" || code === "unavailable", String(code));
+      return code === "unavailable";
+    });
+    assert.equal(await textOf(await open("plain", "Quorum"), key), null);
+    assert.equal(await codeOf(plainAll.get(key, read, call)), "unavailable");
+    assert.equal(await codeOf(plainAll.set(write(key, "1", { strong: true }), call)), null);
+
+    // The same refusal, and the value is there: agreed upon by two of three before it was to be written to all.
+    assert.equal(await codeOf(all.set(write("agreed", "1", { firstWrite: true }), call)), "unknown-outcome");
+    assert.equal(String((await all.get("agreed", strong, call))?.bytes), "1");
+    assert.equal(await codeOf(all.set(write("agreed", "2", { strong: true }), call)), null);
+
+    await victim.restart();
+    await until(
+      "a write to all nodes succeeds",
+      async () => (await codeOf(plainAll.set(write("back", "1"), call))) === null,
+    );
+    assert.equal(await textOf(plainAll, "back"), "1");
+    assert.equal(await textOf(all, "agreed"), "2");
+  });
+});
