@@ -1,0 +1,157 @@
+// What happens to requests when Spanner or the way to it fails, and that the store finds back by itself.
+import assert from "node:assert/strict";
+import { generateKeyPairSync } from "node:crypto";
+import { Calls } from "#sidecar/stores/spanner/calls.ts";
+import { type Store, StoreError } from "#sidecar/stores/store.ts";
+import { freePort } from "#test/servers/free-port.ts";
+import { describeWithSpanner } from "#test/servers/spanner.ts";
+import { TcpProxy } from "#test/servers/tcp-proxy.ts";
+import { call, onOneServer, openStore, prepare, read, textOf, write } from "./fixture.ts";
+
+describeWithSpanner("a Spanner store in trouble", () => {
+  const { server, second, keep, open, over } = onOneServer();
+
+  async function throughProxy(): Promise<{ readonly proxy: TcpProxy; readonly store: Store }> {
+    const proxy = await TcpProxy.start(server());
+    keep(proxy, () => proxy.stop());
+    return { proxy, store: await open({ endpoint: `127.0.0.1:${proxy.port}`, timeout: "1s" }) };
+  }
+
+  async function untilWritten(store: Store, key: string): Promise<void> {
+    const end = Date.now() + 10_000;
+    while ((await store.set(write(key, "1"), call).catch((error: unknown) => error)) !== undefined) {
+      assert.ok(Date.now() < end, "the store does not find back");
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+
+  it("does not open when nobody listens, and says where", async () => {
+    const port = await freePort();
+    await assert.rejects(openStore({ ...server().metadata, endpoint: `127.0.0.1:${port}` }), {
+      name: "StoreError",
+      code: "unavailable",
+      message: `cannot connect to spanner at 127.0.0.1:${port}: ECONNREFUSED`,
+    });
+  });
+
+  it("does not open on a database that is not there, and says which", async () => {
+    await assert.rejects(openStore({ ...server().metadata, database_id: "other" }), {
+      code: "unavailable",
+      message:
+        /^spanner at .* has no projects\/test\/instances\/test\/databases\/other: make it, or check project_id, instance_id/,
+    });
+  });
+
+  it("does not open on a table that lacks a column, and says where the layout is", async () => {
+    await second().ddl("CREATE TABLE narrow (key STRING(MAX) NOT NULL, value BYTES(MAX)) PRIMARY KEY (key)");
+    await assert.rejects(openStore({ ...server().metadata, tableName: "narrow" }), {
+      code: "failed",
+      message: /lacks a column in the table narrow; see Layout in docs\/stores\/gcp\.spanner\.md$/,
+    });
+  });
+
+  it("says of a row without a value that it is none, and reads the others", async () => {
+    await second().ddl(
+      "CREATE TABLE loose (key STRING(MAX), value BYTES(MAX), version STRING(MAX), expiry TIMESTAMP) PRIMARY KEY (key)",
+    );
+    const store = await open({ tableName: "loose" });
+    await store.set(write("app||a", "1"), call);
+    const rows = [
+      ["app||b", null, "theirs", null],
+      ["app||c", "Mg==", null, null],
+    ];
+    await second().put("loose", ["key", "value", "version", "expiry"], rows);
+    await assert.rejects(store.get("app||b", read, call), { code: "corrupt", message: /a row has no value/ });
+    const [a, b, c] = (await store.getMany?.(["app||a", "app||b", "app||c"], read, call)) ?? [];
+    assert.ok(a !== null && !(a instanceof StoreError) && c !== null && !(c instanceof StoreError));
+    assert.deepEqual([b instanceof StoreError, typeof a?.etag, c?.etag], [true, "string", null]);
+    const range = { scope: "app||", start: "app||" };
+    const page = await store.list?.({ range, after: null, limit: 10, values: true }, call);
+    assert.deepEqual(
+      page?.rows.map(({ key }) => key),
+      ["app||a", "app||c"],
+    );
+  });
+
+  it("signs in at the service only over TLS, and says what is wrong with an emulator there", async () => {
+    const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
+    const private_key = privateKey.export({ type: "pkcs8", format: "pem" }).toString();
+    const account = { private_key_id: "k1", private_key, client_email: "app@test.iam.gserviceaccount.com" };
+    const given = { ...server().metadata, ...account, endpoint: `https://${server().address}` };
+    assert.deepEqual(prepare(given).faults, []);
+    await assert.rejects(openStore(given), {
+      code: "unavailable",
+      message: /check endpoint: it is without https:\/\//,
+    });
+  });
+
+  it("says that a key which is none cannot be read, and shows nothing of it", async () => {
+    const private_key = "-----BEGIN PRIVATE KEY-----\\nc2VjcmV0\\n-----END PRIVATE KEY-----";
+    const account = { private_key_id: "k1", private_key, client_email: "app@test.iam.gserviceaccount.com" };
+    const opened = openStore({ ...server().metadata, ...account, endpoint: `https://${server().address}` });
+    const error = await opened.then(
+      () => null,
+      (reason: unknown) => reason,
+    );
+    assert.ok(error instanceof Error);
+    assert.match(error.message, /^cannot sign in at Google: private_key is no key that can be read$/);
+    assert.doesNotMatch(error.message, /c2VjcmV0/);
+  });
+
+  it("ends a write in time when nothing answers, says that it may have happened, and finds back", async () => {
+    const { proxy, store } = await throughProxy();
+    proxy.mode = "black-hole";
+    await assert.rejects(store.set(write("hole", "1"), call), {
+      code: "timeout",
+      message: /^no answer from spanner at 127\.0\.0\.1:\d+ in time; the write may have happened$/,
+    });
+    // Not over the connection in which nothing comes back: that one was given up.
+    const before = proxy.accepted;
+    await assert.rejects(store.get("hole", read, call), { code: "timeout", message: /in time$/ });
+    assert.ok(proxy.accepted > before, "the silent connection is still in use");
+    proxy.mode = "pass";
+    await untilWritten(store, "hole");
+    assert.equal(await textOf(store, "hole"), "1");
+  });
+
+  it("repeats a read whose connection breaks, and says what is open of a write", async () => {
+    const { proxy, store } = await throughProxy();
+    await store.set(write("cut", "1"), call);
+    proxy.cut();
+    assert.equal(await textOf(store, "cut"), "1");
+    proxy.mode = "cut-after-request";
+    await assert.rejects(store.set(write("cut", "2"), call), { code: "unknown-outcome" });
+    proxy.mode = "pass";
+    await untilWritten(store, "after");
+    // Cut in its middle the request may have come or not: that is why it is open.
+    assert.match((await textOf(store, "cut")) ?? "", /^[12]$/);
+  });
+
+  it("refuses at once while nobody listens, and works when the server is back, in a new session", async () => {
+    const store = await open();
+    await store.set(write("before", "1", { ttlSec: 1000 }), call);
+    const { expiresAtMs } = (await store.get("before", read, call)) ?? {};
+    await server().kill9();
+    await assert.rejects(store.set(write("during", "1"), call), { code: /unavailable|unknown-outcome/ });
+    await assert.rejects(store.set(write("during", "1"), call), {
+      code: "unavailable",
+      message: /^cannot connect to spanner at 127\.0\.0\.1:\d+: ECONN/,
+    });
+    await server().restart();
+    await untilWritten(store, "after");
+    assert.equal(await textOf(store, "before"), "1");
+    assert.equal((await store.get("before", read, call))?.expiresAtMs, expiresAtMs);
+    assert.equal(await textOf(store, "during"), null);
+  });
+
+  it("does not let one caller who leaves end the session that others wait for", async () => {
+    await open();
+    const store = over((options) => new Calls(options));
+    const leaving = new AbortController();
+    const left = store.get("any", read, { signal: leaving.signal });
+    const stays = textOf(store, "any");
+    leaving.abort();
+    await assert.rejects(left, { code: "timeout", message: /the caller left/ });
+    assert.equal(await stays, null);
+  });
+});
