@@ -1,0 +1,129 @@
+// Who a driver is for Azure: a token of Entra ID for one service, kept until shortly before it ends. Alone knows
+// @azure/identity, and loads it only when somebody signs in: with a key of the account nobody does. Knows no service.
+import type { AccessToken, TokenCredential } from "@azure/identity";
+import type { Clock } from "#kit/clock.ts";
+import { loading } from "../packages.ts";
+import { StoreError } from "../store.ts";
+import type { AzureCloud } from "./clouds.ts";
+import { type EntraMethod, type EntraSettings, entraMethods } from "./entra-fields.ts";
+
+export interface Tokens {
+  /** A token that is good now. Rejects with a StoreError, whose text holds no secret. */
+  current(): Promise<string>;
+  /** The service has refused it: the next one is a new one. */
+  forget(token: string): void;
+}
+
+export interface EntraOptions {
+  /** What the token is for: "https://storage.azure.com/.default". */
+  readonly scope: string;
+  readonly cloud: AzureCloud;
+  readonly clock: Clock;
+}
+
+type Library = typeof import("@azure/identity");
+
+/** A token is renewed so long before it ends. */
+const EARLY_MS = 300_000;
+/** Longest that one sign-in takes, over all ways that are tried. */
+const SIGN_IN_MS = 20_000;
+
+/** Ready to sign in by the ways that the settings mean; nobody is asked yet. Rejects where the package is not installed. */
+export async function entraTokens(settings: Readonly<EntraSettings>, options: EntraOptions): Promise<Tokens> {
+  const library = await loading(() => import("@azure/identity"));
+  const credentials = (entraMethods(settings) ?? []).flatMap((method) => {
+    const made = credentialOf(library, method, { settings, cloud: options.cloud });
+    return made === null ? [] : [made];
+  });
+  if (credentials.length === 0)
+    throw new StoreError(
+      "unavailable",
+      "Entra ID: none of the ways to sign in that azureAuthMethods names is set up here",
+    );
+  return new KeptToken(new library.ChainedTokenCredential(...credentials), options);
+}
+
+/** Null for a way that the environment is not set up for. */
+function credentialOf(
+  library: Library,
+  method: EntraMethod,
+  { settings, cloud }: { readonly settings: Readonly<EntraSettings>; readonly cloud: AzureCloud },
+): TokenCredential | null {
+  const { azureTenantId: tenant, azureClientId: client } = settings;
+  const { authorityHost } = cloud;
+  switch (method) {
+    case "secret":
+      return new library.ClientSecretCredential(tenant, client, settings.azureClientSecret, { authorityHost });
+    case "certificate": {
+      const { azureCertificate: certificate, azureCertificateFile: certificatePath } = settings;
+      const password = settings.azureCertificatePassword;
+      const protection = password === "" ? {} : { certificatePassword: password };
+      return certificate === ""
+        ? new library.ClientCertificateCredential(tenant, client, { certificatePath, ...protection }, { authorityHost })
+        : new library.ClientCertificateCredential(tenant, client, { certificate, ...protection }, { authorityHost });
+    }
+    case "workload-identity":
+      try {
+        return new library.WorkloadIdentityCredential({ authorityHost });
+      } catch {
+        // Its webhook has put no variables into this pod: the library says so by throwing.
+        return null;
+      }
+    case "managed-identity":
+      return new library.ManagedIdentityCredential(client === "" ? {} : { clientId: client });
+    case "command-line":
+      return new library.AzureCliCredential();
+  }
+}
+
+class KeptToken implements Tokens {
+  readonly #credential: TokenCredential;
+  readonly #options: EntraOptions;
+  #token: AccessToken | null = null;
+  /** One sign-in for all that wait for it. */
+  #signingIn: Promise<AccessToken> | null = null;
+
+  constructor(credential: TokenCredential, options: EntraOptions) {
+    this.#credential = credential;
+    this.#options = options;
+  }
+
+  async current(): Promise<string> {
+    const kept = this.#token;
+    if (kept !== null && kept.expiresOnTimestamp - EARLY_MS > this.#options.clock.nowMs()) return kept.token;
+    this.#signingIn ??= this.#signIn().finally(() => {
+      this.#signingIn = null;
+    });
+    return (await this.#signingIn).token;
+  }
+
+  forget(token: string): void {
+    if (this.#token?.token === token) this.#token = null;
+  }
+
+  async #signIn(): Promise<AccessToken> {
+    const { scope, clock } = this.#options;
+    const limit = new AbortController();
+    const timer = clock.after(SIGN_IN_MS, () => limit.abort());
+    try {
+      const token = await this.#credential.getToken(scope, { abortSignal: limit.signal });
+      if (token === null) throw new StoreError("unavailable", "Entra ID gave no token");
+      this.#token = token;
+      return token;
+    } catch (error) {
+      throw signInError(error);
+    } finally {
+      timer.cancel();
+    }
+  }
+}
+
+const AADSTS = /AADSTS\d+/;
+
+/** Of the library's words only Entra ID's own number of the reason: the rest is long, and may name what is nobody's business. */
+function signInError(error: unknown): StoreError {
+  if (error instanceof StoreError) return error;
+  const text = error instanceof Error ? error.message : "";
+  const reason = AADSTS.exec(text)?.[0] ?? (error instanceof Error ? error.name : "for no reason that is known");
+  return new StoreError("unavailable", `cannot sign in at Entra ID (${reason}); see the fields that begin with azure`);
+}
