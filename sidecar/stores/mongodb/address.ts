@@ -1,0 +1,103 @@
+// From settings to a connection string, and what is wrong between them (dapr-state-stores.md 12a). The client library
+// judges the string; of what it says only the names of options are passed on, for the rest can hold a secret.
+import { MongoClient, type MongoClientOptions } from "mongodb";
+import type { Fault } from "#kit/fault.ts";
+import type { MongodbSettings } from "./fields.ts";
+
+/** Longest that a request waits for a server to be found, and its share of the request's time: it then fails by itself. */
+const SELECTION_MS_MAX = 3_000;
+const SELECTION_SHARE = 0.6;
+/** The client cuts a connection that has not answered for so long beyond the request's time. */
+const SILENCE_MORE_MS = 1_000;
+
+export interface Address {
+  readonly uri: string;
+  readonly options: MongoClientOptions;
+}
+
+export function addressOf(settings: Readonly<MongodbSettings>): Address {
+  const uri = uriOf(settings);
+  const { operationTimeout } = settings;
+  const given = namesIn(uri);
+  const times: Readonly<Record<string, number>> = {
+    serverSelectionTimeoutMS: Math.min(SELECTION_MS_MAX, Math.ceil(operationTimeout * SELECTION_SHARE)),
+    connectTimeoutMS: operationTimeout,
+    waitQueueTimeoutMS: operationTimeout,
+    socketTimeoutMS: operationTimeout + SILENCE_MORE_MS,
+  };
+  // What the string says itself is left alone.
+  const own = Object.entries(times).filter(([name]) => !given.has(name.toLowerCase()));
+  return { uri, options: { ...Object.fromEntries(own), driverInfo: { name: "pannier" } } };
+}
+
+function uriOf({ connectionString, host, server, username, password, params, databaseName }: MongodbSettings): string {
+  if (connectionString !== "") return connectionString;
+  const secret = password === "" ? "" : `:${encodeURIComponent(password)}`;
+  const user = username === "" ? "" : `${encodeURIComponent(username)}${secret}@`;
+  const query = params === "" || params.startsWith("?") ? params : `?${params}`;
+  const scheme = server === "" ? "mongodb" : "mongodb+srv";
+  return `${scheme}://${user}${server === "" ? host : server}/${encodeURIComponent(databaseName)}${query}`;
+}
+
+/** Names of the options in a connection string, in lower case. */
+function namesIn(uri: string): ReadonlySet<string> {
+  const question = uri.indexOf("?");
+  const pairs = question < 0 ? [] : uri.slice(question + 1).split("&");
+  return new Set(pairs.map((pair) => (pair.split("=")[0] ?? "").toLowerCase()));
+}
+
+/** Where the servers are, for people: "mongo-0:27017,mongo-1:27017". */
+export function serversOf(client: MongoClient): string {
+  const { srvHost, hosts } = client.options;
+  return srvHost ?? hosts.map(String).join(",");
+}
+
+/** The sentence of the client library that names options and nothing else. */
+const UNKNOWN_OPTIONS = /^options? [\w, ]+ (?:is|are) not supported$/;
+
+/** What is wrong between fields. */
+export function check(settings: Readonly<MongodbSettings>): readonly Fault[] {
+  const { connectionString, host, server, username, password } = settings;
+  const faults: Fault[] = [];
+  const add = (severity: Fault["severity"], field: string, want: string): void => {
+    faults.push({ severity, field, got: null, want, hint: "see docs/stores/mongodb.md" });
+  };
+  if (connectionString !== "") {
+    for (const field of ["host", "server", "username", "password", "params"] as const)
+      if (settings[field] !== "") add("warning", field, "nothing: connectionString has it all");
+  } else if (host === "" && server === "") add("error", "host", "a value: host, server or connectionString");
+  else if (host !== "" && server !== "") add("error", "server", "nothing beside host: they are mutually exclusive");
+  if (username === "" && password !== "" && connectionString === "") add("error", "username", "a user beside password");
+  if (faults.some(({ severity }) => severity === "error")) return faults;
+  const problem = problemWith(settings);
+  if (problem !== null) add("error", problem.field, problem.want);
+  return faults;
+}
+
+function problemWith(settings: Readonly<MongodbSettings>): { readonly field: string; readonly want: string } | null {
+  const { uri, options } = addressOf(settings);
+  try {
+    // Only reads the string: it connects when it is told to.
+    const { writeConcern } = new MongoClient(uri, options).options;
+    if (writeConcern?.w !== 0) return null;
+    return {
+      field: fieldOf(settings, true),
+      want: "a write concern other than w=0: unanswered writes keep no promise",
+    };
+  } catch (error) {
+    const said = error instanceof Error ? error.message : "";
+    const unknown = UNKNOWN_OPTIONS.test(said);
+    const why = unknown ? `options that the client knows: ${said}` : "a connection string of MongoDB";
+    return {
+      field: fieldOf(settings, unknown),
+      want: `${why}, as "mongodb://user:password@host:27017/?replicaSet=rs0"`,
+    };
+  }
+}
+
+/** Where the person has written what the string is made of. */
+function fieldOf({ connectionString, server, params }: MongodbSettings, option: boolean): string {
+  if (connectionString !== "") return "connectionString";
+  if (params !== "" && option) return "params";
+  return server === "" ? "host" : "server";
+}
