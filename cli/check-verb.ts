@@ -6,6 +6,7 @@ import { EXIT_OK, type HelpPage, type Host, type Verb } from "./host.ts";
 export interface CheckFlags {
   output: "text" | "json";
   "resources-path": readonly string[];
+  pluggable: readonly string[];
   version: boolean;
   help: boolean;
 }
@@ -19,6 +20,10 @@ export const CHECK_FLAGS: FlagTable<CheckFlags> = {
     doc: "how faults are printed: text or json",
   }),
   "resources-path": listFlag({ placeholder: "DIR", short: "d", doc: "a path to check, as for run; may be repeated" }),
+  pluggable: listFlag({
+    placeholder: "TYPE",
+    doc: "a type that a pluggable component serves, state.foo; may be repeated",
+  }),
   version: booleanFlag({ fallback: false, doc: "print the version" }),
   help: booleanFlag({ fallback: false, short: "h", doc: "print this help" }),
 };
@@ -48,7 +53,8 @@ async function main(argv: readonly string[], host: Host): Promise<number> {
   if (paths.length === 0) return complain(host, "check", "got no path, want at least one manifest or folder");
   await host.signals.release();
   const { check } = await import("./check.ts");
-  return check(paths, { output: parsed.values.output, write: (text: string) => host.stdout.write(text) });
+  const { output, pluggable } = parsed.values;
+  return check(paths, { output, pluggable, write: (text: string) => host.stdout.write(text) });
 }
 
 export const verb: Verb = { help, main };

@@ -16,6 +16,8 @@ import { type CheckOutcome, type Finding, jsonReport, textReport } from "./check
 export interface CheckOptions {
   readonly output: "text" | "json";
   readonly write: (text: string) => void;
+  /** Types that a pluggable component serves; none by default. */
+  readonly pluggable?: readonly string[];
 }
 
 /**
@@ -23,12 +25,13 @@ export interface CheckOptions {
  * Gives the exit code: 1 when a fault is an error, or when there is nothing to check; warnings alone are 0.
  */
 export async function check(paths: readonly string[], options: CheckOptions): Promise<number> {
-  const outcome = await examine(paths);
+  const pluggable = (options.pluggable ?? []).map((type) => type.toLowerCase());
+  const outcome = await examine(paths, pluggable);
   options.write(options.output === "json" ? jsonReport(outcome) : textReport(outcome));
   return outcome.findings.some(({ fault }) => fault.severity === "error") ? 1 : 0;
 }
 
-async function examine(paths: readonly string[]): Promise<CheckOutcome> {
+async function examine(paths: readonly string[], pluggable: readonly string[]): Promise<CheckOutcome> {
   const findings: Finding[] = [];
   const notes: string[] = [];
   const files = new Set<string>();
@@ -45,7 +48,7 @@ async function examine(paths: readonly string[]): Promise<CheckOutcome> {
     notes.push(...read.notes);
     found.push(...read.found);
   }
-  for (const located of found) findings.push(...(await examineDocument(located)));
+  for (const located of found) findings.push(...(await examineDocument(located, pluggable)));
   findings.push(...duplicates(found), ...unmetPolicies(found));
   const kinds = new Map(
     KINDS.map((kind) => [kind, found.filter(({ identity }) => identity.kind === kind).length] as const),
@@ -113,7 +116,7 @@ async function readFile(file: string): Promise<ReadFile> {
 
 const LOOKED_INTO = "is looked into here: a sidecar that finds it in a folder passes over it";
 
-async function examineDocument(located: LocatedComponent): Promise<Finding[]> {
+async function examineDocument(located: LocatedComponent, pluggable: readonly string[]): Promise<Finding[]> {
   const { file, document, draft, identity } = located;
   const find = (fault: Fault, line: number): Finding => {
     const kind = identity.kind === "Component" ? null : identity.kind;
@@ -126,7 +129,7 @@ async function examineDocument(located: LocatedComponent): Promise<Finding[]> {
       .map(({ fault, line }) => find(fault, line));
   const findings = located.faults.map(({ fault, line }) => find(fault, line));
   if (draft === null) return findings;
-  const { faults, tables } = await judgeComponent(draft, { inCluster: false });
+  const { faults, tables } = await judgeComponent(draft, { inCluster: false, pluggable });
   for (const fault of faults) {
     const placed = placeByName(fault, draft, document);
     findings.push(find(placed.fault, placed.line));

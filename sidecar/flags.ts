@@ -12,11 +12,17 @@ export interface SidecarEnvironment {
   readonly POD_NAME?: string | undefined;
   readonly DAPR_API_TOKEN?: string | undefined;
   readonly DAPR_HTTP_DISABLE_H2C?: string | undefined;
+  readonly DAPR_COMPONENTS_SOCKETS_FOLDER?: string | undefined;
+  /** The same as Dapr's injector spells it, and Dapr's sidecar does not read it. */
+  readonly DAPR_COMPONENT_SOCKETS_FOLDER?: string | undefined;
   /** PEM, from the injector. */
   readonly DAPR_TRUST_ANCHORS?: string | undefined;
   /** Where token and trust anchors are, in place of the folder that the injector mounts. */
   readonly PANNIER_IDENTITY_FOLDER?: string | undefined;
 }
+
+/** Where Dapr looks for the sockets of pluggable components by default (pkg/components/pluggable/discovery.go). */
+const COMPONENTS_SOCKETS_FOLDER = "/tmp/dapr-components-sockets";
 
 /** What a command line of daprd asks for. */
 export type SidecarRequest =
@@ -111,6 +117,10 @@ export function settingsFrom(
       podName: env.POD_NAME ?? null,
       apiToken: textOrNull(env.DAPR_API_TOKEN),
       http2: !isTruthy(env.DAPR_HTTP_DISABLE_H2C ?? ""),
+      componentsSocketsFolder:
+        textOrNull(env.DAPR_COMPONENTS_SOCKETS_FOLDER) ??
+        textOrNull(env.DAPR_COMPONENT_SOCKETS_FOLDER) ??
+        COMPONENTS_SOCKETS_FOLDER,
       resourcesPaths: operator === null ? resourcesPaths(flags) : [],
       configPaths: operator === null ? flags.config : [],
       allowedOrigins: flags["allowed-origins"],

@@ -27,6 +27,8 @@ export interface SidecarSettings {
   readonly metricsEnabled: boolean;
   readonly metricsPort: number;
   readonly metricsListenAddress: string;
+  /** Where pluggable components have their sockets; the folder need not be there. */
+  readonly componentsSocketsFolder: string;
   readonly resourcesPaths: readonly string[];
   /** Files of the Configuration; later ones override earlier ones. */
   readonly configPaths: readonly string[];

@@ -15,6 +15,7 @@ import { Resiliencies } from "./resiliency/resiliencies.ts";
 import { Servers } from "./servers.ts";
 import type { OperatorSettings, SidecarSettings } from "./settings.ts";
 import type { StoreTable } from "./state/table.ts";
+import { loadDriverOr } from "./stores/registry.ts";
 import { Tracing } from "./tracing/tracing.ts";
 
 /** What the process around the sidecar gives it. */
@@ -115,6 +116,7 @@ async function openParts(given: SidecarSettings, cluster: Cluster | null, around
     isFollowing: () => configuration.feature("HotReload"),
     onResiliencies: (all) => resiliencies.replace(all),
     operator: cluster?.link ?? null,
+    loadDriver: (type) => loadDriverOr(type, settings.componentsSocketsFolder),
   });
   const tracingParts = { appId: settings.appId, clock, log: log.scoped("dapr.runtime.trace") };
   const tracing = await Tracing.open(tracingParts, current.tracing);

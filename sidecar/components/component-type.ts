@@ -66,7 +66,8 @@ export async function chooseDriver(type: string, written: string, loadDriver: Lo
   if (driver === null) {
     const near = nearest(type, STORE_TYPE_NAMES);
     const known = `the state stores are ${STORE_TYPES.join(", ")}`;
-    const hint = near === null ? known : `did you mean ${near}? ${known}`;
+    const meant = near === null ? known : `did you mean ${near}? ${known}`;
+    const hint = `${meant}; any other can be a pluggable component (docs/stores/pluggable.md)`;
     return { fault: { severity: "error", field: "spec.type", got: type, want: `a known type: ${missing}`, hint } };
   }
   if (version === "") return { driver: ofVersion(driver, driver.defaultVersion), version: driver.defaultVersion };

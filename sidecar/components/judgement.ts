@@ -4,7 +4,7 @@ import type { Component } from "#crds/component.ts";
 import type { FieldTable } from "#crds/fields.ts";
 import type { Fault } from "#kit/fault.ts";
 import { findSecretStoreType, SECRET_STORES } from "../secrets/registry.ts";
-import { loadDriver } from "../stores/registry.ts";
+import { loadDriver, loadPluggable } from "../stores/registry.ts";
 import { blockOf, chooseDriver } from "./component-type.ts";
 import { coreFields } from "./core-fields.ts";
 import { decodeStore } from "./decode.ts";
@@ -19,10 +19,13 @@ export interface Judgement {
 export interface JudgementOptions {
   /** In a cluster a secretKeyRef without `auth.secretStore` means Kubernetes' own secrets. */
   readonly inCluster: boolean;
+  /** Types, in lower case, that a pluggable component serves where the Component will be used. */
+  readonly pluggable: readonly string[];
 }
 
 /** Judges a Component or the draft of one; faults of its shape are not told again. */
-export async function judgeComponent(component: Component, { inCluster }: JudgementOptions): Promise<Judgement> {
+export async function judgeComponent(component: Component, options: JudgementOptions): Promise<Judgement> {
+  const { inCluster, pluggable } = options;
   // That it is missing is told already.
   if (component.type === "") return { faults: [], tables: [] };
   const block = blockOf(component.type);
@@ -36,7 +39,8 @@ export async function judgeComponent(component: Component, { inCluster }: Judgem
     const faults = judgeOffline(component, tables, (properties) => kind.prepare(properties).faults);
     return { faults: [...references, ...faults], tables };
   }
-  const chosen = await chooseDriver(block.type, component.version, loadDriver);
+  const load = pluggable.includes(block.type) ? loadPluggable : loadDriver;
+  const chosen = await chooseDriver(block.type, component.version, load);
   if ("fault" in chosen) return { faults: [chosen.fault], tables: [] };
   const tables = [coreFields, chosen.driver.fields];
   const faults = judgeOffline(component, tables, (properties) => decodeStore(chosen.driver, properties).faults);

@@ -73,6 +73,7 @@ const BASE: SidecarSettings = {
   metricsEnabled: true,
   metricsPort: 0,
   metricsListenAddress: "127.0.0.1",
+  componentsSocketsFolder: "/nonexistent",
   resourcesPaths: [],
   configPaths: [],
   bodyBytesMax: 4 * 1024 * 1024,

@@ -7,6 +7,7 @@ import { invalid, queryNotSupported, type StateError } from "../errors.ts";
 import { type Caller, failure, type StateService } from "../service.ts";
 import type { StoreEntry } from "../table.ts";
 import { comparisonsOf, compileFilter, type Matcher } from "./filter.ts";
+import { queryNatively } from "./native.ts";
 import { RowOrder } from "./order.ts";
 import { parseQuery, type Query, QueryFault, RESULTS_MAX } from "./parse.ts";
 import { PathSet } from "./paths.ts";
@@ -55,14 +56,48 @@ export async function queryState(
   caller: Caller,
 ): Promise<QueryAnswer> {
   const entry = service.find(storeName);
-  if (!entry.store.features.list || entry.store.list === undefined) throw queryNotSupported(entry.name);
+  const { features, list, query } = entry.store;
+  const canWalk = features.list && list !== undefined;
+  if (!canWalk && query === undefined) throw queryNotSupported(entry.name);
   if (entry.core.cipher !== null) throw refused(entry, "cannot query encrypted store");
-  const scan = prepare(entry, request);
+  const answer = canWalk ? walking(service, entry, request, caller) : handing(service, entry, request, caller);
   try {
-    return await service.count(entry, "query", caller, () => run(service, scan, caller));
+    return await service.count(entry, "query", caller, answer);
   } catch (error) {
     if (error instanceof QueryFault) throw refused(entry, error.message);
     throw failure("query-failed", failedText(entry), error, entry);
+  }
+}
+
+/** The core goes through the keys itself. */
+function walking(
+  service: StateService,
+  entry: StoreEntry,
+  request: QueryRequest,
+  caller: Caller,
+): () => Promise<QueryAnswer> {
+  const scan = understood(entry, () => prepare(entry, request));
+  return () => run(service, scan, caller);
+}
+
+/** The store, which cannot list its keys, answers by itself. */
+function handing(
+  service: StateService,
+  entry: StoreEntry,
+  request: QueryRequest,
+  caller: Caller,
+): () => Promise<QueryAnswer> {
+  const query = understood(entry, () => parseQuery(request.body));
+  return () => queryNatively(service, { entry, query, bytesMax: request.bytesMax }, caller);
+}
+
+/** What `read` gives; what is wrong with the query's text is refused. */
+function understood<T>(entry: StoreEntry, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof QueryFault || error instanceof JsonFault)) throw error;
+    throw refused(entry, `failed to parse JSON query body: ${error.message}`);
   }
 }
 
@@ -94,23 +129,18 @@ interface Scan {
 }
 
 function prepare(entry: StoreEntry, { body, bytesMax }: QueryRequest): Scan {
-  try {
-    const query = parseQuery(body);
-    const { traits } = entry.store;
-    const begin = readQueryToken(querySubject(entry, query), query.token, query.sort.length);
-    const paths = new PathSet();
-    const loose = traits.queryStrings === "loose";
-    const matches = query.filter === null ? null : compileFilter(query.filter, { paths, loose });
-    const passes = query.filter === null ? 1 : comparisonsOf(query.filter);
-    const order = new RowOrder(query.sort, paths);
-    const selection = new Selection(order, { rowsMax: query.limit || RESULTS_MAX, bytesMax });
-    const isInOrder = query.sort.length === 0 && traits.listOrder === "key";
-    const seen = { rows: 0, bytes: 0, turnBytes: 0 };
-    return { entry, query, paths, matches, passes, order, selection, begin, isInOrder, seen };
-  } catch (error) {
-    if (!(error instanceof QueryFault || error instanceof JsonFault)) throw error;
-    throw refused(entry, `failed to parse JSON query body: ${error.message}`);
-  }
+  const query = parseQuery(body);
+  const { traits } = entry.store;
+  const begin = readQueryToken(querySubject(entry, query), query.token, query.sort.length);
+  const paths = new PathSet();
+  const loose = traits.queryStrings === "loose";
+  const matches = query.filter === null ? null : compileFilter(query.filter, { paths, loose });
+  const passes = query.filter === null ? 1 : comparisonsOf(query.filter);
+  const order = new RowOrder(query.sort, paths);
+  const selection = new Selection(order, { rowsMax: query.limit || RESULTS_MAX, bytesMax });
+  const isInOrder = query.sort.length === 0 && traits.listOrder === "key";
+  const seen = { rows: 0, bytes: 0, turnBytes: 0 };
+  return { entry, query, paths, matches, passes, order, selection, begin, isInOrder, seen };
 }
 
 async function run(service: StateService, scan: Scan, caller: Caller): Promise<QueryAnswer> {

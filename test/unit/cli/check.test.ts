@@ -81,7 +81,7 @@ describe("the check of manifests", () => {
         severity: "error",
         got: "state.in-memroy",
         want: "a known type: couldn't find state store state.in-memroy/v1",
-        hint: `did you mean state.in-memory? the state stores are ${STORE_TYPES.join(", ")}`,
+        hint: `did you mean state.in-memory? the state stores are ${STORE_TYPES.join(", ")}; any other can be a pluggable component (docs/stores/pluggable.md)`,
       },
     ]);
     assert.equal(code, 1);

@@ -32,6 +32,7 @@ describe("readSidecarFlags", () => {
       metricsEnabled: true,
       metricsPort: 9090,
       metricsListenAddress: "0.0.0.0",
+      componentsSocketsFolder: "/tmp/dapr-components-sockets",
       resourcesPaths: [],
       configPaths: [],
       bodyBytesMax: 4_194_304,

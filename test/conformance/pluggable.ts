@@ -1,0 +1,49 @@
+// The subjects of pluggable components: one of our own, and Dapr's own driver of PostgreSQL behind the same protocol.
+import { pluggableDriver } from "#sidecar/stores/pluggable/pluggable.ts";
+import type { StoreDriver } from "#sidecar/stores/store.ts";
+import { startComponent } from "#test/servers/pluggable.ts";
+import { type Declaration, properties, type Subject } from "./subject.ts";
+
+const declares: Declaration = {
+  features: { etag: true, transactions: true, ttl: true, list: false },
+  limits: { valueBytesMax: null, keyBytesMax: null, operationsMax: 1000, ttlSecMin: 1 },
+  traits: {
+    values: "exact-bytes",
+    foreignEtag: "mismatch",
+    etagMayBeQuoted: true,
+    firstWriteDelete: "ignored",
+    ttlStepMs: 1000,
+    durable: true,
+    listOrder: "none",
+    queryStrings: "typed",
+  },
+};
+
+/** The driver of `type`, in a folder that is known only when its server has been started. */
+function driverIn(type: string, folder: () => string): StoreDriver {
+  return { ...pluggableDriver(type, ""), decode: (...given) => pluggableDriver(type, folder()).decode(...given) };
+}
+
+let folder = "";
+
+export const pluggableOwn: Subject = {
+  name: "a pluggable component",
+  driver: driverIn("state.ours", () => folder),
+  declares,
+  server: "pause",
+  skip: null,
+  async start() {
+    const component = await startComponent("ours");
+    folder = component.folder;
+    return {
+      properties: properties({ colour: "red" }),
+      server: {
+        stop: () => component.kill9(),
+        start: () => component.restart(),
+        pause: () => component.pause(),
+        resume: () => component.resume(),
+      },
+      stop: () => component.stop(),
+    };
+  },
+};
