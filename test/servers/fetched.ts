@@ -11,6 +11,7 @@ export type FetchedServer =
   | "azurite"
   | "cassandra"
   | "cosmosdb"
+  | "dapr-drivers"
   | "datastore"
   | "dynamodb"
   | "mongodb"
