@@ -74,6 +74,12 @@ const UNREAD_TEXT =
 /** The label of all methods that are not there, so that a client cannot make up series. */
 const UNKNOWN_METHOD = "UNKNOWN";
 
+/**
+ * A call that its client ends so shortly before the deadline, in milliseconds, ends by it: a deadline travels as the time that
+ * is left, so that the client's passes earlier than ours by as long as the request was on its way.
+ */
+const DEADLINE_SLACK_MS = 100;
+
 export class Calls {
   readonly #options: CallsOptions;
   readonly #methods: ReadonlyMap<string, Method>;
@@ -196,7 +202,7 @@ export class Calls {
   }
 
   #gone({ deadlineMs }: Incoming): Status {
-    const isLate = deadlineMs !== null && this.#options.clock.nowMs() >= deadlineMs;
+    const isLate = deadlineMs !== null && this.#options.clock.nowMs() >= deadlineMs - DEADLINE_SLACK_MS;
     return isLate
       ? { code: "DeadlineExceeded", message: "Deadline exceeded", details: null }
       : { code: "Canceled", message: "the client canceled the call", details: null };

@@ -6,19 +6,33 @@ import type { StoreDriver } from "./store.ts";
 type Load = () => Promise<{ readonly driver: StoreDriver }>;
 
 const LOADERS: Readonly<Record<string, Load>> = {
+  "state.aws.dynamodb": () => import("./dynamodb/dynamodb.ts"),
+  "state.azure.blobstorage": () => import("./blobstorage/blobstorage.ts"),
+  "state.azure.cosmosdb": () => import("./cosmosdb/cosmosdb.ts"),
+  "state.azure.tablestorage": () => import("./tablestorage/tablestorage.ts"),
+  "state.cassandra": () => import("./cassandra/cassandra.ts"),
+  "state.cockroachdb": () => import("./postgresql/cockroachdb.ts"),
   "state.etcd": () => import("./etcd/etcd.ts"),
+  "state.gcp.firestore": () => import("./firestore/firestore.ts"),
+  "state.gcp.spanner": () => import("./spanner/spanner.ts"),
   "state.in-memory": () => import("./in-memory/in-memory.ts"),
+  "state.jetstream": () => import("./jetstream/jetstream.ts"),
   "state.memcached": () => import("./memcached/memcached.ts"),
+  "state.mongodb": () => import("./mongodb/mongodb.ts"),
   "state.mysql": () => import("./mysql/mysql.ts"),
   "state.postgresql": () => import("./postgresql/postgresql.ts"),
   "state.redis": () => import("./redis/redis.ts"),
   "state.sqlite": () => import("./sqlite/sqlite.ts"),
+  "state.sqlserver": () => import("./sqlserver/sqlserver.ts"),
+  "state.yugabytedb": () => import("./postgresql/yugabytedb.ts"),
+  "state.zookeeper": () => import("./zookeeper/zookeeper.ts"),
 };
 
 /** Other names of a type (dapr-state-stores.md 0.5). */
 const ALIASES: Readonly<Record<string, string>> = {
   "state.postgres": "state.postgresql",
   "state.sqlite3": "state.sqlite",
+  "state.yugabyte": "state.yugabytedb",
 };
 
 /** Every type that has a driver, in alphabetical order. */
@@ -39,4 +53,23 @@ export function typeOf(name: string): string {
 export async function loadDriver(type: string): Promise<StoreDriver | null> {
   const load = LOADERS[typeOf(type)];
   return load === undefined ? null : (await loading(load)).driver;
+}
+
+/**
+ * The same, and where there is none a pluggable component in `folder`, if there is such a folder: a type of ours stays ours,
+ * whatever lies there.
+ */
+export async function loadDriverOr(type: string, folder: string): Promise<StoreDriver | null> {
+  const driver = await loadDriver(type);
+  if (driver !== null) return driver;
+  const { hasFolder, pluggableDriver } = await import("./pluggable/pluggable.ts");
+  return (await hasFolder(folder)) ? pluggableDriver(type, folder) : null;
+}
+
+/** The same for a type of which is known that a pluggable component serves it, somewhere else: to judge, not to open. */
+export async function loadPluggable(type: string): Promise<StoreDriver | null> {
+  const driver = await loadDriver(type);
+  if (driver !== null) return driver;
+  const { pluggableDriver } = await import("./pluggable/pluggable.ts");
+  return pluggableDriver(type, "");
 }

@@ -144,6 +144,25 @@ export interface ListPage {
   readonly next: string | null;
 }
 
+/** A query in a store's own hands. The core has read it and held it against its limits. */
+export interface StoreQuery {
+  /** The caller's key prefix: rows under other keys may be answered, and are dropped. */
+  readonly scope: string;
+  /** By operator, as JSON text: `{"EQ": '{"state":"CA"}'}`. Empty for all rows. */
+  readonly filter: Readonly<Record<string, string>>;
+  readonly sort: readonly { readonly path: string; readonly descending: boolean }[];
+  /** Most rows of the page; 0 for all rows at once. */
+  readonly limit: number;
+  /** Where the page before ended (`StoreQueryPage.token`); "" for the first. */
+  readonly token: string;
+}
+
+export interface StoreQueryPage {
+  readonly rows: readonly { readonly key: string; readonly found: Found }[];
+  /** Where the next page begins; "" after the last one. */
+  readonly token: string;
+}
+
 export interface Store {
   readonly features: Features;
   readonly limits: Limits;
@@ -177,6 +196,11 @@ export interface Store {
    * than deleting them, so that the core goes through the range once.
    */
   removeListed?(keys: readonly string[], call: Call): Promise<number>;
+  /**
+   * A query that the store answers by itself, and by its own rules; only in a store that cannot list its keys. Where keys can
+   * be listed the core goes through them, so that a query means the same on every store.
+   */
+  query?(query: StoreQuery, call: Call): Promise<StoreQueryPage>;
   /** Resolves when the server answers. */
   ping(call: Call): Promise<void>;
   /**

@@ -8,6 +8,8 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { CONFIG } from "#image/config.ts";
 import { VERSION } from "#kit/version.ts";
+import { STORE_TYPES } from "#sidecar/stores/registry.ts";
+import { component } from "#test/wire/sidecar.ts";
 import { type ReadImage, readImage } from "./archive.ts";
 
 const run = promisify(execFile);
@@ -78,6 +80,19 @@ const BUILD_WITHIN_MS = 180_000;
     );
     for (const path of ["pannier", "node", "debian/libc6", "npm/ioredis/LICENSE"])
       assert.ok((await stat(join(root(), "licenses", path))).isFile(), path);
+  });
+
+  it("has the client library of every store", async () => {
+    const manifests = join(folder, "manifests");
+    await mkdir(manifests);
+    for (const type of STORE_TYPES) await writeFile(join(manifests, `${type}.yaml`), component("statestore", type));
+    // Far from any node_modules/: what is missing in the bundle is missing.
+    const program = join(root(), "app/pannier.js");
+    const { stdout } = await run(process.execPath, [program, "check", manifests]).catch(
+      (error: { stdout: string }) => error,
+    );
+    assert.doesNotMatch(stdout, /not installed/);
+    for (const type of STORE_TYPES) assert.ok(stdout.includes(`(${type})`) || type === "state.in-memory", type);
   });
 
   it("holds nothing that its user may write but /tmp", async () => {

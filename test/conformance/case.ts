@@ -146,7 +146,7 @@ function prepare(subject: Subject, properties: readonly Property[]): PreparedSto
   return subject.driver.decode(properties, []);
 }
 
-function openContext(signal: AbortSignal, lines: string[]): OpenContext {
+export function openContext(signal: AbortSignal, lines: string[]): OpenContext {
   const log = createLog({
     level: "debug",
     json: false,

@@ -170,12 +170,12 @@ const values: readonly Case[] = [
 
   caseFor(canList, "ends a page whose values have become many bytes", async (context) => {
     const { pageBytesMax } = surfaceOf(context.subject);
-    // Large, and no larger than a request may be.
-    const bytes = Math.min(pageBytesMax / 4, 1024 * 1024);
-    const rowsMax = pageBytesMax / bytes + 1;
+    // Large, and no larger than a request or a value may be.
+    const bytes = Math.min(pageBytesMax / 4, 1024 * 1024, (context.store.limits.valueBytesMax ?? Infinity) - 2);
+    const rowsMax = Math.ceil(pageBytesMax / bytes) + 1;
     const names = numbered(rowsMax + 7);
     for (const name of names) await context.store.set(write(context.key(name), json("x".repeat(bytes))), call());
-    const first = await listPage(context.store, { range: rangeOf(context), after: null, limit: 100, values: true });
+    const first = await listPage(context.store, { range: rangeOf(context), after: null, limit: 1000, values: true });
     assert.ok(first.rows.length <= rowsMax, `${first.rows.length} rows of ${bytes} bytes in a page`);
     assert.ok(first.next !== null);
     assert.deepEqual(await told(context, rangeOf(context), { values: true }), names);

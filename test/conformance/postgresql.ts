@@ -2,8 +2,9 @@
 // middle. The databases order texts in different ways, which shows in walks over keys.
 import { driver } from "#sidecar/stores/postgresql/postgresql.ts";
 import type { StoreDriver } from "#sidecar/stores/store.ts";
-import { postgresMissing, startPostgres } from "#test/servers/postgresql.ts";
-import { type Declaration, properties, type Subject } from "./subject.ts";
+import { type Pgbouncer, pgbouncerMissing, startPgbouncer } from "#test/servers/pgbouncer.ts";
+import { type PostgresServer, postgresMissing, startPostgres } from "#test/servers/postgresql.ts";
+import { type Declaration, properties, type Running, type Subject } from "./subject.ts";
 
 const MIB = 1024 * 1024;
 
@@ -77,3 +78,40 @@ export const postgresqlV2: Subject = subject({
   ),
   database: "LC_COLLATE 'C'",
 });
+
+/** Each transaction gets another connection of the server; the order of a language has walks make their index that way too. */
+export const postgresqlPgbouncer: Subject = {
+  name: "state.postgresql v2, behind pgbouncer in transaction mode",
+  driver: ofVersion("v2"),
+  declares: postgresqlV2.declares,
+  server: "pause",
+  skip: pgbouncerMissing(),
+  async start() {
+    const postgres = await startPostgres();
+    await postgres.query("CREATE DATABASE conformance TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE 'en-US'");
+    return behind(postgres, await startPgbouncer({ mode: "transaction", serverPort: postgres.port }));
+  },
+};
+
+function behind(postgres: PostgresServer, pgbouncer: Pgbouncer): Running {
+  const connectionString = postgres.url("conformance", pgbouncer.port);
+  return {
+    properties: properties({ connectionString, timeout: "5s", queryExecMode: "exec" }),
+    server: {
+      stop: async () => {
+        await pgbouncer.kill9();
+        await postgres.kill9();
+      },
+      start: async () => {
+        await postgres.restart();
+        await pgbouncer.start();
+      },
+      pause: () => postgres.pause(),
+      resume: () => postgres.resume(),
+    },
+    stop: async () => {
+      await pgbouncer.stop();
+      await postgres.stop();
+    },
+  };
+}

@@ -1,5 +1,6 @@
 // The conformance suite over state.redis.
-import { redisCluster, redisClusterSpread, redisSentinels, redisServer } from "./redis.ts";
+import { redisCluster, redisClusterSpread, redisDocuments, redisSentinels, redisServer } from "./redis.ts";
 import { conformance } from "./suite.ts";
 
-for (const subject of [redisServer, redisCluster, redisClusterSpread, redisSentinels]) conformance(subject);
+for (const subject of [redisServer, redisDocuments, redisCluster, redisClusterSpread, redisSentinels])
+  conformance(subject);

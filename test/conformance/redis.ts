@@ -1,10 +1,11 @@
-// The subjects of state.redis: a server, a cluster and a master under sentinels, each of its own, which can be killed,
-// started again and stopped in the middle.
+// The subjects of state.redis: a server, a cluster, a master under sentinels and a server with Redis Stack's modules, each
+// of its own, which can be killed, started again and stopped in the middle.
 import { driver } from "#sidecar/stores/redis/redis.ts";
-import type { OpenContext, PreparedStore, Store } from "#sidecar/stores/store.ts";
-import { type RedisServer, redisMissing, startRedis } from "#test/servers/redis.ts";
+import type { Change, OpenContext, PreparedStore, Store, StoreDriver } from "#sidecar/stores/store.ts";
+import { type RedisOptions, type RedisServer, redisMissing, startRedis } from "#test/servers/redis.ts";
 import { startRedisCluster } from "#test/servers/redis-cluster.ts";
 import { startRedisSentinels } from "#test/servers/redis-sentinel.ts";
+import { redisStack, redisStackMissing } from "#test/servers/redis-stack.ts";
 import { type Declaration, properties, type Running, type Server, type Subject } from "./subject.ts";
 
 /** The longest string that Redis holds (proto-max-bulk-len). */
@@ -31,20 +32,45 @@ export const redisServer: Subject = {
   declares,
   server: "pause",
   skip: redisMissing(),
-  async start() {
-    const redis = await startRedis();
-    return {
-      properties: properties({ redisHost: `127.0.0.1:${redis.port}` }),
-      server: {
-        stop: () => redis.kill9(),
-        start: () => redis.restart(),
-        pause: () => redis.pause(),
-        resume: () => redis.resume(),
-      },
-      stop: () => redis.stop(),
-    };
-  },
+  start: () => startOne({}),
 };
+
+async function startOne(options: RedisOptions): Promise<Running> {
+  const redis = await startRedis(options);
+  return {
+    properties: properties({ redisHost: `127.0.0.1:${redis.port}` }),
+    server: {
+      stop: () => redis.kill9(),
+      start: () => redis.restart(),
+      pause: () => redis.pause(),
+      resume: () => redis.resume(),
+    },
+    stop: () => redis.stop(),
+  };
+}
+
+const DOCUMENT = { contentType: "application/json" };
+
+/** Every value that is JSON lies in a document, because each request says what Dapr wants to hear for it. */
+export const redisDocuments: Subject = {
+  name: "state.redis, JSON documents",
+  driver: withStore(driver, (store) => ({
+    traits: { ...store.traits, values: "json-equal" },
+    set: (write, call) => store.set({ ...write, metadata: { ...write.metadata, ...DOCUMENT } }, call),
+    get: (key, read, call) => store.get(key, { ...read, metadata: DOCUMENT }, call),
+    getMany: async (keys, read, call) => (await store.getMany?.(keys, { ...read, metadata: DOCUMENT }, call)) ?? [],
+    transact: async (changes, call) => store.transact?.(changes.map(asDocument), call),
+  })),
+  declares: { ...declares, traits: { ...declares.traits, values: "json-equal" } },
+  server: "pause",
+  skip: redisStackMissing(),
+  start: () => startOne(redisStack()),
+};
+
+function asDocument(change: Change): Change {
+  if (change.kind === "delete") return change;
+  return { kind: "upsert", write: { ...change.write, metadata: { ...change.write.metadata, ...DOCUMENT } } };
+}
 
 /** What a case does to "the server" happens to all of them. */
 function together(servers: readonly RedisServer[], started: () => Promise<void>): Server {
@@ -76,31 +102,40 @@ export const redisCluster: Subject = {
 /** The keys of each case are on all masters. Without transactions, which would be refused. */
 export const redisClusterSpread: Subject = {
   name: "state.redis, a cluster of six nodes, and keys in all slots",
-  driver: { ...driver, decode: (...given) => withoutTransactions(driver.decode(...given)) },
+  driver: withStore(driver, (store) => ({
+    features: { ...store.features, transactions: false },
+    capabilities: store.capabilities.filter((capability) => capability !== "TRANSACTIONAL"),
+    transact: undefined,
+  })),
   declares: { ...declares, features: { ...declares.features, transactions: false } },
   server: "pause",
   skip: redisMissing(),
   start: startCluster,
 };
 
-function withoutTransactions(prepared: PreparedStore): PreparedStore {
-  const open = async (context: OpenContext): Promise<Store> => {
-    const store = await prepared.open(context);
-    const changed: Partial<Record<PropertyKey, unknown>> = {
-      features: { ...store.features, transactions: false },
-      capabilities: store.capabilities.filter((capability) => capability !== "TRANSACTIONAL"),
-      transact: undefined,
-    };
-    return new Proxy(store, {
-      get(target, name) {
-        if (name in changed) return changed[name];
-        const value: unknown = Reflect.get(target, name, target);
-        return typeof value === "function" ? value.bind(target) : value;
-      },
-      has: (target, name) => name !== "transact" && name in target,
-    });
-  };
-  return { ...prepared, open };
+type Changes = { readonly [Name in keyof Store]?: Store[Name] | undefined };
+
+/** The driver, whose stores have some members of their own; those that are undefined they have not. */
+function withStore(plain: StoreDriver, changes: (store: Store) => Changes): StoreDriver {
+  const changed = (prepared: PreparedStore): PreparedStore => ({
+    ...prepared,
+    open: async (context: OpenContext) => {
+      const store = await prepared.open(context);
+      return changedStore(store, changes(store));
+    },
+  });
+  return { ...plain, decode: (...given) => changed(plain.decode(...given)) };
+}
+
+function changedStore(store: Store, changes: Partial<Record<PropertyKey, unknown>>): Store {
+  return new Proxy(store, {
+    get(target, name) {
+      if (name in changes) return changes[name];
+      const value: unknown = Reflect.get(target, name, target);
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+    has: (target, name) => (name in changes ? changes[name] !== undefined : name in target),
+  });
 }
 
 async function startCluster(): Promise<Running> {

@@ -179,6 +179,11 @@ describe("differences", () => {
 
 /** Rows that other suites prove, with the place; each place is checked to name its row. */
 const ELSEWHERE: Readonly<Record<string, string>> = {
+  PL1: "test/wire/pluggable.test.ts",
+  PL2: "test/wire/pluggable.test.ts",
+  PL3: "test/wire/pluggable.test.ts",
+  PL4: "test/wire/pluggable.test.ts",
+  PL5: "test/wire/pluggable.test.ts",
   C11: "test/unit/sidecar/state/service.test.ts",
   R10: "test/wire/conditions.test.ts",
   R11: "test/wire/surface.test.ts",

@@ -82,11 +82,11 @@ describeWithPostgres("differences on PostgreSQL", () => {
     return hasErrors(driver.decode(properties, []).faults);
   };
 
-  it("D5: a sign-in that is not built is refused", () => {
-    for (const field of ["useAWSIAM", "useAzureAD"]) {
-      assert.equal(isRefused({ connectionString: server.url(), [field]: "true" }), true);
-      assert.equal(isRefused({ connectionString: server.url(), [field]: "false" }), false);
-    }
+  it("D5: AWS IAM signs in in v1 too, and never beside Entra ID", () => {
+    const aws = { connectionString: server.url(), useAWSIAM: "true" };
+    assert.equal(isRefused(aws), true);
+    assert.equal(isRefused({ ...aws, awsRegion: "eu-west-1" }), false);
+    assert.equal(isRefused({ ...aws, awsRegion: "eu-west-1", useAzureAD: "true" }), true);
   });
 
   it("D6: the environment does not complete a connection string", () => {
@@ -113,5 +113,18 @@ describeWithPostgres("differences on PostgreSQL", () => {
     await server.query("CREATE DATABASE latin ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0");
     const opening = openStore({ version: "v2", fields: { connectionString: server.url("latin") } });
     await assert.rejects(opening, { code: "unavailable", message: /encoding LATIN1/ });
+  });
+
+  it("D9: a token is sent over TLS only", async () => {
+    const aws = { useAWSIAM: "true", awsRegion: "eu-west-1", awsAccessKey: "a", awsSecretKey: "b" };
+    assert.equal(isRefused({ ...aws, connectionString: `${server.url()}?sslmode=disable` }), true);
+    for (const mode of ["allow", "prefer"]) {
+      // This server speaks no TLS.
+      const opening = openStore({
+        version: "v1",
+        fields: { ...aws, connectionString: `${server.url()}?sslmode=${mode}` },
+      });
+      await assert.rejects(opening, { code: "unavailable", message: /does not support SSL/ });
+    }
   });
 });

@@ -29,7 +29,25 @@ const NOT_RUN: readonly { readonly page: string; readonly begins: string; readon
   },
   { page: "README.md", begins: "/path/to/pannier/", why: "app.test.ts runs it, with an app and this checkout's path" },
   { page: "docs/stores/sqlite.md", begins: "sqlite3 ", why: "layouts.test.ts runs its SQL through node:sqlite" },
+  {
+    page: "docs/stores/aws.dynamodb.md",
+    begins: "aws ",
+    why: "dynamodb-layout.test.ts runs the same by Amazon's client",
+  },
+  {
+    page: "docs/stores/azure.cosmosdb.md",
+    begins: "az cosmosdb sql ",
+    why: "it takes an account of Azure; opening.test.ts and cosmosdb.ts make containers with the same settings",
+  },
+  {
+    page: "docs/stores/jetstream.md",
+    begins: "nats kv ",
+    why: "jetstream-layout.test.ts does the same with NATS' own key-value client",
+  },
+  { page: "docs/stores/zookeeper.md", begins: "zkCli.sh ", why: "zookeeper-layout.test.ts runs them in that client" },
   { page: "docs/stores/etcd.md", begins: "etcdctl ", why: "etcd-layout.test.ts asks the same of etcd's own gateway" },
+  { page: "docs/stores/azure.blobstorage.md", begins: "az ", why: "azure-storage-layout.test.ts asks the same by a client" },
+  { page: "docs/stores/azure.tablestorage.md", begins: "az ", why: "azure-storage-layout.test.ts asks the same by a client" },
   { page: "docs/stores/memcached.md", begins: "printf ", why: "memcached-layout.test.ts sends it to a memcached" },
   { page: "docs/stores/redis.md", begins: "redis-cli ", why: "layouts.test.ts sends its command by a client" },
 ];
@@ -147,6 +165,11 @@ describe("command lines in the docs", () => {
     known.add("take-ownership");
     // etcd's own, and etcdctl's, in docs/stores/etcd.md.
     for (const name of ["max-txn-ops", "max-request-bytes", "quota-backend-bytes", "prefix"]) known.add(name);
+    // The AWS command line's own, in docs/stores/aws.dynamodb.md.
+    for (const name of ["table-name", "billing-mode", "attribute-definitions", "key-schema"]) known.add(name);
+    for (const name of ["time-to-live-specification", "statement"]) known.add(name);
+    // Of the nats command, in docs/stores/jetstream.md.
+    for (const name of ["max-bucket-size", "max-value-size", "allow-direct"]) known.add(name);
     // curl's own, in docs/http-api.md.
     known.add("http2-prior-knowledge");
     const unknown = lines.flatMap(({ path, text }) =>

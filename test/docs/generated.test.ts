@@ -5,6 +5,9 @@ import { STORE_TYPES } from "#sidecar/stores/registry.ts";
 import { generatedPages } from "../../docs/generate.ts";
 import { readPage } from "./pages.ts";
 
+/** The names that a file of the suite takes from its store's subjects. */
+const SUBJECTS_IMPORT = new RegExp(["^import \\{([^}]*)\\} ", 'from "\\./(?!suite|case)[a-z-]+\\.ts";'].join(""), "m");
+
 describe("generated tables in the docs", () => {
   it("are as `npm run docs` makes them", async () => {
     const pages = await generatedPages();
@@ -28,7 +31,7 @@ describe("generated tables in the docs", () => {
     const run = readdirSync(folder).flatMap((name) => {
       const text = name.endsWith(".test.ts") ? readFileSync(new URL(name, folder), "utf8") : "";
       if (name.startsWith("over-") || !/^ *(for .*)?conformance\(/m.test(text)) return [];
-      const [, names = ""] = /^import \{([^}]*)\} from "\.\/(?!suite|case)[a-z-]+\.ts";/m.exec(text) ?? [];
+      const [, names = ""] = SUBJECTS_IMPORT.exec(text) ?? [];
       return names
         .split(",")
         .map((each) => each.trim())

@@ -11,6 +11,9 @@ export interface Judgement {
   readonly report: string;
 }
 
+/** What docs/stores/pluggable.md has a manifest of. */
+const PLUGGABLE = ["state.my-store"];
+
 export async function judge(manifest: string): Promise<Judgement> {
   const folder = await mkdtemp(join(tmpdir(), "pannier-judgement-"));
   const path = join(folder, "manifest.yaml");
@@ -20,7 +23,7 @@ export async function judge(manifest: string): Promise<Judgement> {
   };
   try {
     await writeFile(path, manifest);
-    const code = await check([path], { output: "text", write });
+    const code = await check([path], { output: "text", write, pluggable: PLUGGABLE });
     return { code, report: report.replaceAll(`${folder}/`, "") };
   } finally {
     await rm(folder, { recursive: true });

@@ -11,6 +11,8 @@ export interface ChildServerOptions {
   readonly readyText: string;
   /** What tells it to end soon and in its own way; SIGTERM when not given. */
   readonly stopSignal?: NodeJS.Signals;
+  /** How long it may take until then; 15 s when not given. */
+  readonly readyWithinMs?: number;
 }
 
 const READY_WITHIN_MS = 15_000;
@@ -43,7 +45,7 @@ export class ChildServer {
 
   /** Resolves when the server is ready; rejects with its output when it ends first or takes too long. */
   start(): Promise<void> {
-    const { command, args, cwd, readyText } = this.#options;
+    const { command, args, cwd, readyText, readyWithinMs = READY_WITHIN_MS } = this.#options;
     const child = spawn(command, args, { cwd, stdio: ["ignore", "pipe", "pipe"] });
     this.#child = child;
     this.#output = "";
@@ -57,7 +59,7 @@ export class ChildServer {
       };
       const leave = (code: number | null, signal: string | null): void =>
         fail(`ended with ${code ?? signal} before it was ready`);
-      const timer = setTimeout(() => fail(`not ready within ${READY_WITHIN_MS} ms`), READY_WITHIN_MS);
+      const timer = setTimeout(() => fail(`not ready within ${readyWithinMs} ms`), readyWithinMs);
       const read = (chunk: Buffer): void => {
         this.#output = (this.#output + chunk.toString()).slice(-OUTPUT_KEPT);
         if (!this.#output.includes(readyText)) return;

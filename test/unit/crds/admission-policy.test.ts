@@ -9,7 +9,7 @@ describe("crds/admission-policy.yaml", () => {
     const list = /variables\.isState \|\| variables\.type\.lowerAscii\(\) in \[([^\]]*)\]/.exec(text)?.[1] ?? "";
     const known = [...list.matchAll(/'([^']+)'/g)].map((match) => match[1] ?? "");
     assert.deepEqual(known.toSorted(), [...STORE_TYPE_NAMES].toSorted());
-    const said = /Pannier has no such store; it has ([^']+)'/.exec(text)?.[1]?.match(/state\.[a-z-]+/g) ?? [];
+    const said = /Pannier has no such store; it has ([^']+)'/.exec(text)?.[1]?.match(/state\.[a-z.-]+/g) ?? [];
     assert.deepEqual([...said].toSorted(), [...STORE_TYPES]);
   });
 });

@@ -19,10 +19,17 @@ const CLIENTS = [...Object.keys(OPTIONAL_PACKAGES), "@grpc/grpc-js", "ioredis", 
 
 /** Which of them a type loads, with what they load themselves; a type that is not named loads none. */
 const CLIENTS_OF: Readonly<Record<string, readonly string[]>> = {
+  "state.aws.dynamodb": ["@aws-sdk/client-dynamodb"],
+  "state.cassandra": ["cassandra-driver"],
   "state.etcd": ["@grpc/grpc-js"],
+  "state.gcp.firestore": ["@grpc/grpc-js"],
+  "state.gcp.spanner": ["@grpc/grpc-js"],
+  "state.jetstream": ["@nats-io/transport-node"],
+  "state.mongodb": ["mongodb"],
   "state.mysql": ["mysql2"],
   "state.postgresql": ["pg"],
   "state.redis": ["ioredis"],
+  "state.sqlserver": ["tedious"],
 };
 
 interface Cost {

@@ -6,6 +6,8 @@ const SERVER = "db:5432";
 describe("what PostgreSQL answers", () => {
   const meanings: [sqlState: string, code: string, says: RegExp, again: string | null][] = [
     ["28P01", "unavailable", /check user and password/, null],
+    ["08P01", "unavailable", /pgbouncer, its log says why/, null],
+    ["40003", "unknown-outcome", /does not know whether the change was made/, null],
     ["53100", "unavailable", /no space left on its disk; free some, reads still work/, null],
     ["53300", "unavailable", /no free connection; lower maxConns/, null],
     ["53400", "unavailable", /run out of a resource/, null],

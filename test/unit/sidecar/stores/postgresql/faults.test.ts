@@ -196,7 +196,7 @@ describeWithPostgres("a PostgreSQL store in trouble", () => {
 
   it("refuses what more than the queue would have to hold", async () => {
     const name = await database();
-    const store = await open("v2", name, { maxConns: "2", timeout: "5s" });
+    const store = await open("v2", name, { maxConns: "2", timeout: "50s" });
     const client = await clientIn(name);
     await client.query("BEGIN");
     await client.query("LOCK TABLE state IN ACCESS EXCLUSIVE MODE");

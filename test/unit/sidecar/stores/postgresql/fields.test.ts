@@ -56,12 +56,6 @@ describe("the fields of state.postgresql", () => {
     ["v2", { tablePrefix: "1" }, /^error tablePrefix/],
     ["v1", { tableName: "dapr_metadata" }, /^error metadataTableName: got "dapr_metadata", want another table/],
     ["v2", { metadataTableName: "STATE" }, /^error metadataTableName/],
-    [
-      "v1",
-      { useAWSIAM: "true", awsRegion: "x" },
-      /^error useAWSIAM: want no AWS IAM: Pannier gets it in a later release/,
-    ],
-    ["v2", { useAzureAD: "true" }, /^error useAzureAD: want no Microsoft Entra ID/],
   ];
   for (const [version, given, want] of refused) {
     it(`of ${version} refuse ${JSON.stringify(given)}`, () => {
@@ -76,7 +70,7 @@ describe("the fields of state.postgresql", () => {
     ["v1", { tablePrefix: "x" }, /^warning tablePrefix: .* version v1 has tableName/],
     ["v2", { lossyValues: "true" }, /^warning lossyValues: want a field that this store has/],
     ["v1", { tenantId: "x" }, /^warning azureTenantId: .* useAzureAD, which is off/],
-    ["v1", { awsSecretKey: "x" }, /^warning awsSecretKey: .* useAWSIAM, which is off/],
+    ["v1", { secretKey: "x" }, /^warning awsSecretKey: .* useAWSIAM, which is off/],
     ["v1", { connectionString: `${URL}?pool_min_conns=2` }, /^warning connectionString: want no pool_min_conns/],
   ];
   for (const [version, given, want] of warned) {

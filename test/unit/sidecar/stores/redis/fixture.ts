@@ -131,11 +131,11 @@ export interface OneServer {
 }
 
 /** Gives the describe that calls this one server, a store and a plain client on it; it is emptied before each test. */
-export function onOneServer(take: (opened: OneServer) => void): void {
+export function onOneServer(take: (opened: OneServer) => void, options: () => RedisOptions = () => ({})): void {
   const { start, keep, end } = keeper();
   let plain: Redis;
   before(async () => {
-    const server = await start();
+    const server = await start(options());
     const store = await openStore({ port: server.port });
     keep(store, () => store.close());
     plain = plainClient(server.port);

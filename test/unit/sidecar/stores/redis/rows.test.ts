@@ -29,6 +29,7 @@ describeWithRedis("a read of Redis between whose commands another client writes"
     return {
       commands,
       expiryCommand: link.expiryCommand,
+      hasJson: link.hasJson,
       call(effect, name, args) {
         const answer = last.then(() => link.call(effect, name, args));
         const number = commands.push(name);

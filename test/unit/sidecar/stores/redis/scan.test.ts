@@ -201,6 +201,7 @@ describe("a page of SCAN", () => {
   function buckets(table: () => readonly (readonly string[])[], counts: number[] = []): RowLink {
     return {
       expiryCommand: "pttl",
+      hasJson: false,
       async call(_effect, name, args) {
         if (name !== "scan") return 1;
         counts.push(Number(args[4]));

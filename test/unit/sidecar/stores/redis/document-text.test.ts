@@ -1,0 +1,84 @@
+// What a value becomes in a document: equal when the server gives it back, or nothing. The server's own parser judges.
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import type { Redis } from "ioredis";
+import { documentText } from "#sidecar/stores/redis/document-text.ts";
+import { describeWithRedisStack, redisStack } from "#test/servers/redis-stack.ts";
+import { onOneServer } from "./fixture.ts";
+
+const textFor = (json: string): string | null => documentText(Buffer.from(json))?.toString() ?? null;
+
+describe("the text of a document", () => {
+  const SAME = [
+    "null",
+    ' {"a" : [1, -2.50, 1E+2, 0.1, -0, 1.0] } ',
+    '"\\u00e9 \\ud83d\\ude00 \\u0000 \\\\"',
+    "18446744073709551615",
+    "-9223372036854775808",
+    "9007199254740993",
+    '"☕ ☕ \\" 1.23456789012345678 ["',
+  ];
+  for (const json of SAME) it(`is ${json} as it came`, () => assert.equal(textFor(json), json));
+
+  const NONE = [
+    "",
+    "1 2",
+    '{"a":1',
+    '1},"version":9,"x":{"y":1',
+    "18446744073709551616",
+    "-9223372036854775809",
+    "1.23456789012345678",
+    "1e999",
+    '"\\udead"',
+    `${"[".repeat(101)}${"]".repeat(101)}`,
+  ];
+  for (const json of NONE) it(`is none for ${json.slice(0, 30)}`, () => assert.equal(textFor(json), null));
+
+  it("is none for bytes that are no UTF-8", () => assert.equal(documentText(Buffer.of(0x22, 0xff, 0x22)), null));
+
+  it("takes a hundred levels", () => assert.notEqual(textFor("[".repeat(100) + "]".repeat(100)), null));
+
+  it("spells a double that the server would miss in another way", () => {
+    const text = textFor("[12345678.123456789,0.30000000000000004]");
+    assert.notEqual(text, "[12345678.123456789,0.30000000000000004]");
+    assert.deepEqual(JSON.parse(text ?? ""), [12345678.123456789, 0.30000000000000004]);
+  });
+});
+
+describeWithRedisStack("the text of a document on the server", () => {
+  let plain: Redis;
+  onOneServer((opened) => {
+    ({ plain } = opened);
+  }, redisStack);
+
+  async function givenBack(json: string): Promise<unknown> {
+    await plain.call("JSON.SET", "k", "$", `{"data":${textFor(json)},"version":1}`);
+    return JSON.parse(String(await plain.call("JSON.GET", "k"))).data;
+  }
+
+  it("gives back every double that it takes, and takes those of everyday size", async () => {
+    const everyday = fc.double({ noNaN: true, min: -1e15, max: 1e15 }).filter((n) => n === 0 || Math.abs(n) > 1e-4);
+    const any = fc.double({ noNaN: true, noDefaultInfinity: true });
+    let taken = 0;
+    await fc.assert(
+      fc.asyncProperty(fc.oneof(everyday, any), async (double) => {
+        const json = JSON.stringify(double);
+        if (textFor(json) === null) return;
+        taken++;
+        assert.equal(await givenBack(json), JSON.parse(json));
+      }),
+      { numRuns: 2000 },
+    );
+    assert.ok(taken > 500, `${taken} were taken`);
+    await fc.assert(fc.property(everyday, (double) => textFor(JSON.stringify(double)) !== null));
+  });
+
+  it("gives back every JSON value that it takes", async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.json({ stringUnit: "grapheme", maxDepth: 4 }), async (json) => {
+        if (textFor(json) !== null) assert.deepEqual(await givenBack(json), JSON.parse(json));
+      }),
+      { numRuns: 500 },
+    );
+  });
+});
