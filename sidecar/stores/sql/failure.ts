@@ -1,0 +1,72 @@
+// What SQL drivers know of a failed call besides the contract's code: how it ended, and whether another attempt may fare
+// better. Knows no product and none of its error numbers.
+import { StoreError, type StoreErrorCode } from "../store.ts";
+
+/** How a connection came to its end, or a call to the end of its waiting. */
+export type Ending =
+  /** The store closes it. */
+  | "closed"
+  /** No answer in time. */
+  | "silent"
+  /** The caller of the call under way has left. */
+  | "left"
+  /** The server or the network broke it. */
+  | "broken";
+
+/** Why another attempt of the whole call may fare better. Nothing was written. */
+export type Again =
+  /** Two transactions met. */
+  | "conflict"
+  /** The connection was of no use; another one may be. */
+  | "connection"
+  /** The server takes no writes; one that is found anew under the same name may. */
+  | "elsewhere";
+
+/** A StoreError that knows more for a driver's own use. */
+export class SqlError extends StoreError {
+  readonly again: Again | null;
+
+  constructor(code: StoreErrorCode, message: string, again: Again | null = null) {
+    super(code, message);
+    this.again = again;
+  }
+}
+
+export interface Loss {
+  readonly ending: Ending;
+  /** The statement under way takes effect by itself: its outcome is not known. */
+  readonly lasting: boolean;
+  /** As messages name it: "sqlserver at 127.0.0.1:1433". */
+  readonly server: string;
+}
+
+/** A statement that was sent and will not be answered any more. */
+export function lossError({ ending, lasting, server }: Loss): SqlError {
+  const written = lasting ? "; the write may have happened" : "";
+  switch (ending) {
+    case "closed":
+      return new SqlError(lasting ? "unknown-outcome" : "closed", `the store was closed${written}`);
+    case "silent":
+      return new SqlError("timeout", `no answer from ${server} within timeoutInSeconds${written}`);
+    case "left":
+      return new SqlError(
+        lasting ? "unknown-outcome" : "timeout",
+        `the caller left before ${server} answered${written}`,
+      );
+    case "broken":
+      return new SqlError(
+        lasting ? "unknown-outcome" : "unavailable",
+        `lost the connection to ${server}${written}`,
+        lasting ? null : "connection",
+      );
+  }
+}
+
+export function closedError(): SqlError {
+  return new SqlError("closed", "the store was closed");
+}
+
+/** Before anything was sent. */
+export function leftError(): SqlError {
+  return new SqlError("timeout", "the caller left before the work began");
+}
