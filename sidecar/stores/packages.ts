@@ -8,12 +8,10 @@ export const OPTIONAL_PACKAGES: Readonly<Record<string, string>> = {
   "@aws-sdk/credential-providers": "3.1173.0",
   "@aws-sdk/rds-signer": "3.1173.0",
   "@azure/identity": "4.14.1",
-  "@nats-io/kv": "3.4.0",
   "@nats-io/transport-node": "3.4.0",
   "cassandra-driver": "4.10.0",
   "google-auth-library": "11.3.4",
   mongodb: "7.8.0",
-  "node-zookeeper-client": "1.1.3",
   tedious: "20.3.9",
 };
 

@@ -1,9 +1,12 @@
 // Data written by Dapr are read by Pannier, and the other way round, on every store of which Dapr's own driver can be run.
 import { blobAzurite } from "#test/conformance/blobstorage.ts";
 import { cassandraPlain } from "#test/conformance/cassandra.ts";
+import { cockroachV1, cockroachV2 } from "#test/conformance/cockroachdb.ts";
+import { emulatorBehindFront } from "#test/conformance/cosmosdb.ts";
 import { dynamo } from "#test/conformance/dynamodb.ts";
 import { etcdV1, etcdV2 } from "#test/conformance/etcd.ts";
 import { firestoreEmulator } from "#test/conformance/firestore.ts";
+import { jetStream } from "#test/conformance/jetstream.ts";
 import { memcachedPlain } from "#test/conformance/memcached.ts";
 import { mongodbAlone } from "#test/conformance/mongodb.ts";
 import { mariadb } from "#test/conformance/mysql.ts";
@@ -11,6 +14,7 @@ import { postgresqlV1, postgresqlV2 } from "#test/conformance/postgresql.ts";
 import { redisDocuments, redisServer } from "#test/conformance/redis.ts";
 import { sqliteFile } from "#test/conformance/sqlite.ts";
 import { tableAzurite } from "#test/conformance/tablestorage.ts";
+import { zooKeeper } from "#test/conformance/zookeeper.ts";
 import { interchange, type Pair } from "./interchange.ts";
 
 const NOT_TOLD = { "sets an expiry that Dapr tells": "Dapr's driver tells no expiry on this store" };
@@ -27,9 +31,15 @@ const ONLY_JSON = {
   "writes bytes that are no text so that Dapr reads it": AS_HASH,
 };
 
+const NO_ETAGS = {
+  "tells the ETag that Dapr tells": "Dapr's driver has no ETags on this store",
+  "takes the ETag that Dapr has told, once, and Dapr takes ours": "Dapr's driver has no ETags on this store",
+};
+
 const PAIRS: readonly Pair[] = [
   { subject: dynamo, dapr: "aws.dynamodb" },
   { subject: blobAzurite, dapr: "azure.blobstorage/v2" },
+  { subject: emulatorBehindFront, dapr: "azure.cosmosdb" },
   {
     subject: tableAzurite,
     dapr: "azure.tablestorage",
@@ -40,6 +50,8 @@ const PAIRS: readonly Pair[] = [
     },
   },
   { subject: cassandraPlain, dapr: "cassandra" },
+  { subject: cockroachV1, dapr: "cockroachdb" },
+  { subject: cockroachV2, dapr: "postgresql/v2" },
   { subject: etcdV1, dapr: "etcd", excepted: NOT_TOLD },
   {
     subject: etcdV2,
@@ -56,7 +68,22 @@ const PAIRS: readonly Pair[] = [
       "reads bytes that are no text that Dapr has got over gRPC":
         "Dapr's driver writes text only, and refuses such bytes",
       "writes bytes that are no text so that Dapr reads it": "Dapr's driver reads text only, and says so of a blob",
+      "tells the ETag that Dapr tells": "Dapr's driver has no ETags",
+      "takes the ETag that Dapr has told, once, and Dapr takes ours": "Dapr's driver has no ETags",
     },
+  },
+  {
+    subject: jetStream,
+    dapr: "jetstream",
+    excepted: {
+      "deletes what the other has written": "Dapr's driver calls a key that is not there an error",
+      ...NO_ETAGS,
+    },
+  },
+  {
+    subject: zooKeeper,
+    dapr: "zookeeper",
+    daprWritesNothing: "Dapr's driver names no rights for a new node, and ZooKeeper refuses to make it",
   },
   { subject: memcachedPlain, dapr: "memcached", excepted: NOT_TOLD },
   {
