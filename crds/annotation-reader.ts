@@ -8,6 +8,7 @@ import {
   type AnnotationName,
   type AnnotationSettings,
   INJECTED_BY,
+  INJECTED_COMPONENTS,
   LABELS_BEFORE,
   PREFIXES,
 } from "./annotations.ts";
@@ -94,10 +95,13 @@ function error(field: string, got: string | null, want: string): Fault {
   return { severity: "error", field, got, want, hint: null };
 }
 
+/** What injection itself puts on a pod. */
+const MARKS: readonly string[] = [INJECTED_BY, LABELS_BEFORE, INJECTED_COMPONENTS];
+
 /** A warning for a key under our prefixes that changes nothing; null for every other key. */
 function withoutMeaning(key: string, value: unknown, mayGuess: boolean): Fault | null {
   const prefix = PREFIXES.find((each) => key.startsWith(each));
-  if (prefix === undefined || key === INJECTED_BY || key === LABELS_BEFORE) return null;
+  if (prefix === undefined || MARKS.includes(key)) return null;
   const name = key.slice(prefix.length);
   if (NAMES.some((each) => each === name && keysOf(each).includes(key))) return null;
   const why = Object.hasOwn(ANNOTATIONS_WITHOUT_EFFECT, name) ? ANNOTATIONS_WITHOUT_EFFECT[name] : undefined;

@@ -169,6 +169,8 @@ export function secretVariables(common: {
   };
 }
 
+const LABEL = /^[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?$/;
+
 export interface Mount {
   /** Of the volume. */
   readonly name: string;
@@ -186,9 +188,41 @@ export function mounts(common: { doc: string }): Kind<readonly Mount[]> {
         const [name = "", path = ""] = splitOnce(entry, ":");
         return { name: name.trim(), path: path.trim() };
       });
-      const isGood = ({ name, path }: Mount): boolean =>
-        /^[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?$/.test(name) && /^\/[^:]*$/.test(path);
+      const isGood = ({ name, path }: Mount): boolean => LABEL.test(name) && /^\/[^:]*$/.test(path);
       return listReading(value, "volume:/path,volume2:/path2", isGood, new Set());
+    },
+  };
+}
+
+/** Whether Kubernetes takes it for the name of a container or a volume. */
+export function isLabelName(text: string): boolean {
+  return LABEL.test(text);
+}
+
+/** Names of containers, separated by commas; one that is there twice counts once. */
+export function labelNames(common: { doc: string }): Kind<readonly string[]> {
+  return {
+    kind: "name list",
+    fallback: [],
+    doc: common.doc,
+    read: (text) => {
+      const entries = entriesOf(text).map((name) => ({ name }));
+      const reading = listReading(entries, "name,name2", ({ name }) => LABEL.test(name), new Set());
+      return "want" in reading ? reading : { value: [...new Set(reading.value.map(({ name }) => name))] };
+    },
+  };
+}
+
+/** Where sockets are, whose whole path has at most 107 bytes. Empty text is the default. */
+export function folder(common: { fallback: string; doc: string }): Kind<string> {
+  const want = 'an absolute path of at most 81 characters, without ":" and "$"';
+  return {
+    ...common,
+    kind: "path",
+    read: (text) => {
+      if (text === "") return { value: common.fallback };
+      // No "$": it becomes a variable, where Kubernetes would put the value of another one for "$(NAME)".
+      return /^\/[^:$]{1,80}$/.test(text) ? { value: text } : { want };
     },
   };
 }

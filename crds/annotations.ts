@@ -4,9 +4,11 @@ import { parseQuantity } from "#kit/arguments.ts";
 import { parseGoDuration } from "#kit/duration.ts";
 import { LOG_LEVELS, type LogLevel } from "#kit/log.ts";
 import {
+  folder,
   isHost,
   type Kind,
   LIST_MAX,
+  labelNames,
   type Mount,
   mounts,
   objectName,
@@ -27,6 +29,11 @@ export const PREFIXES = ["dapr.io/", "pannier.io/"] as const;
 export const INJECTED_BY = "pannier.io/injected-by";
 /** Put beside it where labels that injection sets were there before: `name=value`, separated by commas. */
 export const LABELS_BEFORE = "pannier.io/labels-before";
+/** Put beside it where pluggable components were put in: `container/name` and `volume/name`, separated by commas. */
+export const INJECTED_COMPONENTS = "pannier.io/injected-components";
+
+/** Dapr's, on a Component: the container that serves its type, in JSON (dapr-kubernetes.md 2.3). */
+export const COMPONENT_CONTAINER = "dapr.io/component-container";
 
 /** What the annotations of a pod say. A member is the annotation's name without its prefix. */
 export interface AnnotationSettings {
@@ -75,6 +82,10 @@ export interface AnnotationSettings {
   readonly "app-token-secret": string | null;
   readonly "volume-mounts": readonly Mount[];
   readonly "volume-mounts-rw": readonly Mount[];
+  /** Names of containers of the pod. */
+  readonly "pluggable-components": readonly string[];
+  readonly "pluggable-components-sockets-folder": string;
+  readonly "inject-pluggable-components": boolean;
 }
 
 export type AnnotationName = keyof AnnotationSettings;
@@ -342,11 +353,28 @@ const CONTAINER = {
   "volume-mounts-rw": row("volume mounts", mounts({ doc: "The pod's volumes that the sidecar can write." })),
 } satisfies Partial<AnnotationTable>;
 
-export const ANNOTATIONS: AnnotationTable = { ...SERVING, ...ADDRESSES, ...LIMITS, ...CONTAINER };
+const PLUGGABLE = {
+  "pluggable-components": row(
+    "a volume, variables",
+    labelNames({ doc: "Containers of the pod that are [pluggable components](stores/pluggable.md#on-kubernetes)." }),
+  ),
+  "pluggable-components-sockets-folder": row(
+    "where that volume is, variables",
+    folder({ fallback: "/tmp/dapr-components-sockets", doc: "Folder of their sockets, in them and in the sidecar." }),
+  ),
+  "inject-pluggable-components": row(
+    "containers",
+    flag({
+      fallback: false,
+      doc: "Put in the containers that Components of the app name in their annotation `dapr.io/component-container`.",
+    }),
+  ),
+} satisfies Partial<AnnotationTable>;
+
+export const ANNOTATIONS: AnnotationTable = { ...SERVING, ...ADDRESSES, ...LIMITS, ...CONTAINER, ...PLUGGABLE };
 
 const NO_DEBUGGER = "there is no debugger in the image";
 const NO_PROBES = "the app's health is not probed";
-const NO_PLUGINS = "there are no pluggable components";
 const NO_CALLS = "sidecars do not call each other";
 
 /** Annotations of Dapr that are taken and change nothing here, each with the reason. */
@@ -367,8 +395,6 @@ export const ANNOTATIONS_WITHOUT_EFFECT: Readonly<Record<string, string>> = {
   "disable-builtin-k8s-secret-store": "there is no API for secrets",
   "disable-init-endpoints": "the sidecar asks the app nothing when it starts",
   "sentry-request-jwt-audiences": "there is no Sentry",
-  "pluggable-components": NO_PLUGINS,
-  "pluggable-components-sockets-folder": NO_PLUGINS,
-  "inject-pluggable-components": NO_PLUGINS,
+  "component-container": "it belongs on a Component",
   "sidecar-svc-annotations": NO_CALLS,
 };

@@ -11,8 +11,8 @@ import { RateLimit } from "./kube/rate-limit.ts";
 import type { Admission, AdmissionRequest, Admit } from "./webhook/review.ts";
 
 export interface AdmitContext {
-  /** Asked for each pod: trust anchors change. */
-  readonly settings: () => InjectSettings;
+  /** Of a namespace. Asked for each pod: trust anchors and Components change. */
+  readonly settings: (namespace: string) => InjectSettings;
   readonly events: Events;
   readonly clock: Clock;
   readonly log: Log;
@@ -36,7 +36,7 @@ export function createAdmit(context: AdmitContext): Admit {
     const { kind, namespace, object } = request;
     if (kind.group !== "" || kind.kind !== "Pod")
       return { kind: "allow", patch: null, reason: NOT_A_POD, warnings: [] };
-    const decision = decide(object, namespace, context.settings());
+    const decision = decide(object, namespace, context.settings(namespace));
     tell({ ...context, rate }, request, decision);
     return admissionOf(object, decision);
   };

@@ -12,6 +12,7 @@ import { STREAMS_MAX } from "./api/streams.ts";
 import type { CertificateSource } from "./certificates/source.ts";
 import { openCertificates } from "./certificates.ts";
 import { minorVersion } from "./cluster-version.ts";
+import { containersIn } from "./component-containers.ts";
 import { type Controllers, startControllers } from "./controllers.ts";
 import type { OperatorFlags } from "./flags.ts";
 import type { KubeContext } from "./kube/context.ts";
@@ -160,11 +161,15 @@ async function closeAll(opened: (() => unknown)[]): Promise<void> {
   for (const close of opened.splice(0).reverse()) await close();
 }
 
-async function openWebhook({ flags, kube, events, certificates, stopping }: Open): Promise<Webhook> {
+async function openWebhook({ flags, kube, events, certificates, watches, stopping }: Open): Promise<Webhook> {
   const { clock, log, metrics } = kube;
   const settings = injectSettings(flags, await minorVersion(kube, stopping));
   const admit = createAdmit({
-    settings: () => ({ ...settings, trustAnchorsPem: certificates.trustAnchors }),
+    settings: (namespace) => ({
+      ...settings,
+      trustAnchorsPem: certificates.trustAnchors,
+      componentContainers: containersIn(watches.components, namespace),
+    }),
     events,
     clock,
     log,

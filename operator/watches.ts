@@ -1,4 +1,5 @@
 // Everything that the operator watches: the resources of dapr.io, and the metadata of pods. Judges nothing.
+import { boundedContainer } from "./component-containers.ts";
 import { boundedContent, type ResourceObject } from "./components/manifest.ts";
 import type { Cache } from "./kube/cache.ts";
 import type { KubeContext } from "./kube/context.ts";
@@ -30,7 +31,10 @@ export function watchResources(context: KubeContext, namespaces: readonly string
       apiVersion: DAPR_API,
       plural,
       namespaces,
-      trim: (object) => ({ metadata: bareMeta(object.metadata), ...boundedContent(object) }),
+      trim: (object) => {
+        const metadata = { ...bareMeta(object.metadata), ...boundedContainer(object.metadata) };
+        return { metadata, ...boundedContent(object) };
+      },
     });
   const components = resource("components");
   const resiliencies = resource("resiliencies");

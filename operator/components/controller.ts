@@ -1,5 +1,6 @@
 // Takes a Component from the cache to the sidecars and to its status: judged, secrets resolved, handed on, reported.
 // One key at a time; what fails with one Component stays with it. Speaks to no sidecar and reads no manifest itself.
+import { COMPONENT_CONTAINER } from "#crds/annotations.ts";
 import type { Component } from "#crds/component.ts";
 import type { Clock } from "#kit/clock.ts";
 import type { Fault } from "#kit/fault.ts";
@@ -60,6 +61,8 @@ export interface ComponentControllerContext {
 interface Judged {
   readonly uid: string;
   readonly generation: number;
+  /** An annotation is no part of the generation. */
+  readonly hasContainer: boolean;
   readonly judgement: Judgement;
 }
 
@@ -171,12 +174,15 @@ export class ComponentController {
     return "same";
   }
 
-  async #judge(key: ObjectKey, { metadata }: ResourceObject, manifest: unknown): Promise<Judgement> {
-    const { uid, generation = 0 } = metadata;
+  async #judge(key: ObjectKey, { metadata }: ResourceObject, manifest: object): Promise<Judgement> {
+    const { uid, generation = 0, annotations = {} } = metadata;
+    const hasContainer = COMPONENT_CONTAINER in annotations;
     const known = this.#judged.get(key);
-    if (known?.uid === uid && known.generation === generation) return known.judgement;
-    const judgement = await this.#context.judge(manifest);
-    this.#judged.set(key, { uid, generation, judgement });
+    if (known?.uid === uid && known.generation === generation && known.hasContainer === hasContainer)
+      return known.judgement;
+    // Sidecars are not given the annotation, and need it not: they have the socket.
+    const judgement = await this.#context.judge(hasContainer ? { ...manifest, metadata } : manifest);
+    this.#judged.set(key, { uid, generation, hasContainer, judgement });
     return judgement;
   }
 

@@ -1,7 +1,6 @@
 // What a pod is refused for although each of its annotations can be read: what would not start, or what the API server
 // would refuse with a text that names nothing of ours.
 
-import { IDENTITY_FOLDER } from "#crds/distribution.ts";
 import {
   apiPorts,
   askedMounts,
@@ -12,9 +11,10 @@ import {
   type SidecarPlan,
 } from "./container.ts";
 import type { Container, Pod, PodSpec } from "./object.ts";
+import { checkPluggable } from "./pluggable-checks.ts";
 import type { Denial } from "./reasons.ts";
 import { AMOUNTS, requested } from "./resources.ts";
-import { IDENTITY_VOLUME, mountPlace, SOCKET_FOLDER, SOCKET_VOLUME } from "./volumes.ts";
+import { COMPONENTS_VOLUME, IDENTITY_VOLUME, mountPlace, SIDECAR_PLACES, SOCKET_VOLUME } from "./volumes.ts";
 
 /** The first reason to refuse the pod, or null. `injected`: its sidecar is there already. */
 export function check(pod: Pod, plan: SidecarPlan, injected: boolean): Denial | null {
@@ -24,8 +24,9 @@ export function check(pod: Pod, plan: SidecarPlan, injected: boolean): Denial | 
     checkResources(pod, plan) ??
     checkMounts(plan) ??
     checkSockets(pod, plan) ??
+    checkPluggable(pod, plan, injected) ??
     checkPorts(pod, plan) ??
-    (injected ? null : checkVolumes(pod))
+    (injected ? null : checkVolumes(pod, plan))
   );
 }
 
@@ -73,8 +74,8 @@ function runningContainers({ initContainers, containers }: PodSpec): readonly Co
   return [...native, ...containers].filter(({ name }) => name !== SIDECAR_NAME);
 }
 
-function checkMounts({ annotations }: SidecarPlan): Denial | null {
-  const taken = new Set<string>(["/", SOCKET_FOLDER, IDENTITY_FOLDER]);
+function checkMounts({ annotations, pluggable: { names, folder } }: SidecarPlan): Denial | null {
+  const taken = new Set([...SIDECAR_PLACES, ...(names.size === 0 ? [] : [mountPlace(folder)])]);
   for (const { path, readOnly } of askedMounts(annotations)) {
     const name = readOnly ? "dapr.io/volume-mounts" : "dapr.io/volume-mounts-rw";
     const place = mountPlace(path);
@@ -133,8 +134,8 @@ function wrong(annotation: string, got: string): Denial {
   return { reason: "wrong-annotation", detail: `${annotation}: got ${got}` };
 }
 
-function checkVolumes({ spec }: Pod): Denial | null {
-  const names = [IDENTITY_VOLUME, SOCKET_VOLUME];
+function checkVolumes({ spec }: Pod, { pluggable }: SidecarPlan): Denial | null {
+  const names = [IDENTITY_VOLUME, SOCKET_VOLUME, ...(pluggable.names.size === 0 ? [] : [COMPONENTS_VOLUME])];
   const taken = (spec.volumes ?? []).find(({ name }) => names.includes(name));
   return taken === undefined ? null : { reason: "name-taken", detail: `rename the volume ${taken.name}` };
 }

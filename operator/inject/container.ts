@@ -4,9 +4,10 @@ import type { Mount } from "#crds/annotation-values.ts";
 import type { AnnotationSettings } from "#crds/annotations.ts";
 import { IDENTITY_FOLDER } from "#crds/distribution.ts";
 import type { Container, ContainerPort, EnvVar, Volume, VolumeMount } from "./object.ts";
+import type { PluggablePlan } from "./pluggable.ts";
 import { effectiveResources, type Resources, resourcesMember } from "./resources.ts";
 import type { InjectSettings } from "./settings.ts";
-import { IDENTITY_VOLUME, SOCKET_FOLDER, SOCKET_VOLUME } from "./volumes.ts";
+import { COMPONENTS_VARIABLES, COMPONENTS_VOLUME, IDENTITY_VOLUME, SOCKET_FOLDER, SOCKET_VOLUME } from "./volumes.ts";
 
 export const SIDECAR_NAME = "daprd";
 
@@ -22,9 +23,11 @@ export interface SidecarPlan {
   readonly podResources: Resources;
   /** Those of the pod. */
   readonly volumes: readonly Volume[];
+  readonly pluggable: PluggablePlan;
 }
 
-export function sidecarContainer(plan: SidecarPlan): Container {
+/** `waits`: as a native sidecar it counts as started only when its stores can be used. */
+export function sidecarContainer(plan: SidecarPlan, waits: boolean): Container {
   const { annotations, settings } = plan;
   return {
     name: SIDECAR_NAME,
@@ -34,7 +37,7 @@ export function sidecarContainer(plan: SidecarPlan): Container {
     ports: containerPorts(plan),
     env: variablesOf(plan),
     ...resourcesMember(askedResources(plan)),
-    ...probesOf(plan),
+    ...probesOf(plan, waits),
     securityContext: securityContext(plan),
     terminationMessagePolicy: "FallbackToLogsOnError",
     volumeMounts: sidecarMounts(plan),
@@ -109,7 +112,7 @@ function containerPorts({ annotations, hostNetwork }: SidecarPlan): ContainerPor
     .map(({ name, port }) => ({ name, containerPort: port }));
 }
 
-function variablesOf({ namespace, annotations, settings }: SidecarPlan): EnvVar[] {
+function variablesOf({ namespace, annotations, settings, pluggable }: SidecarPlan): EnvVar[] {
   const fromSecrets = annotations["env-from-secret"].map(({ name, secret, key }) => fromSecret(name, secret, key));
   const names = [...annotations.env, ...fromSecrets].map(({ name }) => name);
   const tokens = [
@@ -125,8 +128,13 @@ function variablesOf({ namespace, annotations, settings }: SidecarPlan): EnvVar[
     ...fromSecrets,
     // The names that a Component's envRef may use (dapr-kubernetes.md 1.1).
     ...(names.length === 0 ? [] : [{ name: "DAPR_ENV_KEYS", value: names.join(" ") }]),
+    ...componentVariables(pluggable).filter(({ name }) => !names.includes(name)),
     ...tokens.flatMap(([name, secret]) => (secret === null ? [] : [fromSecret(name, secret, "token")])),
   ];
+}
+
+function componentVariables({ names, folder }: PluggablePlan): EnvVar[] {
+  return names.size === 0 ? [] : COMPONENTS_VARIABLES.map((name) => ({ name, value: folder }));
 }
 
 export function askedResources({ annotations, settings, podResources: pod }: SidecarPlan): Resources {
@@ -143,11 +151,11 @@ function fromSecret(name: string, secret: string, key: string): EnvVar {
  */
 const STARTUP_FAILURES_MAX = 3600;
 
-function probesOf({ annotations, native }: SidecarPlan): object {
+function probesOf({ annotations, native }: SidecarPlan, waits: boolean): object {
   const port = annotations["public-port"];
   return {
     // The outbound health does not wait for the app, which in turn waits for this probe.
-    ...(native ? { startupProbe: startupProbe(port) } : {}),
+    ...(native ? { startupProbe: startupProbe(port, waits) } : {}),
     readinessProbe: {
       httpGet: { path: "/v1.0/healthz", port },
       initialDelaySeconds: annotations["sidecar-readiness-probe-delay-seconds"],
@@ -165,9 +173,9 @@ function probesOf({ annotations, native }: SidecarPlan): object {
   };
 }
 
-function startupProbe(port: number): object {
-  const httpGet = { path: "/v1.0/healthz/outbound", port };
-  return { httpGet, timeoutSeconds: 1, periodSeconds: 1, failureThreshold: STARTUP_FAILURES_MAX };
+function startupProbe(port: number, waits: boolean): object {
+  const asked = waits ? { httpGet: { path: "/v1.0/healthz/outbound", port } } : { tcpSocket: { port } };
+  return { ...asked, timeoutSeconds: 1, periodSeconds: 1, failureThreshold: STARTUP_FAILURES_MAX };
 }
 
 function securityContext({ annotations, settings }: SidecarPlan): object {
@@ -184,9 +192,11 @@ function securityContext({ annotations, settings }: SidecarPlan): object {
 
 function sidecarMounts(plan: SidecarPlan): VolumeMount[] {
   const sockets = { name: SOCKET_VOLUME, mountPath: SOCKET_FOLDER };
+  const { names, folder } = plan.pluggable;
   return [
     ...userMounts(plan.annotations, plan.volumes),
     ...(plan.annotations["unix-domain-socket-path"] === null ? [] : [sockets]),
+    ...(names.size === 0 ? [] : [{ name: COMPONENTS_VOLUME, mountPath: folder }]),
     { name: IDENTITY_VOLUME, mountPath: IDENTITY_FOLDER, readOnly: true },
   ];
 }

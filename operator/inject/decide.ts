@@ -7,6 +7,7 @@ import { check } from "./checks.ts";
 import type { SidecarPlan } from "./container.ts";
 import { notesOn } from "./notes.ts";
 import { annotationsOf, type Pod, readPod } from "./object.ts";
+import { pluggablePlan, withBrought } from "./pluggable.ts";
 import { completedPod, findSidecar, injectedPod } from "./pod.ts";
 import {
   DENIED,
@@ -52,11 +53,11 @@ export function decide(value: unknown, namespace: string, settings: InjectSettin
   if (!isCovered(namespace, settings)) return skip("namespace-excluded");
   const read = readPod(value);
   if ("wrong" in read) return deny({ reason: "no-pod", detail: read.wrong });
-  const { pod } = read;
-  const containers = pod.spec.containers.length + (pod.spec.initContainers?.length ?? 0);
+  const { pod: given } = read;
+  const containers = given.spec.containers.length + (given.spec.initContainers?.length ?? 0);
   if (containers > CONTAINERS_MAX)
     return deny({ reason: "too-many", detail: `spec has ${containers}, want at most ${CONTAINERS_MAX}` });
-  const sidecar = findSidecar(pod);
+  const sidecar = findSidecar(given);
   if (sidecar !== null && !(INJECTED_BY in annotations)) return skip("other-injector");
   const { settings: asked, faults } = readAnnotations(annotations, {
     "log-level": settings.logLevel,
@@ -66,8 +67,11 @@ export function decide(value: unknown, namespace: string, settings: InjectSettin
     const errors = faults.filter(({ severity }) => severity === "error");
     return deny({ reason: "wrong-annotation", detail: told(errors.map(describeFault)).join("; ") });
   }
-  const plan = planFor(pod, { namespace, asked, settings, native: sidecar?.native ?? null });
-  if ("reason" in plan) return deny(plan);
+  const first = planFor(given, { namespace, asked, settings, native: sidecar?.native ?? null });
+  if ("reason" in first) return deny(first);
+  const whole = sidecar === null ? withBrought(given, first) : { pod: given, plan: first };
+  if ("reason" in whole) return deny(whole);
+  const { pod, plan } = whole;
   const denial = check(pod, plan, sidecar !== null);
   if (denial !== null) return deny(denial);
   const notes = told([...faults.map(describeFault), ...notesOn(pod, plan)]);
@@ -101,6 +105,7 @@ function planFor(pod: Pod, { namespace, asked, settings, native }: Asked): Sidec
     hostNetwork: pod.spec.hostNetwork === true,
     podResources: podResources(pod.spec),
     volumes: pod.spec.volumes ?? [],
+    pluggable: pluggablePlan(pod, asked, native !== null),
   };
 }
 

@@ -2,8 +2,9 @@
 // about 200 characters: an admission's warning has room for 256.
 import { declaredPorts } from "./checks.ts";
 import { askedMounts, listeningPorts, type SidecarPlan } from "./container.ts";
-import type { Pod } from "./object.ts";
+import type { Container, Pod } from "./object.ts";
 import { AMOUNTS, isShared } from "./resources.ts";
+import { COMPONENT_VARIABLE } from "./volumes.ts";
 
 export function notesOn(pod: Pod, plan: SidecarPlan): string[] {
   return [
@@ -11,6 +12,7 @@ export function notesOn(pod: Pod, plan: SidecarPlan): string[] {
     ...sharedPorts(pod, plan),
     ...sharedResources(plan),
     ...endless(pod, plan),
+    ...components(pod, plan),
     ...names(pod),
     ...image(plan),
   ];
@@ -40,12 +42,31 @@ function sharedResources({ podResources }: SidecarPlan): string[] {
   return [`spec.resources sets ${shared.join(" and ")} of the whole pod: the sidecar has no defaults of ${them}`];
 }
 
-function endless({ spec }: Pod, { native }: SidecarPlan): string[] {
-  const ends = spec.restartPolicy === "Never" || spec.restartPolicy === "OnFailure";
-  return ends && !native
-    ? ["the sidecar keeps the pod running when its app has ended: only a native sidecar ends"]
-    : [];
+function endless({ spec }: Pod, { native, pluggable: { names } }: SidecarPlan): string[] {
+  if (spec.restartPolicy !== "Never" && spec.restartPolicy !== "OnFailure") return [];
+  const beside = spec.containers.filter(({ name }) => names.has(name));
+  return [
+    ...(native ? [] : ["the sidecar keeps the pod running when its app has ended: only a native sidecar ends"]),
+    ...beside.map(({ name }) => `container ${name} keeps the pod running when its app has ended, unless it is native`),
+  ];
 }
+
+function components({ spec }: Pod, { native, annotations, pluggable: { names, folder } }: SidecarPlan): string[] {
+  if (annotations["inject-pluggable-components"] && names.size === 0)
+    return ["no Component of this app names a container in dapr.io/component-container, so none is put in"];
+  const isElsewhere = ({ env }: Container): boolean =>
+    (env ?? []).some(({ name, value }) => name === COMPONENT_VARIABLE && value !== folder);
+  const own = [...(spec.initContainers ?? []), ...spec.containers].filter(({ name }) => names.has(name));
+  const late = native ? spec.containers.filter(({ name }) => names.has(name)) : [];
+  return [
+    ...own
+      .filter(isElsewhere)
+      .map(({ name }) => `container ${name} sets the folder of its socket itself, want ${folder}`),
+    ...late.map(({ name }) => `container ${name} starts with the app: ${LATE}`),
+  ];
+}
+
+const LATE = "as an init container with restartPolicy: Always it would start first, and the app when its store serves";
 
 function names({ spec }: Pod): string[] {
   if (spec.hostNetwork !== true || (spec.dnsPolicy ?? "ClusterFirst") !== "ClusterFirst") return [];

@@ -125,6 +125,11 @@ function wrongContainer(path: string, container: Mapping): string | null {
   );
 }
 
+/** What is wrong with a container that stands alone, as "container.env: want a list", or null. */
+export function containerFault(container: Mapping): string | null {
+  return wrongContainer("container", container);
+}
+
 function wrongMount(path: string, mount: Mapping): string | null {
   return typeof mount.mountPath === "string" ? wrongName(path, mount) : `${path}.mountPath: want text`;
 }

@@ -12,27 +12,26 @@ export function patchOf(pod: Pod, wanted: Pod): Operation[] {
 }
 
 /**
- * Injection puts items before or behind those of a list, and changes some in their place. The library would try every
- * way from one list to the other, which takes the square of their lengths and a deep stack; anything else is left to it.
+ * Injection puts items into a list, all in one place, and changes some where they are. The library would try every way
+ * from one list to the other, which takes the square of their lengths and a deep stack; anything else is left to it.
  */
 const diffLists: Diff = (before: unknown, after: unknown, pointer) => {
   if (!Array.isArray(before) || !Array.isArray(after)) return undefined;
   const added = after.length - before.length;
   if (added < 0) return undefined;
-  const inFront = before.every((item, index) => isSame(item, after[index + added]));
-  if (!inFront && !before.every((item, index) => isSame(item, after[index]))) return undefined;
-  const operations: Operation[] = [];
+  const other = before.findIndex((item, index) => !isSame(item, after[index]));
+  // Behind `place` items that both have.
+  const place = other < 0 ? before.length : other;
+  if (!before.slice(place).every((item, index) => isSame(item, after[place + added + index]))) return undefined;
   const at = (index: number): string => pointer.add(String(index)).toString();
-  if (inFront) for (const [index, value] of after.slice(0, added).entries()) operations.push(add(at(index), value));
-  const shift = inFront ? added : 0;
+  const operations: Operation[] = [];
+  for (let index = place; index < place + added; index++) operations.push(add(at(index), after[index]));
   for (const [index, item] of before.entries()) {
-    const wanted: unknown = after[index + shift];
-    if (item === wanted) continue;
-    const base = at(index + shift);
-    for (const each of createPatch(item, wanted, diffLists)) operations.push({ ...each, path: base + each.path });
+    const now = index < place ? index : index + added;
+    if (item === after[now]) continue;
+    for (const each of createPatch(item, after[now], diffLists))
+      operations.push({ ...each, path: at(now) + each.path });
   }
-  const behind = inFront ? [] : after.slice(before.length);
-  for (const [index, value] of behind.entries()) operations.push(add(at(before.length + index), value));
   return operations;
 };
 

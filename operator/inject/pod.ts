@@ -4,7 +4,16 @@ import { INJECTED_BY, LABELS_BEFORE } from "#crds/annotations.ts";
 import { VERSION } from "#kit/version.ts";
 import { SIDECAR_NAME, type SidecarPlan, sidecarContainer, userMounts } from "./container.ts";
 import type { Container, EnvVar, Pod, PodSpec, VolumeMount } from "./object.ts";
-import { identityVolume, mountPlace, SOCKET_VOLUME, socketVolume } from "./volumes.ts";
+import { sidecarPlace, startsLate } from "./pluggable.ts";
+import {
+  COMPONENT_VARIABLE,
+  COMPONENTS_VOLUME,
+  componentsVolume,
+  identityVolume,
+  mountPlace,
+  SOCKET_VOLUME,
+  socketVolume,
+} from "./volumes.ts";
 
 /** Where a pod's sidecar stands. */
 export interface FoundSidecar {
@@ -23,7 +32,7 @@ export function findSidecar({ spec }: Pod): FoundSidecar | null {
 
 /** The pod with its sidecar. */
 export function injectedPod(pod: Pod, plan: SidecarPlan): Pod {
-  const { appId, annotations, native } = plan;
+  const { appId, annotations, native, pluggable } = plan;
   const own = {
     "dapr.io/sidecar-injected": "true",
     "dapr.io/app-id": appId,
@@ -32,13 +41,14 @@ export function injectedPod(pod: Pod, plan: SidecarPlan): Pod {
   const before = pod.metadata?.labels ?? {};
   const labels = { ...before, ...own };
   const marks = { ...pod.metadata?.annotations, [INJECTED_BY]: VERSION, ...markOf(before, Object.keys(own)) };
-  const sidecar = sidecarContainer(plan);
   const { spec } = pod;
+  const sidecar = sidecarContainer(plan, !startsLate(spec, pluggable));
   const placed = native
-    ? { initContainers: [sidecar, ...(spec.initContainers ?? [])] }
+    ? { initContainers: (spec.initContainers ?? []).toSpliced(sidecarPlace(spec, pluggable), 0, sidecar) }
     : { containers: [...spec.containers, sidecar] };
   const sockets = annotations["unix-domain-socket-path"] === null ? [] : [socketVolume()];
-  const volumes = [...(spec.volumes ?? []), ...sockets, identityVolume()];
+  const components = pluggable.names.size === 0 ? [] : [componentsVolume()];
+  const volumes = [...(spec.volumes ?? []), ...sockets, ...components, identityVolume()];
   const withSidecar = { ...pod, metadata: { ...pod.metadata, labels, annotations: marks } };
   return completedPod({ ...withSidecar, spec: { ...spec, volumes, ...placed } }, plan);
 }
@@ -55,23 +65,34 @@ function markOf(before: Readonly<Record<string, string>>, names: readonly string
  */
 export function completedPod(pod: Pod, plan: SidecarPlan): Pod {
   const { spec } = pod;
-  const later = plan.native ? completedInit(spec, plan) : {};
   const containers = mapChanged(spec.containers, (each) => completed(each, plan));
-  return { ...pod, spec: { ...spec, containers, ...later } };
+  return { ...pod, spec: { ...spec, containers, ...completedInit(spec, plan) } };
 }
 
-/** Only init containers behind a native sidecar can reach it. */
-function completedInit(spec: PodSpec, plan: SidecarPlan): Pick<PodSpec, "initContainers"> {
-  const list = spec.initContainers ?? [];
-  const from = list.findIndex(({ name }) => name === SIDECAR_NAME);
-  return { initContainers: mapChanged(list, (each, index) => (index < from ? each : completed(each, plan))) };
+/** Only init containers behind a native sidecar can reach it; components stand before any sidecar, which reaches them. */
+function completedInit({ initContainers }: PodSpec, plan: SidecarPlan): Pick<PodSpec, "initContainers"> {
+  const list = initContainers ?? [];
+  const sidecar = list.findIndex(({ name }) => name === SIDECAR_NAME);
+  const isConcerned = ({ name }: Container, index: number): boolean =>
+    plan.pluggable.names.has(name) || (sidecar >= 0 && index >= sidecar);
+  const change = (each: Container, index: number): Container =>
+    isConcerned(each, index) ? completed(each, plan) : each;
+  return list.length === 0 ? {} : { initContainers: mapChanged(list, change) };
 }
 
 function completed(container: Container, plan: SidecarPlan): Container {
   if (container.name === SIDECAR_NAME) return withMounts(container, userMounts(plan.annotations, plan.volumes));
+  const { names, folder } = plan.pluggable;
+  if (names.has(container.name)) return completedComponent(container, folder);
   const path = plan.annotations["unix-domain-socket-path"];
   const sockets = path === null ? [] : [{ name: SOCKET_VOLUME, mountPath: path }];
   return withMounts(withVariables(container, appVariables(plan)), sockets);
+}
+
+/** As with Dapr, one is told where its socket belongs, and not how to reach the sidecar. */
+function completedComponent(container: Container, folder: string): Container {
+  const told = withVariables(container, [{ name: COMPONENT_VARIABLE, value: folder }]);
+  return withMounts(told, [{ name: COMPONENTS_VOLUME, mountPath: folder }]);
 }
 
 function appVariables({ annotations }: SidecarPlan): EnvVar[] {

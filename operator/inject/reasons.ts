@@ -2,7 +2,7 @@
 // Event, the log and the metric's label.
 
 export const INJECTED = {
-  "native-sidecar": "the sidecar is the first init container and runs as long as the pod",
+  "native-sidecar": "the sidecar is an init container and runs as long as the pod",
   "classic-container": "the sidecar runs beside the app's containers",
   "already-injected": "the sidecar was there; what came after it knows of it now",
 } as const;
@@ -20,6 +20,7 @@ export const DENIED = {
   "no-app-id": "the pod has no app id",
   "port-clash": "two listen on one port",
   "name-taken": "the pod has a volume under a name of the injector",
+  "component-container": "the container of a pluggable component cannot be put in",
   "no-linux": "the sidecar runs on Linux only",
   "too-old": "the cluster has no native sidecars",
   "too-many": "the pod has more containers than the injector looks at",

@@ -10,6 +10,16 @@ export interface SidecarResources {
   readonly memoryLimit: Quantity | null;
 }
 
+/** What a Component of the pod's namespace says about the container that serves it. */
+export interface ComponentContainer {
+  /** Name of the Component. */
+  readonly component: string;
+  /** App ids that may have it; empty for all. */
+  readonly scopes: readonly string[];
+  /** The annotation's value: a container in JSON, of which nothing is checked yet. Empty: somebody else puts it there. */
+  readonly text: string;
+}
+
 export interface InjectSettings {
   readonly image: string;
   readonly imagePullPolicy: "Always" | "IfNotPresent" | "Never";
@@ -31,6 +41,8 @@ export interface InjectSettings {
   /** Null: all but `excludedNamespaces`. */
   readonly namespaces: readonly string[] | null;
   readonly excludedNamespaces: readonly string[];
+  /** Null: nobody knows them. */
+  readonly componentContainers: readonly ComponentContainer[] | null;
 }
 
 /** The user of the image. */
@@ -65,5 +77,6 @@ export function defaultSettings(controlPlaneNamespace: string): InjectSettings {
     logAsJson: false,
     namespaces: null,
     excludedNamespaces: ["kube-system", controlPlaneNamespace],
+    componentContainers: null,
   };
 }

@@ -1,10 +1,11 @@
 // Takes out of a pod what injection put in. What it cannot tell from the author's own: a variable of the same name and
 // value that stood there before goes too, and so does a list that is empty afterwards.
-import { INJECTED_BY, LABELS_BEFORE } from "#crds/annotations.ts";
+import { INJECTED_BY, INJECTED_COMPONENTS, LABELS_BEFORE } from "#crds/annotations.ts";
 import { SIDECAR_NAME } from "./container.ts";
 import { annotationsOf, type Container, type Pod, type PodMeta, readPod } from "./object.ts";
+import { broughtParts } from "./pluggable.ts";
 import { findSidecar } from "./pod.ts";
-import { IDENTITY_VOLUME, SOCKET_VOLUME } from "./volumes.ts";
+import { COMPONENT_VARIABLE, COMPONENTS_VOLUME, IDENTITY_VOLUME, SOCKET_VOLUME } from "./volumes.ts";
 
 export type Removal =
   | { readonly outcome: "removed"; readonly pod: Pod }
@@ -19,18 +20,22 @@ export function uninject(value: unknown): Removal {
   const read = readPod(value);
   if ("wrong" in read) return { outcome: "no-pod", sentence: read.wrong };
   const { pod } = read;
-  const values = appValues(findSidecar(pod)?.container.args ?? []);
+  const told = toldValues(findSidecar(pod)?.container ?? null);
+  const sockets = told.has(COMPONENT_VARIABLE) ? [SOCKET_VOLUME, COMPONENTS_VOLUME] : [SOCKET_VOLUME];
+  const brought = broughtParts(pod);
+  const gone = new Set([SIDECAR_NAME, ...brought.containers]);
   const clean = (containers: readonly Container[] | null | undefined): readonly Container[] =>
-    (containers ?? []).filter(({ name }) => name !== SIDECAR_NAME).map((each) => cleanContainer(each, values));
+    (containers ?? []).filter(({ name }) => !gone.has(name)).map((each) => cleanContainer(each, told, sockets));
   const { metadata, spec } = pod;
-  const volumes = (spec.volumes ?? []).filter(({ name }) => name !== IDENTITY_VOLUME && name !== SOCKET_VOLUME);
+  const emptied = new Set([IDENTITY_VOLUME, ...sockets, ...brought.volumes]);
+  const volumes = (spec.volumes ?? []).filter(({ name }) => !emptied.has(name));
   return {
     outcome: "removed",
     pod: {
       ...pod,
       metadata: replaced(metadata ?? {}, {
         labels: labelsBefore(metadata ?? {}),
-        annotations: without(metadata?.annotations ?? {}, [INJECTED_BY, LABELS_BEFORE]),
+        annotations: without(metadata?.annotations ?? {}, [INJECTED_BY, LABELS_BEFORE, INJECTED_COMPONENTS]),
       }),
       spec: {
         ...replaced(spec, { volumes, initContainers: clean(spec.initContainers) }),
@@ -50,22 +55,30 @@ function labelsBefore({ labels, annotations }: PodMeta): Record<string, string> 
   return { ...without(labels ?? {}, LABELS), ...own };
 }
 
-/** What the app's containers were told, by the sidecar's own arguments: defaults may have been others then. */
-function appValues(args: readonly string[]): ReadonlyMap<string, string | undefined> {
+/** What other containers were told, by the sidecar's own arguments and variables: defaults may have been others then. */
+function toldValues(sidecar: Container | null): ReadonlyMap<string, string | undefined> {
+  const args = sidecar?.args ?? [];
   const after = (flag: string): string | undefined => {
     const at = args.indexOf(flag);
     return at < 0 ? undefined : args[at + 1];
   };
+  const folder = (sidecar?.env ?? []).filter(({ name }) => name === COMPONENT_VARIABLE);
   return new Map([
     ["DAPR_HTTP_PORT", after("--dapr-http-port")],
     ["DAPR_GRPC_PORT", after("--dapr-grpc-port")],
     ["APP_PROTOCOL", after("--app-protocol")],
+    ...folder.map(({ name, value }) => [name, value] as const),
   ]);
 }
 
-function cleanContainer(container: Container, values: ReadonlyMap<string, string | undefined>): Container {
-  const env = (container.env ?? []).filter(({ name, value }) => value === undefined || values.get(name) !== value);
-  const volumeMounts = (container.volumeMounts ?? []).filter(({ name }) => name !== SOCKET_VOLUME);
+/** `told`: variables with the values that injection gave them; `sockets`: volumes of which it made mounts. */
+function cleanContainer(
+  container: Container,
+  told: ReadonlyMap<string, string | undefined>,
+  sockets: readonly string[],
+): Container {
+  const env = (container.env ?? []).filter(({ name, value }) => value === undefined || told.get(name) !== value);
+  const volumeMounts = (container.volumeMounts ?? []).filter(({ name }) => !sockets.includes(name));
   return replaced(container, { env, volumeMounts });
 }
 

@@ -1,6 +1,13 @@
-// The volumes that injection adds: who the sidecar is and whom it trusts, and the folder of its unix sockets.
+// The volumes that injection adds: who the sidecar is and whom it trusts, and the folders of unix sockets, its own and those
+// of pluggable components.
 import { posix } from "node:path";
-import { TOKEN_AUDIENCE, TOKEN_FILE, TRUST_ANCHORS_FILE, TRUST_BUNDLE_NAME } from "#crds/distribution.ts";
+import {
+  IDENTITY_FOLDER,
+  TOKEN_AUDIENCE,
+  TOKEN_FILE,
+  TRUST_ANCHORS_FILE,
+  TRUST_BUNDLE_NAME,
+} from "#crds/distribution.ts";
 import type { Volume } from "./object.ts";
 
 /** Dapr's names (dapr-kubernetes.md 2.4). */
@@ -8,6 +15,13 @@ export const IDENTITY_VOLUME = "dapr-identity-token";
 export const SOCKET_VOLUME = "dapr-unix-domain-socket";
 /** Where the sidecar sees its sockets. */
 export const SOCKET_FOLDER = "/var/run/dapr-sockets";
+export const COMPONENTS_VOLUME = "dapr-components-unix-domain-socket";
+/** Tells a component where its socket belongs. Dapr's sidecar reads the other one, and Dapr's injector does not set it. */
+export const COMPONENT_VARIABLE = "DAPR_COMPONENT_SOCKETS_FOLDER";
+/** Those of the sidecar. */
+export const COMPONENTS_VARIABLES: readonly string[] = [COMPONENT_VARIABLE, "DAPR_COMPONENTS_SOCKETS_FOLDER"];
+/** Where nothing else can be mounted into the sidecar. */
+export const SIDECAR_PLACES: readonly string[] = ["/", SOCKET_FOLDER, IDENTITY_FOLDER];
 
 /** The place that the path of a mount means, however it is written; one that is not absolute begins at the root. */
 export function mountPlace(path: string): string {
@@ -29,4 +43,8 @@ export function identityVolume(): Volume {
 
 export function socketVolume(): Volume {
   return { name: SOCKET_VOLUME, emptyDir: { medium: "Memory" } };
+}
+
+export function componentsVolume(): Volume {
+  return { name: COMPONENTS_VOLUME, emptyDir: {} };
 }

@@ -63,10 +63,7 @@ describe("pannier inject", () => {
     it(`injects a ${kind}, and uninject gives the manifest's values back`, async () => {
       const { code, out, err } = await inject(manifest);
       assert.equal(code, 0, err);
-      assert.equal(
-        err,
-        `${kind} orders: injected: the sidecar is the first init container and runs as long as the pod\n`,
-      );
+      assert.equal(err, `${kind} orders: injected: the sidecar is an init container and runs as long as the pod\n`);
       assert.equal([...out.matchAll(/name: daprd$/gm)].length, 1);
       const back = await pannier(["uninject", "-f", "-"], out);
       assert.equal(back.code, 0);
@@ -74,6 +71,25 @@ describe("pannier inject", () => {
       assert.deepEqual(valuesOf(back.out), valuesOf(manifest));
     });
   }
+
+  it("gives pluggable components their folder, and uninject takes it back", async () => {
+    const manifest = (WAYS.Deployment ?? "")
+      .replace("dapr.io/app-id: orders}", 'dapr.io/app-id: orders, dapr.io/pluggable-components: "my-store"}')
+      .replace("{name: app, image: app}", "{name: app, image: app}, {name: my-store, image: my-store}");
+    const { code, out, err } = await inject(manifest);
+    assert.equal(code, 0, err);
+    assert.match(err, /note: container my-store starts with the app/);
+    assert.equal([...out.matchAll(/name: DAPR_COMPONENT_SOCKETS_FOLDER$/gm)].length, 2);
+    const back = await pannier(["uninject", "-f", "-"], out);
+    assert.deepEqual(valuesOf(back.out), valuesOf(manifest));
+  });
+
+  it("says that it cannot know what Components bring along", async () => {
+    const manifest = (WAYS.Pod ?? "").replace('"true"}', '"true", dapr.io/inject-pluggable-components: "true"}');
+    const { code, err } = await inject(manifest);
+    assert.equal(code, 1);
+    assert.match(err, /refused: .*`pannier inject` has none; write the containers into the pod instead/);
+  });
 
   it("injects each item of a list, and leaves the others", async () => {
     const items = [WAYS.Pod ?? "", OTHER].map((text) => valuesOf(text)[0]);

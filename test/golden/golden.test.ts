@@ -71,7 +71,14 @@ describe("golden pods", () => {
         const removal = uninject(decision.pod);
         assert.ok(removal.outcome === "removed");
         const text = JSON.stringify(removal.pod);
-        for (const trace of ["daprd", "dapr-identity-token", "dapr-unix-domain-socket", "injected-by"])
+        for (const trace of [
+          "daprd",
+          "dapr-identity-token",
+          "dapr-unix-domain-socket",
+          "dapr-components-unix-domain-socket",
+          "injected-by",
+          "injected-components",
+        ])
           assert.ok(!text.includes(`"${trace}"`), trace);
         const back = decide(removal.pod, NAMESPACE, settingsOf(golden));
         assert.ok(back.outcome === "inject");

@@ -96,6 +96,13 @@ const QUIET: readonly (readonly [Plural, object])[] = [
     },
   ],
   ["components", { spec: { type: "state.in-memory", version: "v1" } }],
+  [
+    "components",
+    {
+      metadata: { name: "example", annotations: { "dapr.io/component-container": "" } },
+      spec: { type: "state.my-store", version: "v1", metadata: [] },
+    },
+  ],
   // Not ours to judge.
   ["components", { spec: { type: "pubsub.kafka", version: "v1", metadata: [{ name: "a" }, { name: "a" }] } }],
   [

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { startComponent } from "#test/servers/pluggable.ts";
 import { ask, STORE, save } from "#test/wire/client.ts";
 import { type Bed, describeWithBed, sharedBed } from "../cluster/bed.ts";
 import { installCrds } from "../cluster/crds.ts";
@@ -130,6 +131,55 @@ describeWithBed("the operator", () => {
     }
     const said = replicas.flatMap(({ lines }) => lines).join("");
     assert.ok(!said.includes("s3cret-planted"));
+  });
+
+  it("puts the container of a pluggable component into a pod, and knows its type", async function () {
+    this.timeout(HANDED_OVER_WITHIN_MS);
+    const { namespace } = apps;
+    const component = JSON.parse(manifest({ name: "mine", namespace, type: "state.my-store" }));
+    const container = JSON.stringify({ name: "my-store", image: "registry.example/my-store:1" });
+    component.metadata.annotations = { "dapr.io/component-container": container };
+    await bed.kubectl(["apply", "-f", "-"], JSON.stringify({ ...component, scopes: ["orders"] }));
+    await untilShown(bed, namespace, "mine", "Unknown NoSidecar");
+    const asks = { "dapr.io/enabled": "true", "dapr.io/inject-pluggable-components": "true" };
+    const made = JSON.parse(await dryRun("orders", { ...asks, "dapr.io/app-id": "orders" }));
+    const names = made.spec.initContainers.map(({ name }: { name: string }) => name);
+    assert.deepEqual(names, ["my-store", "daprd"]);
+    const [{ env, restartPolicy }] = made.spec.initContainers;
+    assert.deepEqual(
+      [env, restartPolicy],
+      [[{ name: "DAPR_COMPONENT_SOCKETS_FOLDER", value: "/tmp/dapr-components-sockets" }], "Always"],
+    );
+    const other = JSON.parse(await dryRun("stock", { ...asks, "dapr.io/app-id": "stock" }));
+    assert.equal(other.spec.initContainers.length, 1);
+  });
+
+  it("brings a sidecar the Component of a program that comes late: not ready before, and ready from then on", async function () {
+    this.timeout(HANDED_OVER_WITHIN_MS);
+    const { namespace } = apps;
+    const program = await startComponent("late-store");
+    await program.kill9();
+    const { spec, ...component } = JSON.parse(manifest({ name: "late", namespace, type: "state.late-store" }));
+    component.metadata.annotations = { "dapr.io/component-container": "" };
+    const text = JSON.stringify({ ...component, spec: { ...spec, initTimeout: "300ms" }, scopes: ["late"] });
+    await bed.kubectl(["apply", "-f", "-"], text);
+    await apps.create("late-1", { "dapr.io/enabled": "true", "dapr.io/app-id": "late" });
+    const { apiPort: port } = first().operator;
+    const more = { componentsSocketsFolder: program.folder };
+    const { wire, stop } = await startSidecarOf(bed, apps, { pod: "late-1", appId: "late", port, more });
+    try {
+      const health = await ask(wire, "GET", "/v1.0/healthz/outbound");
+      assert.equal(health.status, 500, health.text);
+      assert.match(health.text, /component late: .*init timeout for component late exceeded after 300ms/);
+      await untilShown(bed, namespace, "late", "False NotLoaded");
+      await program.restart();
+      await until(async () => (await ask(wire, "GET", "/v1.0/healthz/outbound")).status === 204, "it is ready");
+      await save(wire, "k", "1", "/v1.0/state/late");
+      await untilShown(bed, namespace, "late", "True Ready");
+    } finally {
+      await stop();
+      await program.stop();
+    }
   });
 
   it("goes on when the leader ends: the other one writes status", async function () {

@@ -8,6 +8,7 @@ import { createLog } from "#kit/log.ts";
 import { systemRandom } from "#kit/random.ts";
 import { type OperatorFlags, readOperatorFlags } from "#operator/flags.ts";
 import { type Operator, startOperator } from "#operator/operator.ts";
+import type { SidecarSettings } from "#sidecar/settings.ts";
 import type { Bed } from "#test/cluster/bed.ts";
 import { startWire, type WireSidecar } from "#test/wire/sidecar.ts";
 import type { SidecarPods } from "./sidecar-pods.ts";
@@ -71,18 +72,25 @@ export interface PodSidecar {
   stop(): Promise<void>;
 }
 
+export interface SidecarOptions {
+  readonly pod: string;
+  readonly appId: string;
+  readonly port: number;
+  readonly more?: Partial<SidecarSettings>;
+}
+
 /** The sidecar that would run in this pod: its token, the trust anchors of its namespace. */
 export async function startSidecarOf(
   bed: Bed,
   pods: SidecarPods,
-  { pod, appId, port }: { readonly pod: string; readonly appId: string; readonly port: number },
+  { pod, appId, port, more = {} }: SidecarOptions,
 ): Promise<PodSidecar> {
   const folder = await mkdtemp(join(tmpdir(), "pannier-identity-"));
   await writeFile(join(folder, TOKEN_FILE), await pods.token(pod));
   const query = ["get", "configmap", "pannier-trust-bundle", "-o", "jsonpath={.data.ca\\.crt}"];
   await writeFile(join(folder, TRUST_ANCHORS_FILE), await bed.kubectl(["-n", pods.namespace, ...query]));
   const operator = { host: "localhost", port, identityFolder: folder, trustAnchors: "", configuration: null };
-  const settings = { appId, namespace: pods.namespace, podName: pod, operator, resourcesPaths: [] };
+  const settings = { appId, namespace: pods.namespace, podName: pod, operator, resourcesPaths: [], ...more };
   const wire = await startWire({ manifests: {}, settings });
   return {
     wire,

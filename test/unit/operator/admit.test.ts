@@ -70,6 +70,18 @@ describe("admission of a pod", () => {
     assert.deepEqual([event?.about.kind, uid, namespace], ["ReplicaSet", "u1", "shop"]);
   });
 
+  it("goes by what is known of the pod's own namespace", () => {
+    const settings = (namespace: string) => ({
+      ...defaultSettings("pannier-system"),
+      componentContainers: [{ component: namespace, scopes: [], text: '{"image": "x"}' }],
+    });
+    const decide = createAdmit({ settings, events: { tell: () => undefined }, clock: systemClock, log: silentLog });
+    const object = podOf({ ...GOOD, "dapr.io/inject-pluggable-components": "true" });
+    const admission = decide({ ...REQUEST, namespace: "bank", object });
+    assert.ok(admission.kind === "allow");
+    assert.match(JSON.stringify(admission.patch), /"name":"bank","image":"x"/);
+  });
+
   it("tells so many Events and no more, whoever sends reviews", async () => {
     const told: string[] = [];
     const tell = ({ about }: Told): void => void told.push(about.metadata.uid);

@@ -94,6 +94,21 @@ describe("ComponentController", () => {
       assert.equal(bench.writes, 1);
     });
 
+    it("takes the word of a Component that names a container for its type, and takes it back", async () => {
+      const object = await bench.put({ type: "state.ours" });
+      assert.equal(bench.verdict("MetadataValid"), "False TypeUnknown");
+      const annotated = (resourceVersion: string, annotations: Record<string, string>) =>
+        bench.components.put({ ...object, metadata: { ...object.metadata, resourceVersion, annotations } });
+      annotated("a", { "dapr.io/component-container": "" });
+      await bench.rest(2000);
+      assert.equal(bench.verdict("MetadataValid"), "True Valid");
+      const [entry] = [...bench.table.of("shop")];
+      assert.doesNotMatch(JSON.stringify(entry?.resource), /component-container/);
+      annotated("b", {});
+      await bench.rest(2000);
+      assert.equal(bench.verdict("MetadataValid"), "False TypeUnknown");
+    });
+
     it("is judged once per generation", async () => {
       await bench.put();
       bench.report("app-1");
