@@ -1,8 +1,12 @@
 // The rows of docs/differences.md that show on Redis, over HTTP against a real server.
 import assert from "node:assert/strict";
 import { Redis } from "ioredis";
+import { driver } from "#sidecar/stores/redis/redis.ts";
+import { openContext } from "#test/conformance/case.ts";
+import { call, upsert, utf8 } from "#test/conformance/requests.ts";
 import { describeWithRedis, type RedisServer, startRedis } from "#test/servers/redis.ts";
 import { startRedisCluster } from "#test/servers/redis-cluster.ts";
+import { describeWithRedisStack, redisStack } from "#test/servers/redis-stack.ts";
 import { ask, errorOf, STORE, save } from "#test/wire/client.ts";
 import { component, startWire, type WireSidecar } from "#test/wire/sidecar.ts";
 
@@ -157,6 +161,12 @@ describeWithRedis("differences on Redis", () => {
     assert.ok(Math.abs(Date.parse(header) - Date.now() - 100_000) < 10_000, header);
   });
 
+  it("R17: a change of a transaction may ask for a document that this server has not", async () => {
+    const change = { key: "r17", value: { a: 1 }, metadata: { contentType: "application/json" } };
+    assert.equal((await ask(wire, "POST", `${STORE}/transaction`, transaction(change))).status, 204);
+    assert.deepEqual(await raw.hgetall("wire||r17"), { data: '{"a":1}', version: "1" });
+  });
+
   it("S1: a strong write that too few replicas acknowledge is an error that says so", async () => {
     const metadata = { redisHost: `${server.host}:${server.port}`, strongAcks: "1" };
     const lonely = await startWire({ manifests: { "a.yaml": component("statestore", "state.redis", metadata) } });
@@ -176,4 +186,109 @@ describeWithRedis("differences on Redis", () => {
     while ((await ask(wire, "GET", `${STORE}/none`)).status !== 204)
       assert.ok(Date.now() < end, "not recovered within 10 s");
   }
+});
+
+describeWithRedisStack("differences on Redis with JSON", () => {
+  let server: RedisServer;
+  let raw: Redis;
+  let wire: WireSidecar;
+  const INDEXES = JSON.stringify([{ name: "r16", indexes: [{ key: "a", type: "NUMERIC" }] }]);
+  const manifests = (): Record<string, string> => ({
+    "a.yaml": component("statestore", "state.redis", {
+      redisHost: `${server.host}:${server.port}`,
+      queryIndexes: INDEXES,
+    }),
+  });
+
+  before(async () => {
+    server = await startRedis(redisStack());
+    raw = new Redis({ host: server.host, port: server.port, lazyConnect: true });
+    raw.on("error", () => undefined);
+    await raw.connect();
+    wire = await startWire({ manifests: manifests() });
+  });
+
+  after(async () => {
+    raw.disconnect();
+    await wire.stop();
+    await server.stop();
+  });
+
+  const put = async (key: string, value: unknown, more: object = {}): Promise<number> => {
+    const item = { key, value, metadata: { contentType: "application/json" }, ...more };
+    return (await ask(wire, "POST", STORE, [item])).status;
+  };
+  const document = async (key: string): Promise<unknown> => raw.call("JSON.GET", `wire||${key}`);
+
+  it("R12: documents and hashes are read, listed and queried whatever the request says", async () => {
+    assert.equal(await put("r12-d", { r12: 1 }), 204);
+    assert.equal(await document("r12-d"), '{"data":{"r12":1},"version":1}');
+    await save(wire, "r12-h", '{"r12":2}');
+    for (const asked of ["", "?metadata.contentType=application/json"]) {
+      for (const [key, text] of [
+        ["r12-d", '{"r12":1}'],
+        ["r12-h", '{"r12":2}'],
+      ]) {
+        const answer = await ask(wire, "GET", `${STORE}/${key}${asked}`);
+        assert.deepEqual([answer.text, answer.headers.etag], [text, "1"]);
+      }
+    }
+    const query = { filter: { IN: { r12: [1, 2] } }, sort: [{ key: "r12" }] };
+    const answer = await ask(wire, "POST", "/v1.0-alpha1/state/statestore/query", query);
+    assert.deepEqual(
+      JSON.parse(answer.text).results.map(({ key }: { key: string }) => key),
+      ["r12-d", "r12-h"],
+    );
+  });
+
+  it("R13: a write over a row of the other form keeps to its ETag, and the counter goes on", async () => {
+    await put("r13", 1);
+    await put("r13", 2);
+    const plain = [{ key: "r13", value: 3, etag: "1" }];
+    assert.equal((await ask(wire, "POST", STORE, plain)).status, 409);
+    await save(wire, "r13", "3");
+    assert.deepEqual(await raw.hgetall("wire||r13"), { data: "3", version: "3" });
+    assert.equal(await put("r13", 4, { etag: "2" }), 409);
+    assert.equal(await put("r13", 4, { etag: "3" }), 204);
+    assert.equal(await document("r13"), '{"data":4,"version":4}');
+  });
+
+  it("R14: numbers of a document come back equal, and what it cannot hold is kept as a hash", async () => {
+    const item = (key: string, text: string): string =>
+      `[{"key":"${key}","value":${text},"metadata":{"contentType":"application/json"}}]`;
+    const json = { "content-type": "application/json" };
+    const kept = "[3.14159265,9007199254740993,0.30000000000000004]";
+    assert.equal((await ask(wire, "POST", STORE, item("r14", kept), json)).status, 204);
+    assert.equal(await document("r14"), `{"data":${kept},"version":1}`);
+    const unfit = "3.14159265358979323846";
+    assert.equal((await ask(wire, "POST", STORE, item("r14", unfit), json)).status, 204);
+    assert.deepEqual(await raw.hgetall("wire||r14"), { data: unfit, version: "2" });
+  });
+
+  it("R15: bytes of a gRPC transaction are kept as they came", async () => {
+    const store = await driver
+      .decode([{ name: "redisHost", value: `${server.host}:${server.port}`, secret: false }], [])
+      .open(openContext(AbortSignal.timeout(10_000), []));
+    try {
+      const metadata = { contentType: "application/json" };
+      await store.transact?.([upsert("r15", utf8('{ "a": 1 }'), { isJson: false, metadata })], call());
+      assert.deepEqual(await raw.hgetall("r15"), { data: '{ "a": 1 }', version: "1" });
+    } finally {
+      await store.close();
+    }
+  });
+
+  it("R16: an index with the same paths stays over a start, and one that is refused ends none", async () => {
+    await raw.call("FT.ALIASADD", "r16-alias", "r16");
+    const again = await startWire({ manifests: manifests() });
+    await again.stop();
+    await raw.call("FT.INFO", "r16-alias");
+    const odd = manifests()["a.yaml"]?.replace("NUMERIC", "ODD") ?? "";
+    const other = await startWire({ manifests: { "a.yaml": odd } });
+    try {
+      assert.equal((await ask(other, "GET", `${STORE}/none`)).status, 204);
+    } finally {
+      await other.stop();
+    }
+  });
 });

@@ -8,17 +8,20 @@ import { DatabaseSync } from "node:sqlite";
 import { promisify } from "node:util";
 import { Redis } from "ioredis";
 import { redisMissing, startRedis } from "#test/servers/redis.ts";
-import { save } from "#test/wire/client.ts";
+import { redisStack, redisStackMissing } from "#test/servers/redis-stack.ts";
+import { ask, STORE, save } from "#test/wire/client.ts";
 import { component, startWire, type WireSidecar } from "#test/wire/sidecar.ts";
 import { readPage } from "./pages.ts";
 
 const missing = redisMissing();
+const withoutStack = redisStackMissing();
+const INDEXED_WITHIN_MS = 10_000;
 
-/** The words of the page's one shell block, as a shell cuts them. */
-async function wordsOn(page: string): Promise<string[]> {
-  const [block, ...more] = readPage(page).blocks.filter(({ language }) => language === "sh");
-  assert.deepEqual([block !== undefined, more], [true, []]);
-  const script = `for word in ${block?.text.trim()}; do printf '%s\\n' "$word"; done`;
+/** The words of one of the page's shell blocks, which are so many, as a shell cuts them. */
+async function wordsOn(page: string, { block, of }: { block: number; of: number }): Promise<string[]> {
+  const blocks = readPage(page).blocks.filter(({ language }) => language === "sh");
+  assert.equal(blocks.length, of);
+  const script = `for word in ${blocks[block]?.text.trim()}; do printf '%s\\n' "$word"; done`;
   return (await promisify(execFile)("sh", ["-ec", script])).stdout.trimEnd().split("\n");
 }
 
@@ -36,7 +39,7 @@ describe("a look into the store", () => {
   });
 
   it("shows the rows of state.sqlite", async () => {
-    const [program, file = "", sql = ""] = await wordsOn("docs/stores/sqlite.md");
+    const [program, file = "", sql = ""] = await wordsOn("docs/stores/sqlite.md", { block: 0, of: 1 });
     assert.equal(program, "sqlite3");
     const path = join(folder, file);
     await mkdir(dirname(path));
@@ -58,7 +61,7 @@ describe("a look into the store", () => {
   (missing === null ? it : it.skip)(
     `shows the hash of state.redis${missing === null ? "" : `, not run: ${missing}`}`,
     async () => {
-      const [program, command = "", ...args] = await wordsOn("docs/stores/redis.md");
+      const [program, command = "", ...args] = await wordsOn("docs/stores/redis.md", { block: 0, of: 3 });
       assert.equal(program, "redis-cli");
       const [appId = "", key = ""] = args[0]?.split("||") ?? [];
       const server = await startRedis();
@@ -71,6 +74,35 @@ describe("a look into the store", () => {
         });
         await save(wire, key, '{"a": 1}');
         assert.deepEqual(await client.call(command, ...args), ["data", '{"a": 1}', "version", "1"]);
+      } finally {
+        client.disconnect();
+        await wire?.stop();
+        wire = null;
+        await server.stop();
+      }
+    },
+  );
+
+  (withoutStack === null ? it : it.skip)(
+    `shows the documents of state.redis and finds them by an index${withoutStack === null ? "" : `, not run: ${withoutStack}`}`,
+    async () => {
+      const [, get = "", name = ""] = await wordsOn("docs/stores/redis.md", { block: 1, of: 3 });
+      const [, search = "", ...args] = await wordsOn("docs/stores/redis.md", { block: 2, of: 3 });
+      const [appId = "", key = ""] = name.split("||");
+      const [manifest] = readPage("docs/stores/redis.md").blocks.filter(({ text }) => text.includes("queryIndexes"));
+      const server = await startRedis(redisStack());
+      const client = new Redis({ host: server.host, port: server.port, lazyConnect: true });
+      try {
+        const here = manifest?.text.replace("localhost:6379", `${server.host}:${server.port}`) ?? "";
+        wire = await startWire({ manifests: { "a.yaml": here }, settings: { appId } });
+        const order = { key, value: { state: "CA", total: 7 }, metadata: { contentType: "application/json" } };
+        assert.equal((await ask(wire, "POST", STORE, [order])).status, 204);
+        const text = '{"data":{"state":"CA","total":7},"version":1}';
+        assert.equal(await client.call(get, name), text);
+        const end = Date.now() + INDEXED_WITHIN_MS;
+        const found = async (): Promise<string> => JSON.stringify(await client.call(search, ...args));
+        while (!(await found()).includes(name)) assert.ok(Date.now() < end, "no index finds it");
+        assert.match(await found(), /"\$\.data","{\\"state\\":\\"CA\\",\\"total\\":7}","\$\.version","1"/);
       } finally {
         client.disconnect();
         await wire?.stop();

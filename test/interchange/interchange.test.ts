@@ -14,6 +14,7 @@ import { postgresqlV1, postgresqlV2 } from "#test/conformance/postgresql.ts";
 import { redisDocuments, redisServer } from "#test/conformance/redis.ts";
 import { sqliteFile } from "#test/conformance/sqlite.ts";
 import { tableAzurite } from "#test/conformance/tablestorage.ts";
+import { yugabyte } from "#test/conformance/yugabytedb.ts";
 import { zooKeeper } from "#test/conformance/zookeeper.ts";
 import { interchange, type Pair } from "./interchange.ts";
 
@@ -100,6 +101,7 @@ const PAIRS: readonly Pair[] = [
   { subject: redisServer, dapr: "redis", excepted: NOT_TOLD },
   { subject: redisDocuments, dapr: "redis", saying: DOCUMENTS, excepted: { ...NOT_TOLD, ...ONLY_JSON } },
   { subject: sqliteFile, dapr: "sqlite" },
+  { subject: yugabyte, dapr: "postgresql/v2" },
 ];
 
 for (const pair of PAIRS) interchange(pair);

@@ -10,6 +10,8 @@ import { freePort } from "./free-port.ts";
 import { isRequired } from "./required.ts";
 
 export interface RedisOptions {
+  /** What runs in place of redis-server, with its first arguments; it has to be there. */
+  readonly program?: readonly string[];
   /** More arguments for redis-server; they win over the ones set here. */
   readonly args?: readonly string[];
   /** Lines of an ACL file, as in `user app on >secret ~* +@all`. */
@@ -64,15 +66,16 @@ export function describeWithRedis(title: string, body: (this: Mocha.Suite) => vo
 
 /** Starts a server and resolves when it takes commands. Whoever starts one stops it. */
 export async function startRedis(options: RedisOptions = {}): Promise<RedisServer> {
-  const missing = whyMissing();
+  const missing = options.program === undefined ? whyMissing() : null;
   if (missing !== null) throw new Error(missing);
+  const [command = redisProgram(), ...first] = options.program ?? [];
   const folder = await mkdtemp(join(tmpdir(), "pannier-redis-"));
   if (options.acl !== undefined) await writeFile(join(folder, "users.acl"), `${options.acl.join("\n")}\n`);
   for (let start = 1; ; start++) {
     const port = await freePort();
     const server = new ChildServer({
-      command: redisProgram(),
-      args: serverArgs(options, port),
+      command,
+      args: [...first, ...serverArgs(options, port)],
       cwd: folder,
       readyText: "Ready to accept connections",
     });

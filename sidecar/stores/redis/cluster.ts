@@ -88,6 +88,10 @@ export class Cluster implements Topology {
     return this.#layout;
   }
 
+  get known(): readonly Node[] {
+    return this.#layout.masters;
+  }
+
   masters(): readonly Node[] {
     const hole = this.#slots.indexOf(undefined);
     if (hole < 0) return this.#layout.masters;

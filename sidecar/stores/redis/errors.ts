@@ -59,6 +59,7 @@ function unavailable(text: string, repeatable = false): Meaning {
 }
 
 const NO_RIGHTS = unavailable(noRights("run a command or use a key"));
+const OTHER_TYPE: Meaning = { code: "corrupt", text: "holds a value of another type under the key", repeatable: false };
 const NO_RIGHTS_HALFWAY: Meaning = { ...NO_RIGHTS, code: "unknown-outcome" };
 
 function noRights(to: string): string {
@@ -82,12 +83,14 @@ const REPLIES: Readonly<Record<string, Meaning>> = {
   MOVED: unavailable(OTHER_NODE),
   ASK: unavailable(OTHER_NODE),
   CROSSSLOT: unavailable(OTHER_NODE),
-  WRONGTYPE: { code: "corrupt", text: "holds a value of another type under the key", repeatable: false },
+  WRONGTYPE: OTHER_TYPE,
   NOSCRIPT: { code: "failed", text: "does not know the script", repeatable: false },
 };
 
-/** Answers that begin with the plain word ERR and are told apart by their text, for want of a code. */
-const PLAIN_REPLIES: readonly { readonly part: string; readonly meaning: Meaning }[] = [
+/** Answers that begin with the plain word ERR, or with none, and are told apart by their text, for want of a code. */
+const PLAIN_REPLIES: readonly { readonly part: string; readonly meaning: Meaning; readonly reply?: string }[] = [
+  // So the module for JSON says it.
+  { part: "Existing key has wrong Redis type", meaning: OTHER_TYPE, reply: "WRONGTYPE" },
   // Raised in the middle of a script: what ran before it stays. The second is how newer servers than Redis 7.0 put it.
   { part: "user executing the script can't", meaning: NO_RIGHTS_HALFWAY },
   { part: "ACL failure in script", meaning: NO_RIGHTS_HALFWAY },
@@ -122,7 +125,7 @@ function meaningOf(text: string): { reply: string; meaning: Meaning } {
   const word = space < 0 ? text : text.slice(0, space);
   const known = REPLIES[word];
   if (known !== undefined) return { reply: word, meaning: known };
-  for (const { part, meaning } of PLAIN_REPLIES) if (text.includes(part)) return { reply: word, meaning };
+  for (const { part, meaning, reply = word } of PLAIN_REPLIES) if (text.includes(part)) return { reply, meaning };
   // Redis 6 wraps what a command in a script answered: "ERR Error running script (call to f_…): … -READONLY You …".
   if (text.includes("running script")) {
     for (const [inner, meaning] of Object.entries(REPLIES)) {

@@ -2,6 +2,7 @@
 import { duration, type Field, type FieldTable, flag, pattern, text, whole } from "#crds/fields.ts";
 import type { Fault } from "#kit/fault.ts";
 import { type Address, mayBeShown, parseAddress, parseAddresses } from "./address.ts";
+import { parseIndexes } from "./indexes.ts";
 
 export interface RedisSettings {
   readonly redisHost: string;
@@ -111,8 +112,7 @@ export const fields: FieldTable<RedisSettings> = {
   writeTimeout: idle("Limit for sending.", "one limit covers sending and answering: readTimeout"),
   queryIndexes: text({
     fallback: "",
-    doc: "Indexes of RediSearch.",
-    ignored: "a query reads the keys of the prefix one after the other (docs/query.md)",
+    doc: "Indexes over JSON documents, as JSON; made at the start for whoever searches in Redis itself (docs/stores/redis.md).",
   }),
   useEntraID: flag({ fallback: false, aliases: ["useAzureAD"], doc: "Microsoft Entra ID; refused in this release." }),
   useOIDC: flag({ fallback: false, doc: "OIDC tokens as password; refused in this release." }),
@@ -156,6 +156,8 @@ export function check(settings: Readonly<RedisSettings>): readonly Fault[] {
   if (settings.redisHost === "") {
     faults.push(fault("warning", "redisHost", "a host", "without it localhost is used, as Dapr does"));
   }
+  const indexes = parseIndexes(settings.queryIndexes);
+  if ("want" in indexes) faults.push(fault("error", "queryIndexes", indexes.want, null));
   return [...faults, ...checkShape(settings), ...checkTls(settings)];
 }
 

@@ -51,6 +51,8 @@ export class Link {
   readonly server: string;
   /** The command that tells a key's expiry: absolute from Redis 7 on, else what is left of it. */
   expiryCommand: "pexpiretime" | "pttl" = "pttl";
+  /** The server has a module for JSON documents. */
+  hasJson = false;
   readonly #redis: Redis;
   readonly #options: LinkOptions;
   readonly #ended: PromiseWithResolvers<Ending> = Promise.withResolvers();
@@ -194,6 +196,21 @@ export class Link {
     await this.#optional("client", ["SETNAME", name]);
     const known = await this.#optional("command", ["INFO", "pexpiretime"]);
     if (Array.isArray(known) && known[0] !== null && known[0] !== undefined) this.expiryCommand = "pexpiretime";
+    this.hasJson = await this.#knowsJson();
+  }
+
+  /**
+   * Asks as Dapr does (dapr-state-stores.md 2a), by a command without what it needs. A user who may not run it counts as
+   * having the module: what he then cannot do is told, and not written in another form without a word.
+   */
+  async #knowsJson(): Promise<boolean> {
+    try {
+      await this.call("read", "json.get", []);
+      return true;
+    } catch (error) {
+      if (!(error instanceof RedisError) || error.reply === null) throw error;
+      return error.reply === "NOPERM" || error.message.includes("wrong number of arguments");
+    }
   }
 
   async #authenticate(username: string, password: string): Promise<void> {

@@ -1,4 +1,5 @@
-// state.redis: one hash per key with the fields data and version, as Dapr lays it out (dapr-state-stores.md 2b).
+// state.redis: one hash per key with the fields data and version, or a JSON document with members of these names where the
+// request asks for one and the server has them, as Dapr lays it out (dapr-state-stores.md 2b).
 // What differs from Dapr on purpose is in docs/stores/redis.md.
 import type { Clock } from "#kit/clock.ts";
 import type {
@@ -18,13 +19,20 @@ import type {
   Write,
 } from "../store.ts";
 import { StoreError, storeDriver } from "../store.ts";
-import { RedisError } from "./errors.ts";
 import { check, fields, type RedisSettings } from "./fields.ts";
+import { createIndexes, indexesOf } from "./indexes.ts";
 import type { Argument, Link } from "./link.ts";
 import { openTopology } from "./opening.ts";
-import { canonicalVersion, type RowLink, readRow } from "./rows.ts";
+import { type RowLink, readRow } from "./rows.ts";
 import { scanPage } from "./scan.ts";
-import { REMOVE, REMOVE_ROW, type Script, SET, TRANSACT, VERDICT } from "./scripts.ts";
+import {
+  type ArgumentsFor,
+  asksForDocument,
+  changeArguments,
+  etagArgument,
+  writeArguments,
+} from "./script-arguments.ts";
+import { evaluate, REMOVE, REMOVE_ROW, type Script, SET, TRANSACT, VERDICT } from "./scripts.ts";
 import { announced, type Node, type Topology } from "./topology.ts";
 import { walkPage } from "./walk.ts";
 
@@ -38,7 +46,15 @@ export const driver: StoreDriver = storeDriver<RedisSettings>({
 });
 
 async function open(settings: Readonly<RedisSettings>, context: OpenContext): Promise<Store> {
-  return new RedisStore(settings, await openTopology(settings, context), context.clock);
+  const topology = await openTopology(settings, context);
+  try {
+    await createIndexes(indexesOf(settings.queryIndexes), topology.known, context);
+    const hasJson = topology.known.some(({ connection }) => connection.current?.hasJson);
+    return new RedisStore(settings, { topology, hasJson }, context.clock);
+  } catch (error) {
+    topology.close();
+    throw error;
+  }
 }
 
 const VALUE_BYTES_MAX = 512 * 1024 * 1024;
@@ -67,31 +83,38 @@ class RedisStore implements Store {
     strongRead: "the same as any read: the master is asked",
     strongWrite: "as many replicas as strongAcks says have acknowledged the write within a second",
   };
-  readonly capabilities: readonly string[] = ["ETAG", "TRANSACTIONAL", "TTL", "KEYS_LIKE"];
+  readonly capabilities: readonly string[];
   readonly defaultTtlSec: number | null;
   readonly #topology: Topology;
   readonly #clock: Clock;
 
-  constructor(settings: Readonly<RedisSettings>, topology: Topology, clock: Clock) {
+  constructor(
+    settings: Readonly<RedisSettings>,
+    { topology, hasJson }: { topology: Topology; hasJson: boolean },
+    clock: Clock,
+  ) {
     const ttlSec = settings.ttlInSeconds;
     this.defaultTtlSec = ttlSec !== null && ttlSec > 0 ? ttlSec : null;
+    this.capabilities = ["ETAG", "TRANSACTIONAL", "TTL", ...(hasJson ? ["QUERY_API"] : []), "KEYS_LIKE"];
     this.#topology = topology;
     this.#clock = clock;
   }
 
-  get(key: string, _read: Read, call: Call): Promise<Found | null> {
-    return this.#read(key, call, (link) => readRow(link, key, this.#clock));
+  get(key: string, { metadata }: Read, call: Call): Promise<Found | null> {
+    const likely = asksForDocument(metadata) ? "document" : "hash";
+    return this.#read(key, call, (link) => readRow(link, key, this.#clock, likely));
   }
 
   async set(write: Write, call: Call): Promise<void> {
-    const args = ["1", write.key, etagArgument(write.etag), write.firstWrite ? "1" : "", ttlArgument(write)];
-    const job = { script: SET, key: write.key, args: [...args, asBuffer(write.bytes)], strong: write.strong };
-    const verdict = await this.#run(job, call);
+    const change = writeArguments(write);
+    const args = (hasJson: boolean): Argument[] => ["1", write.key, ...change(hasJson)];
+    const verdict = await this.#run({ script: SET, key: write.key, args, strong: write.strong }, call);
     if (verdict !== 0) throw refusal(Number(verdict), "");
   }
 
   async remove(removal: Removal, call: Call): Promise<void> {
-    const args = ["1", removal.key, etagArgument(removal.etag)];
+    const given = ["1", removal.key, etagArgument(removal.etag)];
+    const args = (): readonly Argument[] => given;
     const verdict = await this.#run({ script: REMOVE, key: removal.key, args, strong: removal.strong }, call);
     if (verdict !== 0) throw refusal(Number(verdict), "");
   }
@@ -116,8 +139,12 @@ class RedisStore implements Store {
     const keys = changes.map((change) => (change.kind === "upsert" ? change.write.key : change.removal.key));
     const stray = this.#topology.strayOf(keys);
     if (stray > 0) throw strayError(place(stray + 1, changes.length));
-    const args: Argument[] = [String(changes.length), ...keys];
-    for (const [index, change] of changes.entries()) addChange(args, change, place(index + 1, changes.length));
+    const given = changes.map((change, index) => changeArguments(change, place(index + 1, changes.length)));
+    const args = (hasJson: boolean): Argument[] => {
+      const all: Argument[] = [String(changes.length), ...keys];
+      for (const each of given) all.push(...each(hasJson));
+      return all;
+    };
     const strong = changes.some((change) => (change.kind === "upsert" ? change.write : change.removal).strong);
     const answer = await this.#run({ script: TRANSACT, key: keys[0] ?? "", args, strong }, call);
     const [verdict, failing] = Array.isArray(answer) ? answer : [];
@@ -140,7 +167,7 @@ class RedisStore implements Store {
     let removed = 0;
     for (let at = 0; at < keys.length; at += BULK_CHUNK) {
       const chunk = keys.slice(at, at + BULK_CHUNK);
-      const jobs = chunk.map((key) => ({ script: REMOVE_ROW, key, args: ["1", key], strong: false }));
+      const jobs = chunk.map((key) => ({ script: REMOVE_ROW, key, args: () => ["1", key], strong: false }));
       const answers = await Promise.all(jobs.map((job) => this.#run(job, call)));
       for (const answer of answers) removed += Number(answer);
     }
@@ -181,10 +208,10 @@ class RedisStore implements Store {
       try {
         node ??= this.#topology.nodeOf(key);
         const link = node.connection.current ?? (await node.connection.next(call.signal));
-        if (!strong || !node.strong.applies()) return await evaluate(announced(node, link), script, args);
+        if (!strong || !node.strong.applies()) return await evaluate(announced(node, link), script, args(link.hasJson));
         const at = node;
         return await node.strong.run(async (own) => {
-          const answer = await evaluate(announced(at, own), script, args);
+          const answer = await evaluate(announced(at, own), script, args(own.hasJson));
           return { answer, applied: answer === 0 || (Array.isArray(answer) && answer[0] === 0) };
         });
       } catch (error) {
@@ -199,7 +226,7 @@ interface Job {
   readonly script: Script;
   /** One of its keys, all of which are on one server. */
   readonly key: string;
-  readonly args: readonly Argument[];
+  readonly args: ArgumentsFor;
   readonly strong: boolean;
 }
 
@@ -212,41 +239,6 @@ async function overNode<T>({ connection }: Node, { signal }: Call, task: (link: 
       await connection.pause(error, made, signal);
     }
   }
-}
-
-/** Runs a script by its digest; a server that does not know it yet gets its text. A refused digest has run nothing. */
-async function evaluate(link: RowLink, script: Script, args: readonly Argument[]): Promise<unknown> {
-  try {
-    return await link.call("write", "evalsha", [script.sha, ...args]);
-  } catch (error) {
-    if (!(error instanceof RedisError) || error.reply !== "NOSCRIPT") throw error;
-    return await link.call("write", "eval", [script.text, ...args]);
-  }
-}
-
-function addChange(args: Argument[], change: Change, where: string): void {
-  if (change.kind === "upsert") {
-    const { write } = change;
-    args.push("upsert", etagArgument(write.etag, where), write.firstWrite ? "1" : "", ttlArgument(write));
-    args.push(asBuffer(write.bytes));
-  } else args.push("delete", etagArgument(change.removal.etag, where), "", "", "");
-}
-
-/** The version that an ETag names, or "" for none. Throws etag-invalid. */
-function etagArgument(etag: string | null, where = ""): string {
-  if (etag === null) return "";
-  const version = canonicalVersion(etag);
-  if (version === null) throw new StoreError("etag-invalid", `${where}an etag of redis is a whole number`);
-  return version;
-}
-
-function ttlArgument(write: Write): string {
-  return write.ttlSec === null ? "" : String(write.ttlSec);
-}
-
-/** ioredis would print any other view as a list of numbers. */
-function asBuffer(bytes: Uint8Array): Buffer {
-  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 function place(number: number, of: number): string {
@@ -273,7 +265,12 @@ function refusal(verdict: number, where: string): StoreError {
     case VERDICT.somethingThere:
       return new StoreError("etag-mismatch", `${where}item already exists and no etag was passed`);
     case VERDICT.badVersion:
-      return new StoreError("corrupt", `${where}the hash's field 'version' is no counter that can be raised`);
+      return new StoreError("corrupt", `${where}the row's 'version' is no counter that can be raised`);
+    case VERDICT.partlyApplied:
+      return new StoreError(
+        "unknown-outcome",
+        `${where}redis took no JSON document; the changes before it are applied`,
+      );
     default:
       return new StoreError("failed", `${where}redis gave an answer that this script does not give`);
   }

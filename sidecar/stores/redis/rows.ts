@@ -1,11 +1,12 @@
 // Reading a key in Dapr's layout (dapr-state-stores.md 2b), and the form of its versions.
 import type { Clock } from "#kit/clock.ts";
+import { JsonFault, JsonScanner } from "#kit/json-scanner.ts";
 import { type Found, StoreError } from "../store.ts";
 import { RedisError } from "./errors.ts";
 import type { Link } from "./link.ts";
 
 /** What reading needs of a link. */
-export type RowLink = Pick<Link, "call" | "expiryCommand">;
+export type RowLink = Pick<Link, "call" | "expiryCommand" | "hasJson">;
 
 /** Runs a task over a link to the server that has the key. */
 export type RowReader = <T>(key: string, task: (link: RowLink) => Promise<T>) => Promise<T>;
@@ -13,37 +14,61 @@ export type RowReader = <T>(key: string, task: (link: RowLink) => Promise<T>) =>
 /** How often a key is looked at before it is called corrupt. */
 const READS_MAX = 2;
 
+/** How a row lies under its key: "string" as early releases of Dapr wrote it, without an ETag. */
+export type RowForm = "hash" | "document" | "string";
+
+type Reader = (link: RowLink, key: string, clock: Clock) => Promise<Found | null>;
+
+const READERS: Readonly<Record<RowForm, Reader>> = { hash: readHash, document: readDocument, string: readString };
+
 /**
- * Reads the row under a key with two commands that leave in one write; null when there is none. A plain string, as early
- * releases of Dapr wrote it, comes back without an ETag. Rejects with `corrupt` when the key holds neither.
+ * Reads the row under a key with two commands that leave in one write; null when there is none. The form it is thought
+ * to have is tried first, then the others. Rejects with `corrupt` when the key holds none of them.
  *
  * Another client's write may fall between the two commands. If it changes or replaces the row, the expiry is the newer
  * one's; if it deletes the row, there is none. If it creates the row, the first command has found nothing and the
  * second finds a key, which looks like a hash without its fields; a string that becomes a hash looks like another type.
  * What looks corrupt is therefore read once more.
  */
-export async function readRow(link: RowLink, key: string, clock: Clock): Promise<Found | null> {
+export async function readRow(
+  link: RowLink,
+  key: string,
+  clock: Clock,
+  likely: RowForm = "hash",
+): Promise<Found | null> {
+  const forms = formsOf(link, likely);
   for (let read = 1; ; read++) {
     try {
-      return await readOnce(link, key, clock);
+      return await readAs(forms, link, key, clock);
     } catch (error) {
       if (read === READS_MAX || !(error instanceof StoreError) || error.code !== "corrupt") throw error;
     }
   }
 }
 
-async function readOnce(link: RowLink, key: string, clock: Clock): Promise<Found | null> {
-  let row: unknown;
-  let expiry: unknown;
+function formsOf({ hasJson }: RowLink, likely: RowForm): readonly RowForm[] {
+  if (!hasJson) return ["hash", "string"];
+  return likely === "document" ? ["document", "hash", "string"] : ["hash", "document", "string"];
+}
+
+async function readAs(
+  [form = "string", ...others]: readonly RowForm[],
+  ...[link, key, clock]: Parameters<Reader>
+): Promise<Found | null> {
   try {
-    [row, expiry] = await Promise.all([
-      link.call("read", "hmget", [key, "data", "version"]),
-      link.call("read", link.expiryCommand, [key]),
-    ]);
+    return await READERS[form](link, key, clock);
   } catch (error) {
-    if (error instanceof RedisError && error.reply === "WRONGTYPE") return readString(link, key, clock);
+    if (others.length > 0 && error instanceof RedisError && error.reply === "WRONGTYPE")
+      return readAs(others, link, key, clock);
     throw error;
   }
+}
+
+async function readHash(link: RowLink, key: string, clock: Clock): Promise<Found | null> {
+  const [row, expiry] = await Promise.all([
+    link.call("read", "hmget", [key, "data", "version"]),
+    link.call("read", link.expiryCommand, [key]),
+  ]);
   // -2: the key is not there, or expired after the first command.
   if (expiry === -2) return null;
   const [data, version] = Array.isArray(row) ? row : [];
@@ -51,6 +76,33 @@ async function readOnce(link: RowLink, key: string, clock: Clock): Promise<Found
     throw new StoreError("corrupt", "required hash field 'data' or 'version' was not found");
   }
   return { bytes: data, etag: version.toString("latin1"), expiresAtMs: expiresAtMs(link, expiry, clock) };
+}
+
+/** The whole document in one answer, so that value and version belong together. */
+async function readDocument(link: RowLink, key: string, clock: Clock): Promise<Found | null> {
+  const [text, expiry] = await Promise.all([
+    link.call("read", "json.get", [key]),
+    link.call("read", link.expiryCommand, [key]),
+  ]);
+  if (expiry === -2) return null;
+  const row = Buffer.isBuffer(text) ? membersOf(text) : null;
+  if (row === null) throw new StoreError("corrupt", "the JSON document has no members 'data' and 'version' of a row");
+  return { ...row, expiresAtMs: expiresAtMs(link, expiry, clock) };
+}
+
+function membersOf(text: Buffer): Pick<Found, "bytes" | "etag"> | null {
+  const spans = new Map<string, Buffer>();
+  try {
+    const scanner = new JsonScanner(text);
+    if (scanner.kind() !== "object") return null;
+    scanner.object((name) => spans.set(name, scanner.span()));
+  } catch (error) {
+    if (error instanceof JsonFault) return null;
+    throw error;
+  }
+  const [bytes, version] = [spans.get("data"), spans.get("version")?.toString("latin1")];
+  if (bytes === undefined || version === undefined || canonicalVersion(version) !== version) return null;
+  return { bytes, etag: version };
 }
 
 async function readString(link: RowLink, key: string, clock: Clock): Promise<Found | null> {

@@ -14,7 +14,8 @@ import {
   StoreError,
 } from "../store.ts";
 import { RedisError } from "./errors.ts";
-import { type RowLink, type RowReader, readRow } from "./rows.ts";
+import { type RowForm, type RowLink, type RowReader, readRow } from "./rows.ts";
+import { evaluate, MEASURE_DOCUMENT } from "./scripts.ts";
 
 /** Calls of SCAN that one page makes, and keys that each of them looks at (COUNT): a page may find less, or nothing. */
 export const SCAN_CALLS_MAX = 50;
@@ -31,6 +32,7 @@ interface Position {
 /** A key that holds a row, and the bytes of its value. */
 interface Candidate {
   readonly key: string;
+  readonly form: RowForm;
   readonly bytes: number;
 }
 
@@ -126,7 +128,7 @@ class Page {
 
   async take(scan: Scan, candidates: readonly Candidate[]): Promise<void> {
     const rows = await Promise.all(
-      candidates.map(({ key }) => (scan.values ? foundRow(scan, key) : { key, found: null })),
+      candidates.map((each) => (scan.values ? foundRow(scan, each) : { key: each.key, found: null })),
     );
     for (const row of rows) {
       if (row === null) continue;
@@ -174,7 +176,7 @@ function globOf(text: string): string {
   return glob;
 }
 
-/** Those of the keys that hold a row of the layout: a hash with data and version, or a string as early Daprs wrote it. */
+/** Those of the keys that hold a row of the layout: a hash or a document with data and version, or a string as early Daprs wrote it. */
 async function candidatesOf(scan: Scan, keys: readonly string[]): Promise<readonly Candidate[]> {
   const found = await Promise.all(keys.map((key) => candidateOf(scan, key)));
   return found.filter((candidate) => candidate !== null);
@@ -189,27 +191,36 @@ function candidateOf({ read, range, values }: Scan, key: string): Promise<Candid
   return read(key, (link) => candidateOver(link, key, { range, values }));
 }
 
-async function candidateOver(
-  link: RowLink,
-  key: string,
-  { range, values }: Pick<Scan, "range" | "values">,
-): Promise<Candidate | null> {
+type Looking = Pick<Scan, "range" | "values">;
+
+async function candidateOver(link: RowLink, key: string, looking: Looking): Promise<Candidate | null> {
   try {
     const [data, version, bytes] = await Promise.all([
       link.call("read", "hexists", [key, "data"]),
       link.call("read", "hexists", [key, "version"]),
-      values ? link.call("read", "hstrlen", [key, "data"]) : 0,
+      looking.values ? link.call("read", "hstrlen", [key, "data"]) : 0,
     ]);
-    return data === 1 && version === 1 ? { key, bytes: Number(bytes) } : null;
+    return data === 1 && version === 1 ? { key, form: "hash", bytes: Number(bytes) } : null;
   } catch (error) {
     if (!isWrongType(error)) throw error;
-    return tellsStrings(range) ? stringOf(link, key) : null;
+    return link.hasJson ? documentOf(link, key, looking) : stringOf(link, key, looking);
   }
 }
 
-async function stringOf(link: RowLink, key: string): Promise<Candidate | null> {
+async function documentOf(link: RowLink, key: string, looking: Looking): Promise<Candidate | null> {
   try {
-    return { key, bytes: Number(await link.call("read", "strlen", [key])) };
+    const bytes = Number(await evaluate(link, MEASURE_DOCUMENT, ["1", key, looking.values ? "1" : ""]));
+    return bytes < 0 ? null : { key, form: "document", bytes };
+  } catch (error) {
+    if (!isWrongType(error)) throw error;
+    return stringOf(link, key, looking);
+  }
+}
+
+async function stringOf(link: RowLink, key: string, { range }: Looking): Promise<Candidate | null> {
+  if (!tellsStrings(range)) return null;
+  try {
+    return { key, form: "string", bytes: Number(await link.call("read", "strlen", [key])) };
   } catch (error) {
     if (!isWrongType(error)) throw error;
     return null;
@@ -221,9 +232,9 @@ function isWrongType(error: unknown): boolean {
 }
 
 /** Null when the row is gone by now, or no longer one of the layout. */
-async function foundRow({ read, clock, range }: Scan, key: string): Promise<ListedRow | null> {
+async function foundRow({ read, clock, range }: Scan, { key, form }: Candidate): Promise<ListedRow | null> {
   try {
-    const found = await read(key, (link) => readRow(link, key, clock));
+    const found = await read(key, (link) => readRow(link, key, clock, form));
     // Without an ETag it is a plain string by now.
     if (found === null || (found.etag === null && !tellsStrings(range))) return null;
     return { key, found };

@@ -23,6 +23,8 @@ export interface Layout {
 }
 
 export interface Topology {
+  /** The masters that are known, whether they serve all keys or not. */
+  readonly known: readonly Node[];
   /** The master that has a key. Throws a RedisError when there is none. */
   nodeOf(key: string): Node;
   /** Waits before another attempt and gives the node to make it on, or throws the error when there is to be none. */
@@ -79,6 +81,10 @@ export class OneMaster implements Topology {
     return this.#layout;
   }
 
+  get known(): readonly Node[] {
+    return this.#layout.masters;
+  }
+
   masters(): readonly Node[] {
     return this.#layout.masters;
   }
@@ -94,6 +100,7 @@ export function announced(node: Node, link: Link): RowLink {
   if (!node.asking) return link;
   return {
     expiryCommand: link.expiryCommand,
+    hasJson: link.hasJson,
     call(effect, name, args) {
       // It fails as the command behind it does, and that one tells of it.
       link.call("read", "asking", []).catch(() => undefined);

@@ -1,5 +1,6 @@
 // Rows as JSON documents, both ways: what this driver writes, looked at with a plain client, and what Dapr writes, read here.
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import type { Redis } from "ioredis";
 import { evaluate, SET, TRANSACT, VERDICT } from "#sidecar/stores/redis/scripts.ts";
 import type { ListPage, Store, Write } from "#sidecar/stores/store.ts";
@@ -14,6 +15,7 @@ import {
   onServersOfItsOwn,
   openLink,
   openStore,
+  plainClient,
   read,
   removal,
   textOf,
@@ -242,6 +244,34 @@ describeWithRedisStack("JSON documents on servers of their own", () => {
       forbidden,
     );
     assert.deepEqual([await textOf(store, "k"), await textOf(store, "l")], ['"kept"', null]);
+  });
+
+  it("are no hashes for a user who may not read them: the error names the command", async () => {
+    const server = await start({ ...redisStack(), acl: ["user default on nopass ~* +@all -json.get"] });
+    const store = await open(server.port);
+    await store.set(write("k", "1", asDocument()), call);
+    const plain = plainClient(server.port);
+    keep(plain, async () => plain.disconnect());
+    assert.equal(await plain.type("k"), "ReJSON-RL");
+    await assert.rejects(store.get("k", read, call), { code: "unavailable", message: /run the command 'json.get'/ });
+    await assert.rejects(store.set(write("k", "2"), call), { code: "unavailable", message: /'json.get'/ });
+  });
+
+  it("need no more rights than the docs page names", async () => {
+    const page = readFileSync(new URL("../../../../../docs/stores/redis.md", import.meta.url), "utf8");
+    const [, rights = ""] = /^user app on >password ~orders-app\|\|\* (.*)$/m.exec(page) ?? [];
+    const [, more = ""] = /need `(\+json[^`]*)`/.exec(page) ?? [];
+    const user = `user app on >s3cret ~app||* ${rights} ${more}`;
+    const server = await start({ ...redisStack(), acl: ["user default off", user] });
+    const store = await open(server.port, { redisUsername: "app", redisPassword: "s3cret" });
+    await store.set(write("app||k", "1"), call);
+    await store.set(write("app||k", "2", asDocument({ etag: "1" })), call);
+    await store.transact?.([upsert("app||k", "3", asDocument()), upsert("app||l", "4", asDocument())], call);
+    assert.deepEqual([await textOf(store, "app||k"), await etagOf(store, "app||k")], ["3", "3"]);
+    const range = { scope: "app||", start: "app||" };
+    const listed = await store.list?.({ range, after: null, limit: 100, values: true }, call);
+    assert.equal(listed?.rows.length, 2);
+    assert.equal(await store.removeListed?.(["app||k", "app||l"], call), 2);
   });
 
   it("are written and read after the server was killed, without a restart of this side", async () => {

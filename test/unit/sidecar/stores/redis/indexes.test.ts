@@ -84,8 +84,9 @@ describeWithRedisStack("the indexes of queryIndexes", () => {
   it("are there as Dapr makes them, and find what was written", async () => {
     const { plain, again } = await opened();
     assert.deepEqual(await again(PEOPLE), []);
-    const row = ["$.data", '{"state":"CA","person":{"id":7}}', "$.version", "1"];
-    await eventually(async () => assert.deepEqual(await search(plain, "@var1:[7 7] @var0:(CA)"), [1, "app||1", row]));
+    // A name by its letters, a number by its value: tokens and doubles, which is why Pannier's queries do not ask here.
+    const row = /"app\|\|1",.*"\$\.data","{\\"state\\":\\"CA\\",\\"person\\":{\\"id\\":7}}","\$\.version","1"/;
+    await eventually(async () => assert.match(JSON.stringify(await search(plain, "@var1:[7 7] @var0:(ca)")), row));
   });
 
   it("stay when they are the same, and are replaced when they are not", async () => {
@@ -96,6 +97,10 @@ describeWithRedisStack("the indexes of queryIndexes", () => {
     await plain.call("FT.INFO", "still");
     assert.deepEqual(await again([{ name: "people", indexes: [{ key: "state", type: "text" }] }]), []);
     await assert.rejects(async () => plain.call("FT.INFO", "still"));
+    await plain.call("FT.ALIASADD", "still", "people");
+    assert.deepEqual(await again([{ name: "people", indexes: [{ key: "city", type: "TEXT" }] }]), []);
+    await assert.rejects(async () => plain.call("FT.INFO", "still"));
+    assert.deepEqual(await again([{ name: "people", indexes: [{ key: "state", type: "TEXT" }] }]), []);
     const told = JSON.stringify(await plain.call("FT.INFO", "people"));
     assert.match(told, /\$\.data\.state.*var0.*TEXT.*SORTABLE/);
     assert.doesNotMatch(told, /var1/);
