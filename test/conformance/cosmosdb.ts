@@ -2,6 +2,7 @@
 // and an account of Azure by its address, with a partition for every key and with one for all.
 import type { StoreDriver } from "#sidecar/stores/store.ts";
 import { addressedCosmosdb, cosmosdbMissing, startCosmosdb } from "#test/servers/cosmosdb.ts";
+import { CosmosFront } from "#test/servers/cosmosdb-front.ts";
 import { inOnePartition, inOwnPartitions } from "./cosmosdb-partitions.ts";
 import { type Declaration, properties, type Subject } from "./subject.ts";
 
@@ -71,6 +72,24 @@ export const emulator: Subject = {
         resume: () => cosmos.resume(),
       },
       stop: () => cosmos.stop(),
+    };
+  },
+};
+
+/** For Dapr's own driver beside ours: behind a front that mends what the emulator does to clients in Go. */
+export const emulatorBehindFront: Subject = {
+  ...emulator,
+  server: "none",
+  async start() {
+    const cosmos = await startCosmosdb();
+    const front = await CosmosFront.start(cosmos);
+    return {
+      properties: properties({ ...cosmos.fields, url: front.url }),
+      server: null,
+      stop: async () => {
+        await front.stop();
+        await cosmos.stop();
+      },
     };
   },
 };

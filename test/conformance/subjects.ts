@@ -2,6 +2,7 @@
 // of docs/stores.md and of README.md are made from this (`npm run docs`).
 import { blobAzurite, blobService } from "./blobstorage.ts";
 import { cassandraEtags, cassandraPlain } from "./cassandra.ts";
+import { cockroachV1, cockroachV1ByAddress, cockroachV2, cockroachV2ByAddress } from "./cockroachdb.ts";
 import { azureOnePartition, azureOwnPartitions, emulator as cosmosEmulator } from "./cosmosdb.ts";
 import { dynamo, dynamoByAddress, dynamoWithoutTtl } from "./dynamodb.ts";
 import { etcdV1, etcdV2 } from "./etcd.ts";
@@ -13,12 +14,13 @@ import { mongodbAlone, mongodbReplicaSet } from "./mongodb.ts";
 import { mariadb, mysql } from "./mysql.ts";
 import { pluggableOwn } from "./pluggable.ts";
 import { postgresqlPgbouncer, postgresqlV1, postgresqlV2 } from "./postgresql.ts";
-import { redisCluster, redisClusterSpread, redisSentinels, redisServer } from "./redis.ts";
+import { redisCluster, redisClusterSpread, redisDocuments, redisSentinels, redisServer } from "./redis.ts";
 import { spannerFake, spannerService } from "./spanner.ts";
 import { sqliteFile, sqliteMemory } from "./sqlite.ts";
 import { sqlserverV1, sqlserverV2 } from "./sqlserver.ts";
 import type { Subject } from "./subject.ts";
 import { tableAzurite, tableService } from "./tablestorage.ts";
+import { yugabyte, yugabyteByAddress } from "./yugabytedb.ts";
 import { zooKeeper } from "./zookeeper.ts";
 
 export interface Tried {
@@ -44,6 +46,8 @@ export interface TriedStore {
 const REDIS = "Redis 7.0 (Debian)";
 const POSTGRESQL = "PostgreSQL 15 (Debian)";
 const AZURITE = "Azurite 3.37, Microsoft's emulator";
+const STAND_IN = "PostgreSQL 15 in its place, serializable";
+const UNTRIED = "never run against a real server";
 const ETCD = "etcd 3.4 (Debian)";
 const DYNAMODB = "Amazon's DynamoDB Local 2.6";
 
@@ -100,6 +104,24 @@ export const STORES: readonly TriedStore[] = [
     ],
     says: { etags: "with `etags`" },
     remark: "also three nodes with one killed, TLS, users",
+  },
+  {
+    type: "state.cockroachdb",
+    versions: "v1",
+    tried: [
+      { subject: cockroachV1, against: STAND_IN },
+      { subject: cockroachV1ByAddress, against: "CockroachDB itself", byAddress: true },
+    ],
+    remark: UNTRIED,
+  },
+  {
+    type: "state.cockroachdb",
+    versions: "v2",
+    tried: [
+      { subject: cockroachV2, against: STAND_IN },
+      { subject: cockroachV2ByAddress, against: "CockroachDB itself", byAddress: true },
+    ],
+    remark: UNTRIED,
   },
   {
     type: "state.etcd",
@@ -183,7 +205,7 @@ export const STORES: readonly TriedStore[] = [
     type: "state.postgresql",
     versions: "v1",
     tried: [{ subject: postgresqlV1, against: `${POSTGRESQL}, in the order of a language` }],
-    remark: "also TLS",
+    remark: "also TLS, tokens of a service of ours",
   },
   {
     type: "state.postgresql",
@@ -192,13 +214,14 @@ export const STORES: readonly TriedStore[] = [
       { subject: postgresqlV2, against: POSTGRESQL },
       { subject: postgresqlPgbouncer, against: `${POSTGRESQL} behind pgbouncer 1.18, in transaction mode` },
     ],
-    remark: "also TLS",
+    remark: "also TLS, tokens of a service of ours",
   },
   {
     type: "state.redis",
     versions: "",
     tried: [
       { subject: redisServer, against: `${REDIS}, one server` },
+      { subject: redisDocuments, against: "Redis Stack 7.4, JSON documents" },
       { subject: redisCluster, against: `${REDIS}, a cluster of six nodes` },
       { subject: redisClusterSpread, against: `${REDIS}, a cluster, keys in all slots` },
       { subject: redisSentinels, against: `${REDIS}, three sentinels` },
@@ -231,5 +254,14 @@ export const STORES: readonly TriedStore[] = [
     versions: "",
     tried: [{ subject: zooKeeper, against: "ZooKeeper 3.8 (Debian)" }],
     remark: "also three servers, of which one is away",
+  },
+  {
+    type: "state.yugabytedb",
+    versions: "",
+    tried: [
+      { subject: yugabyte, against: STAND_IN },
+      { subject: yugabyteByAddress, against: "YugabyteDB itself", byAddress: true },
+    ],
+    remark: UNTRIED,
   },
 ];

@@ -2,6 +2,8 @@
 import assert from "node:assert/strict";
 import { PutItemCommand } from "@aws-sdk/client-dynamodb";
 import { driver } from "#sidecar/stores/dynamodb/dynamodb.ts";
+import { openContext } from "#test/conformance/case.ts";
+import { properties } from "#test/conformance/subject.ts";
 import {
   type DynamoServer,
   describeWithDynamo,
@@ -11,6 +13,7 @@ import {
   TTL_ATTRIBUTE,
 } from "#test/servers/dynamodb.ts";
 import { DynamoFront } from "#test/servers/dynamodb-front.ts";
+import { freePort } from "#test/servers/free-port.ts";
 import { ask, STORE, save } from "#test/wire/client.ts";
 import { component, startWire, type WireSidecar } from "#test/wire/sidecar.ts";
 
@@ -151,5 +154,22 @@ describeWithDynamo("differences on DynamoDB", () => {
     const items: readonly { key: string; data: unknown }[] = JSON.parse(told);
     assert.ok(items.length === 100 && items.every(({ key, data }) => key === data));
     assert.deepEqual([front.of("BatchGetItem").length, front.of("GetItem").length], [1, 0]);
+  });
+
+  it("DY11: a role is taken on, and a store whose role cannot be is not opened with other keys", async () => {
+    const before = process.env.AWS_ENDPOINT_URL_STS;
+    process.env.AWS_ENDPOINT_URL_STS = `http://127.0.0.1:${await freePort()}`;
+    try {
+      const { endpoint } = front;
+      const role = { assumeRoleArn: "arn:aws:iam::123456789012:role/orders" };
+      const prepared = driver.decode(properties({ table, region: REGION, endpoint, ...KEYS, ...role }), []);
+      await assert.rejects(prepared.open(openContext(AbortSignal.timeout(10_000), [])), {
+        code: "unavailable",
+        message: /no AWS credentials .*assumeRoleArn/,
+      });
+    } finally {
+      if (before === undefined) delete process.env.AWS_ENDPOINT_URL_STS;
+      else process.env.AWS_ENDPOINT_URL_STS = before;
+    }
   });
 });

@@ -112,6 +112,18 @@ describe("differences on a replica set of MongoDB", () => {
     assert.equal((await ask(wire, "POST", `${STORE}/transaction`, { operations })).status, 204);
   });
 
+  it("MG9: the write concern of the connection string counts", async () => {
+    const manifest = component("statestore", "state.mongodb", { host: standIn.address, params: "w=majority" });
+    const other = await startWire({ manifests: { "a.yaml": manifest } });
+    try {
+      standIn.commands.length = 0;
+      await save(other, "mg9", "1");
+      assert.equal(standIn.told("update")[0]?.body.writeConcern?.w, "majority");
+    } finally {
+      await other.stop();
+    }
+  });
+
   it("MG5: transactions are there by what the servers say, and not by the connection string", async () => {
     const features = async (of: WireSidecar): Promise<boolean> =>
       JSON.parse((await ask(of, "GET", "/pannier/v1/state/statestore")).text).features.transactions;

@@ -164,5 +164,24 @@ describe("differences on SQL Server", () => {
     assert.match(faults("server=db;user id=CORP\\u;password=p").join(), /a user of the server itself/);
     assert.match(faults("server=db;user id=u;failoverpartner=other").join(), /no parameter failoverpartner/);
     assert.match(faults("server=db;user id=u;ApplicationIntent=ReadOnly").join(), /ApplicationIntent/);
+    const open = { connectionString: "server=db;encrypt=disable", useAzureAD: "true" };
+    assert.match(
+      prepare(open)
+        .faults.map(({ want }) => want)
+        .join(),
+      /encryption beside useAzureAD/,
+    );
+  });
+
+  it("SS13: double quotes around a value of the connection string enclose it", async () => {
+    const { server } = await open();
+    for (const [written, password] of [
+      ['"semi;colon"', "semi;colon"],
+      ['half"', 'half"'],
+    ]) {
+      const connectionString = connectionTo(server.port).replace("secret-password", written ?? "");
+      await (await openStore({ fields: { connectionString } })).close();
+      assert.equal(server.logins.at(-1)?.password, password);
+    }
   });
 });

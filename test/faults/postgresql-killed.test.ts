@@ -1,6 +1,7 @@
 // A PostgreSQL server that is killed again and again while writers write: what was acknowledged is there, what was refused
 // is not, and the sidecar goes on by itself.
 import assert from "node:assert/strict";
+import { describeWithPgbouncer, type Pgbouncer, startPgbouncer } from "#test/servers/pgbouncer.ts";
 import { describeWithPostgres, type PostgresServer, startPostgres } from "#test/servers/postgresql.ts";
 import { ask, STORE } from "#test/wire/client.ts";
 import { component, startWire, type WireSidecar } from "#test/wire/sidecar.ts";
@@ -17,17 +18,39 @@ async function until(condition: () => boolean): Promise<void> {
   }
 }
 
-describeWithPostgres("a PostgreSQL server that is killed", () => {
+interface Way {
+  /** The metadata of the Component for a server that runs. */
+  metadata(server: PostgresServer): Promise<Record<string, string>>;
+  stop(): Promise<void>;
+}
+
+function directly(): Way {
+  return { metadata: async (server) => ({ connectionString: server.url() }), stop: async () => undefined };
+}
+
+function throughPgbouncer(): Way {
+  let pgbouncer: Pgbouncer | null = null;
+  return {
+    async metadata(server) {
+      pgbouncer = await startPgbouncer({ mode: "transaction", serverPort: server.port });
+      return { connectionString: server.url("postgres", pgbouncer.port), queryExecMode: "exec", timeout: "5s" };
+    },
+    stop: async () => pgbouncer?.stop(),
+  };
+}
+
+function killed(way: Way): void {
   let server: PostgresServer;
   let wire: WireSidecar;
 
   before(async () => {
     server = await startPostgres();
-    const manifests = { "a.yaml": component("statestore", "state.postgresql", { connectionString: server.url() }) };
+    const manifests = { "a.yaml": component("statestore", "state.postgresql", await way.metadata(server)) };
     wire = await startWire({ manifests });
   });
   after(async () => {
     await wire.stop();
+    await way.stop();
     await server.stop();
   });
 
@@ -77,4 +100,8 @@ describeWithPostgres("a PostgreSQL server that is killed", () => {
       );
     }
   });
-});
+}
+
+describeWithPostgres("a PostgreSQL server that is killed", () => killed(directly()));
+
+describeWithPgbouncer("a PostgreSQL server behind pgbouncer that is killed", () => killed(throughPgbouncer()));

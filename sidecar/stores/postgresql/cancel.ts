@@ -28,5 +28,7 @@ export function requestCancel({ address, port }: Endpoint, key: BackendKey, cloc
   request.writeInt32BE(REQUEST_CODE, 4);
   request.writeInt32BE(key.processId, 8);
   request.writeInt32BE(key.secretKey, 12);
-  socket.end(request);
+  // The server ends the connection when it has done what is asked; pgbouncer forgets a request whose sender ends it first.
+  socket.write(request);
+  socket.resume();
 }

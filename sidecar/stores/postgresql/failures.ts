@@ -52,6 +52,9 @@ function refused(text: string): Meaning {
   return { code: "refused", text, again: null };
 }
 
+/** pgbouncer has one SQLSTATE for all that it says by itself. */
+const POOLER =
+  "ended the session; where it is pgbouncer, its log says why: its server is down or has no free connection, or it does not take a database or a session setting of connectionString";
 const LAYOUT = "see the layout in docs/stores/postgresql.md";
 const GOING_DOWN = unavailable("is shutting down or was told to end this connection", "connection");
 const FORGOTTEN: Meaning = {
@@ -61,6 +64,7 @@ const FORGOTTEN: Meaning = {
 };
 
 const MEANINGS: Readonly<Record<string, Meaning>> = {
+  "08P01": unavailable(POOLER),
   "28P01": unavailable(`refused the user or the password; ${CHECK_SIGN_IN}`),
   "28000": unavailable(`does not let this user in from here; ${CHECK_SIGN_IN}, sslmode, and the server's pg_hba.conf`),
   "3D000": unavailable("has no database of that name; check database"),
@@ -86,6 +90,7 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
   "42703": { code: "corrupt", text: `has a table with other columns; ${LAYOUT}`, again: null },
   "57014": { code: "timeout", text: "cancelled the statement; nothing was written", again: null },
   "40001": { ...unavailable("undid the change because another one met it; try again"), again: "conflict" },
+  "40003": { code: "unknown-outcome", text: "does not know whether the change was made; read it again", again: null },
   "40P01": { ...unavailable("undid the change to end a deadlock; try again"), again: "conflict" },
   "0A000": FORGOTTEN,
   "26000": FORGOTTEN,
@@ -108,17 +113,19 @@ const CLASSES: Readonly<Record<string, Meaning>> = {
   XX: unavailable("has damaged data or a bug; see its log"),
 };
 
-/** An error that the server answered. `server`: "127.0.0.1:5432". */
+/** An error that the server answered. `server`: "postgresql at 127.0.0.1:5432". */
 export function replyError(sqlState: string, server: string): PostgresError {
   const meaning = MEANINGS[sqlState] ?? CLASSES[sqlState.slice(0, 2)];
   const { code, text, again } = meaning ?? { code: "failed", text: "refused the statement", again: null };
-  return new PostgresError(code, `postgresql at ${server} ${text} (SQLSTATE ${sqlState})`, { again, sqlState });
+  return new PostgresError(code, `${server} ${text} (SQLSTATE ${sqlState})`, { again, sqlState });
 }
 
-/** True for the ways in which two sessions meet in the catalog that make the same thing, in spite of IF NOT EXISTS. */
+/** Two sessions meet in the catalog that make the same thing, in spite of IF NOT EXISTS; 55000: it is an identity already. */
+const MADE_ELSEWHERE: ReadonlySet<string | null> = new Set(["23505", "42710", "42P07", "42701", "55000"]);
+
+/** True for the ways in which two sessions that make the same thing meet. */
 export function isMadeElsewhere(error: unknown): boolean {
-  const sqlState = error instanceof PostgresError ? error.sqlState : null;
-  return sqlState === "23505" || sqlState === "42710" || sqlState === "42P07";
+  return error instanceof PostgresError && MADE_ELSEWHERE.has(error.sqlState);
 }
 
 /** True for an answer after which the connection is gone, so that nobody saw whether a change was made. */
@@ -140,16 +147,16 @@ export function lossError({ ending, lasting, server }: Loss): PostgresError {
     case "closed":
       return new PostgresError(lasting ? "unknown-outcome" : "closed", `the store was closed${written}`);
     case "silent":
-      return new PostgresError("timeout", `no answer from postgresql at ${server} within timeout${written}`);
+      return new PostgresError("timeout", `no answer from ${server} within timeout${written}`);
     case "left":
       return new PostgresError(
         lasting ? "unknown-outcome" : "timeout",
-        `the caller left before postgresql at ${server} answered${written}`,
+        `the caller left before ${server} answered${written}`,
       );
     case "broken":
       return new PostgresError(
         lasting ? "unknown-outcome" : "unavailable",
-        `lost the connection to postgresql at ${server}${written}`,
+        `lost the connection to ${server}${written}`,
         { again: lasting ? null : "connection" },
       );
   }
@@ -157,7 +164,7 @@ export function lossError({ ending, lasting, server }: Loss): PostgresError {
 
 /** A write that is committed, while nobody knows whether the standbys have it that synchronous_commit waits for. */
 export function unreplicatedError(server: string): PostgresError {
-  const what = `the write is committed on postgresql at ${server}; its waiting for standbys was ended, it may not be replicated`;
+  const what = `the write is committed on ${server}; its waiting for standbys was ended, it may not be replicated`;
   return new PostgresError("unknown-outcome", what);
 }
 
@@ -170,7 +177,7 @@ export function connectError(server: string, cause: unknown): PostgresError {
   const code = error !== null && "code" in error ? String(error.code) : "";
   const hint = /CERT|SSL|TLS|SIGNATURE/.test(code) ? "; check sslmode, sslrootcert and the server's certificate" : "";
   const because = error === null || error.message === "" ? "" : `: ${error.message}`;
-  return new PostgresError("unavailable", `cannot connect to postgresql at ${server}${because}${hint}`);
+  return new PostgresError("unavailable", `cannot connect to ${server}${because}${hint}`);
 }
 
 /** The SQLSTATE of what pg rejects with, or null when it is none of the server's answers. */

@@ -1,6 +1,7 @@
 // The metadata fields of state.postgresql, version by version (dapr-state-stores.md 3a and 4a). Knows no client library.
-import { duration, type Field, type FieldTable, flag, pattern, text, whole, word } from "#crds/fields.ts";
+import { duration, type FieldTable, flag, pattern, text, whole, word } from "#crds/fields.ts";
 import { TABLE_NAME, TABLE_NAME_WANT, TABLE_PREFIX, TABLE_PREFIX_WANT } from "./names.ts";
+import { type SignInSettings, signInFields } from "./sign-in-fields.ts";
 
 /** How pgx words the ways to send a statement; "" is its default, cache_statement. */
 export type QueryExecMode = "" | "cache_statement" | "cache_describe" | "describe_exec" | "exec" | "simple_protocol";
@@ -14,7 +15,7 @@ export const QUERY_EXEC_MODES: readonly QueryExecMode[] = [
 ];
 
 /** What both versions have. */
-export interface ServerSettings {
+export interface ServerSettings extends SignInSettings {
   readonly connectionString: string;
   readonly host: string;
   readonly hostaddr: string;
@@ -32,37 +33,15 @@ export interface ServerSettings {
   /** Milliseconds; zero and below: off. */
   readonly cleanupInterval: number;
   readonly metadataTableName: string;
-  readonly useAzureAD: boolean;
-  readonly useAWSIAM: boolean;
 }
 
-type IdleName =
-  | "awsRegion"
-  | "awsAccessKey"
-  | "awsSecretKey"
-  | "awsSessionToken"
-  | "assumeRoleArn"
-  | "assumeRoleSessionName"
-  | "trustAnchorArn"
-  | "trustProfileArn"
-  | "azureTenantId"
-  | "azureClientId"
-  | "azureClientSecret"
-  | "azureCertificate"
-  | "azureCertificateFile"
-  | "azureCertificatePassword"
-  | "azureEnvironment"
-  | "azureAuthMethods";
-
-type IdleSettings = { readonly [K in IdleName]: string | null };
-
-export interface V1Settings extends ServerSettings, IdleSettings {
+export interface V1Settings extends ServerSettings {
   readonly tableName: string;
   readonly lossyValues: boolean;
   readonly tablePrefix: string | null;
 }
 
-export interface V2Settings extends ServerSettings, IdleSettings {
+export interface V2Settings extends ServerSettings {
   readonly tablePrefix: string;
   readonly tableName: string | null;
 }
@@ -72,9 +51,6 @@ const YEAR_MS = 365 * 24 * HOUR_MS;
 const TIMEOUT_MS = 20_000;
 const TIMEOUT_MS_MIN = 1000;
 export const CONNECTIONS_MAX = 1000;
-
-const AWS = "it is for useAWSIAM, which is off";
-const AZURE = "it is for useAzureAD, which is off";
 
 const server: FieldTable<ServerSettings> = {
   connectionString: text({
@@ -133,27 +109,7 @@ const server: FieldTable<ServerSettings> = {
     want: TABLE_NAME_WANT,
     doc: "Table of the layout's version and of the last cleanup; may be shared by several stores.",
   }),
-  useAzureAD: flag({ fallback: false, doc: "Microsoft Entra ID in place of a password; refused in this release." }),
-  useAWSIAM: flag({ fallback: false, doc: "AWS IAM in place of a password; refused in this release." }),
-};
-
-const idle: FieldTable<IdleSettings> = {
-  awsRegion: without(AWS, ["region"]),
-  awsAccessKey: without(AWS, ["accessKey"], true),
-  awsSecretKey: without(AWS, ["secretKey"], true),
-  awsSessionToken: without(AWS, ["sessionToken"], true),
-  assumeRoleArn: without(AWS),
-  assumeRoleSessionName: without(AWS, ["sessionName"]),
-  trustAnchorArn: without(AWS),
-  trustProfileArn: without(AWS),
-  azureTenantId: without(AZURE, ["spnTenantId", "tenantId"]),
-  azureClientId: without(AZURE, ["spnClientId", "clientId"]),
-  azureClientSecret: without(AZURE, ["spnClientSecret", "clientSecret"], true),
-  azureCertificate: without(AZURE, ["spnCertificate"], true),
-  azureCertificateFile: without(AZURE, ["spnCertificateFile"]),
-  azureCertificatePassword: without(AZURE, ["spnCertificatePassword"], true),
-  azureEnvironment: without(AZURE, ["azureCloud"]),
-  azureAuthMethods: without(AZURE, ["azureADAuthMethods", "entraIDAuthMethods", "microsoftEntraIDAuthMethods"]),
+  ...signInFields,
 };
 
 export const v1Fields: FieldTable<V1Settings> = {
@@ -169,7 +125,6 @@ export const v1Fields: FieldTable<V1Settings> = {
     doc: "Take values that jsonb changes: -0 becomes 0, a lone surrogate the replacement character. Pannier's own.",
   }),
   tablePrefix: text<null>({ fallback: null, doc: "Of version v2.", ignored: "version v1 has tableName" }),
-  ...idle,
 };
 
 export const v2Fields: FieldTable<V2Settings> = {
@@ -181,10 +136,4 @@ export const v2Fields: FieldTable<V2Settings> = {
     doc: 'What stands before "state" in the name of the table of the values, a schema with its dot included.',
   }),
   tableName: text<null>({ fallback: null, doc: "Of version v1.", ignored: "version v2 has tablePrefix" }),
-  ...idle,
 };
-
-/** A field that counts only beside another one, which this release refuses. */
-function without(ignored: string, aliases: readonly string[] = [], secret = false): Field<string | null> {
-  return text<null>({ fallback: null, doc: "Without effect in this release.", ignored, aliases, secret });
-}

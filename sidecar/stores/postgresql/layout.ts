@@ -13,6 +13,8 @@ export interface Columns {
   /** The bytes that reading a value will give, or a little more. */
   readonly valueBytes: string;
   readonly etag: { readonly name: string; readonly type: string };
+  /** What a new row has beside what is given; null where the table's defaults say it. */
+  readonly made: { readonly name: string; readonly sql: string } | null;
   /** Beside the value, what an update sets. */
   readonly touch: string;
   readonly expiry: string;
@@ -27,6 +29,7 @@ export type Row = Readonly<Record<string, unknown>>;
 export interface Layout {
   readonly version: "v1" | "v2";
   readonly columns: Columns;
+  readonly features: Features;
   readonly traits: Traits;
   readonly limits: Limits;
   readonly capabilities: readonly string[];
@@ -38,7 +41,7 @@ export interface Layout {
   toEtag(etag: string, where: string): string;
 }
 
-export const features: Features = { etag: true, transactions: true, ttl: true, list: true };
+const features: Features = { etag: true, transactions: true, ttl: true, list: true };
 
 const MIB = 1024 * 1024;
 /** What fits into an entry of the table's index; PostgreSQL refuses longer ones unless they can be compressed. */
@@ -80,6 +83,7 @@ export function v1Layout({ lossyValues }: V1Options): Layout {
       readValue: "CASE WHEN isbinary THEN value #>> '{}' ELSE value::text END AS value, isbinary AS encoded",
       valueBytes: "octet_length(value::text)",
       etag: { name: "xmin", type: "xid" },
+      made: null,
       touch: "updatedate = statement_timestamp()",
       expiry: "expiredate",
       // What fromBase64 takes. Only raw bytes are looked at, so that others need not be read.
@@ -87,6 +91,7 @@ export function v1Layout({ lossyValues }: V1Options): Layout {
         ELSE coalesce(value #>> '{}' ~ '${BASE64}', false) END`,
       created: "insertdate",
     },
+    features,
     traits: { ...commonTraits, values: "json-equal", foreignEtag: "invalid", queryStrings: "loose" },
     limits: { valueBytesMax: V1_VALUE_BYTES_MAX, keyBytesMax: KEY_BYTES_MAX, operationsMax: null, ttlSecMin: 1 },
     capabilities: ["ETAG", "TRANSACTIONAL", "TTL", "KEYS_LIKE", "QUERY_API"],
@@ -98,7 +103,7 @@ export function v1Layout({ lossyValues }: V1Options): Layout {
     toEtag: (etag, where) => {
       const number = /^\d{1,10}$/.test(etag) ? Number(etag) : Number.NaN;
       if (number <= XID_MAX) return String(number);
-      throw new StoreError("etag-invalid", `${where}an etag of postgresql v1 is a whole number up to ${XID_MAX}`);
+      throw new StoreError("etag-invalid", `${where}an etag of this store is a whole number up to ${XID_MAX}`);
     },
   };
 }
@@ -113,11 +118,13 @@ export const v2Layout: Layout = {
     readValue: "value",
     valueBytes: "octet_length(value)",
     etag: { name: "etag", type: "uuid" },
+    made: null,
     touch: "etag = gen_random_uuid(), updated_at = statement_timestamp()",
     expiry: "expires_at",
     valid: "true",
     created: "created_at",
   },
+  features,
   traits: { ...commonTraits, values: "exact-bytes", foreignEtag: "mismatch", queryStrings: "typed" },
   limits: { valueBytesMax: V2_VALUE_BYTES_MAX, keyBytesMax: KEY_BYTES_MAX, operationsMax: null, ttlSecMin: 1 },
   capabilities: ["ETAG", "TRANSACTIONAL", "TTL", "KEYS_LIKE"],

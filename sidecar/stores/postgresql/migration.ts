@@ -2,17 +2,20 @@
 // same moment (dapr-state-stores.md 0.8, 3b, 4b). Works on one connection.
 import { type Clock, sleep } from "#kit/clock.ts";
 import { StoreError } from "../store.ts";
-import { isMadeElsewhere } from "./failures.ts";
+import { cockroachSteps } from "./cockroachdb-tables.ts";
+import { isMadeElsewhere, PostgresError } from "./failures.ts";
 import type { Layout } from "./layout.ts";
 import { quoteName, quoteTable } from "./names.ts";
+import type { Product } from "./product.ts";
 import type { Answer, Parameter, Session } from "./session.ts";
 import { begin, type Tables } from "./statements.ts";
 
 export interface Migration {
+  readonly product: Product;
   readonly layout: Layout;
   readonly tables: Tables;
-  /** Under which the metadata table keeps how far the layout is. */
-  readonly levelKey: string;
+  /** Under which the metadata table keeps how far the layout is; null where nothing does. */
+  readonly levelKey: string | null;
   readonly clock: Clock;
   readonly signal: AbortSignal;
 }
@@ -26,9 +29,14 @@ interface State {
 /** Makes what is missing. Looks without a lock first: a server that takes no writes can still serve reads. */
 export async function migrate(session: Session, migration: Migration): Promise<void> {
   const { layout } = migration;
+  await mustHaveTransactions(session);
   await mustHoldUnicode(session);
-  const state = await look(session, migration);
-  if (state.level < levels(layout) || state.columns.size === 0) await underLock(session, migration);
+  const { levelKey } = migration;
+  if (levelKey === null) await complete(session, migration);
+  else if (isBehind(layout, await look(session, migration))) {
+    if (migration.product.transactionalTables) await underLock(session, migration, levelKey);
+    else await oneByOne(session, migration, levelKey);
+  }
   const { columns } = await look(session, migration);
   const missing = columnsOf(layout).filter((name) => !columns.has(name));
   if (missing.length === 0) return;
@@ -40,6 +48,24 @@ export async function migrate(session: Session, migration: Migration): Promise<v
       `Is it one of version ${other}? Set version to ${other}, or name another table`,
   );
 }
+
+/** pgbouncer in statement mode ends the session of who begins one. */
+async function mustHaveTransactions(session: Session): Promise<void> {
+  try {
+    await query(session, "BEGIN");
+  } catch (error) {
+    if (!(error instanceof PostgresError && error.sqlState === POOLER_STATE)) throw error;
+    throw new StoreError(
+      "unavailable",
+      `${session.server} takes no transactions, which the store needs. Is it pgbouncer with pool_mode = statement? ` +
+        "Set pool_mode to transaction or session there",
+    );
+  }
+  await query(session, "ROLLBACK");
+}
+
+/** What pgbouncer answers with by itself (its send_pooler_error). */
+const POOLER_STATE = "08P01";
 
 /** Other encodings refuse characters, or take them and find them again as others. SQL_ASCII keeps bytes as they come. */
 async function mustHoldUnicode(session: Session): Promise<void> {
@@ -53,6 +79,11 @@ async function mustHoldUnicode(session: Session): Promise<void> {
   );
 }
 
+/** True where a step is missing. A table that was dropped is made anew, whatever the level says. */
+function isBehind(layout: Layout, { level, columns }: State): boolean {
+  return level < levels(layout) || columns.size === 0;
+}
+
 /** How many steps the layout has come by. */
 function levels(layout: Layout): number {
   return layout.version === "v1" ? V1_LEVELS : V2_LEVELS;
@@ -62,8 +93,10 @@ const V1_LEVELS = 3;
 const V2_LEVELS = 2;
 
 function columnsOf({ columns: { value, etag, expiry, created }, version }: Layout): readonly string[] {
-  const own = version === "v1" ? ["updatedate"] : ["updated_at", etag.name];
-  return ["key", ...value.map(({ name }) => name), expiry, created, ...own];
+  const updated = version === "v1" ? "updatedate" : "updated_at";
+  // Every table of PostgreSQL has xmin, and no catalog of columns tells it.
+  const own = etag.name === "xmin" ? [] : [etag.name];
+  return ["key", ...value.map(({ name }) => name), expiry, created, updated, ...own];
 }
 
 const COLUMNS = `SELECT attname AS name FROM pg_attribute
@@ -76,6 +109,7 @@ async function look(session: Session, migration: Migration): Promise<State> {
 
 /** 0 without a table or a row. */
 async function levelOf(session: Session, { tables, levelKey }: Migration): Promise<number> {
+  if (levelKey === null) return 0;
   const metadata = quoteTable(tables.metadata);
   const { rows: found } = await query(session, "SELECT to_regclass($1) IS NOT NULL AS found", [metadata]);
   if (found[0]?.found !== true) return 0;
@@ -93,34 +127,59 @@ const CREATE_PAUSE_MS = 50;
 /** Between two statements: what takes long is the statements themselves. */
 const IDLE_MS_MAX = 60_000;
 
-async function underLock(session: Session, migration: Migration): Promise<void> {
+async function underLock(session: Session, migration: Migration, levelKey: string): Promise<void> {
   const metadata = quoteTable(migration.tables.metadata);
-  await createMetadata(session, migration, metadata);
+  await createMetadata(session, migration);
   await query(session, `INSERT INTO ${metadata} (key, value) VALUES ('lock', 'lock') ON CONFLICT (key) DO NOTHING`);
-  await session.run(begin(IDLE_MS_MAX));
+  await session.run(begin(migration.product, IDLE_MS_MAX));
   // Dapr waits for the same row.
   await query(session, `SELECT value FROM ${metadata} WHERE key = 'lock' FOR UPDATE`);
-  const { level, columns } = await look(session, migration);
-  if (level < levels(migration.layout) || columns.size === 0) {
-    const steps = migration.layout.version === "v1" ? v1Steps(migration) : v2Steps(migration, columns.size > 0);
-    for (const step of steps) await query(session, step);
-    await addRowId(session, migration);
-    const { levelKey } = migration;
-    const reached = String(Math.max(level, levels(migration.layout)));
-    const store = `INSERT INTO ${metadata} (key, value) VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET value = excluded.value`;
-    await query(session, store, [levelKey, reached]);
-  }
+  await takeSteps(session, migration, levelKey);
   await query(session, "COMMIT");
 }
 
-/** Before there is a lock; Dapr tries as often. */
-async function createMetadata(session: Session, { clock, signal }: Migration, metadata: string): Promise<void> {
+/** Where a transaction does not hold changes of tables together: who comes second at the same moment looks again. */
+async function oneByOne(session: Session, migration: Migration, levelKey: string): Promise<void> {
+  const metadata = quoteTable(migration.tables.metadata);
+  await createMetadata(session, migration);
+  await query(session, `INSERT INTO ${metadata} (key, value) VALUES ('lock', 'lock') ON CONFLICT (key) DO NOTHING`);
+  await unlessMadeElsewhere(migration, () => takeSteps(session, migration, levelKey));
+}
+
+/** Every start, as Dapr does it: a step that was taken before does nothing. */
+async function complete(session: Session, migration: Migration): Promise<void> {
+  await unlessMadeElsewhere(migration, async () => {
+    const { columns } = await look(session, migration);
+    for (const step of cockroachSteps(migration.tables, columns)) await query(session, step);
+  });
+  await createMetadata(session, migration);
+}
+
+async function takeSteps(session: Session, migration: Migration, levelKey: string): Promise<void> {
+  const { layout } = migration;
+  const state = await look(session, migration);
+  if (!isBehind(layout, state)) return;
+  const steps = layout.version === "v1" ? v1Steps(migration) : v2Steps(migration, state.columns.size > 0);
+  for (const step of steps) await query(session, step);
+  await addRowId(session, migration);
+  const reached = String(Math.max(state.level, levels(layout)));
+  const metadata = quoteTable(migration.tables.metadata);
+  const store = `INSERT INTO ${metadata} (key, value) VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET value = excluded.value`;
+  await query(session, store, [levelKey, reached]);
+}
+
+/** Before there is a lock. */
+async function createMetadata(session: Session, migration: Migration): Promise<void> {
+  const metadata = quoteTable(migration.tables.metadata);
+  const text = `CREATE TABLE IF NOT EXISTS ${metadata} (key text NOT NULL PRIMARY KEY, value text NOT NULL)`;
+  await unlessMadeElsewhere(migration, () => query(session, text));
+}
+
+/** Does it again where another session made the same at the same moment; Dapr tries as often. */
+async function unlessMadeElsewhere({ clock, signal }: Migration, make: () => Promise<unknown>): Promise<void> {
   for (let made = 1; ; made++) {
     try {
-      await query(
-        session,
-        `CREATE TABLE IF NOT EXISTS ${metadata} (key text NOT NULL PRIMARY KEY, value text NOT NULL)`,
-      );
+      await make();
       return;
     } catch (error) {
       if (!isMadeElsewhere(error) || made === CREATE_ATTEMPTS_MAX) throw error;

@@ -7,6 +7,8 @@ import { closedError, leftError, PostgresError } from "./failures.ts";
 import type { Session } from "./session.ts";
 
 export interface PoolOptions {
+  /** As errors and logs call the server. */
+  readonly product: string;
   /** Makes a connection, or rejects with a PostgresError and leaves nothing open. */
   readonly connect: (signal: AbortSignal) => Promise<Session>;
   readonly maxConns: number;
@@ -149,7 +151,10 @@ export class Pool {
 
   #refusal(): PostgresError | null {
     if (this.#waiting.size >= WAITING_MAX) {
-      return new PostgresError("unavailable", `postgresql is too slow: ${WAITING_MAX} calls wait for a connection`);
+      return new PostgresError(
+        "unavailable",
+        `${this.#options.product} is too slow: ${WAITING_MAX} calls wait for a connection`,
+      );
     }
     if (this.#down === null || this.#sessions.size > 0) return null;
     // One call at a time finds out whether the server is back; all others need not wait for that.
@@ -175,7 +180,8 @@ export class Pool {
 
   #connected(session: Session): void {
     this.#connecting--;
-    if (this.#down !== null) this.#options.log.info("postgresql connected again", { server: session.server });
+    if (this.#down !== null)
+      this.#options.log.info(`${this.#options.product} connected again`, { server: session.server });
     this.#down = null;
     this.#failures = 0;
     this.#keep(session);
@@ -186,10 +192,10 @@ export class Pool {
   #failed(error: unknown): void {
     this.#connecting--;
     if (this.#leaving.signal.aborted) return;
-    const { clock, log } = this.#options;
+    const { clock, log, product } = this.#options;
     const failure =
-      error instanceof PostgresError ? error : new PostgresError("unavailable", "cannot connect to postgresql");
-    if (this.#failures === 0) log.warn("postgresql cannot be reached", { error: failure.message });
+      error instanceof PostgresError ? error : new PostgresError("unavailable", `cannot connect to ${product}`);
+    if (this.#failures === 0) log.warn(`${product} cannot be reached`, { error: failure.message });
     this.#retryAtMs = clock.monotonicMs() + Math.min(RETRY_LONGEST_MS, RETRY_FIRST_MS * 2 ** this.#failures++);
     this.#down = failure;
     // Where some connections stand, the waiting get theirs from those.
@@ -232,10 +238,10 @@ export class Pool {
   }
 
   #tooLate(): PostgresError {
-    const { maxConns } = this.#options;
+    const { maxConns, product } = this.#options;
     return new PostgresError(
       "unavailable",
-      `no connection to postgresql became free within timeout; all ${maxConns} are in use or cannot be made`,
+      `no connection to ${product} became free within timeout; all ${maxConns} are in use or cannot be made`,
     );
   }
 }

@@ -18,7 +18,7 @@ import type {
 import { StoreError } from "../store.ts";
 import type { Cleanup } from "./cleanup.ts";
 import { isText, mustBeText, mustFit, noText } from "./keys.ts";
-import { features, type Layout, type Row, toFound } from "./layout.ts";
+import { type Layout, type Row, toFound } from "./layout.ts";
 import type { Pool } from "./pool.ts";
 import type { Effect, Runner } from "./runner.ts";
 import type { Session } from "./session.ts";
@@ -42,19 +42,20 @@ export interface PostgresStoreParts {
 const BULK_CHUNK = 1000;
 
 export class PostgresStore implements Store {
-  readonly features: Features = features;
+  readonly features: Features;
   readonly limits: Limits;
   readonly traits: Traits;
   readonly capabilities: readonly string[];
   readonly defaultTtlSec = null;
-  readonly #parts: PostgresStoreParts;
+  protected readonly parts: PostgresStoreParts;
   readonly #layout: Layout;
   readonly #sql: Statements;
 
   constructor(parts: PostgresStoreParts) {
-    this.#parts = parts;
+    this.parts = parts;
     this.#layout = parts.layout;
     this.#sql = parts.sql;
+    this.features = parts.layout.features;
     this.limits = parts.layout.limits;
     this.traits = parts.layout.traits;
     this.capabilities = parts.layout.capabilities;
@@ -62,7 +63,7 @@ export class PostgresStore implements Store {
 
   async get(key: string, _read: Read, call: Call): Promise<Found | null> {
     mustBeText(key);
-    const { rows } = await this.#run("read", call, (session) => session.run(this.#sql.get, [key]));
+    const { rows } = await this.run("read", call, (session) => session.run(this.#sql.get, [key]));
     const [row] = rows;
     return row === undefined ? null : toFound(this.#layout, row);
   }
@@ -73,12 +74,12 @@ export class PostgresStore implements Store {
     const row = [key, ttlSec, ...this.#layout.toColumns(write)];
     if (etag !== null) {
       const parameters = [...row, this.#layout.toEtag(etag, "")];
-      const { count } = await this.#run("write", call, (session) => session.run(this.#sql.replace, parameters));
+      const { count } = await this.run("write", call, (session) => session.run(this.#sql.replace, parameters));
       if (count === 0) throw otherEtag();
       return;
     }
     const statement = firstWrite ? this.#sql.create : this.#sql.put;
-    const { count } = await this.#run("write", call, (session) => session.run(statement, row));
+    const { count } = await this.run("write", call, (session) => session.run(statement, row));
     if (count === 0) throw new StoreError("etag-mismatch", "item already exists and no etag was passed");
   }
 
@@ -86,11 +87,11 @@ export class PostgresStore implements Store {
   async remove({ key, etag }: Removal, call: Call): Promise<void> {
     mustBeText(key);
     if (etag === null) {
-      await this.#run("write", call, (session) => session.run(this.#sql.remove, [key]));
+      await this.run("write", call, (session) => session.run(this.#sql.remove, [key]));
       return;
     }
     const parameters = [key, this.#layout.toEtag(etag, "")];
-    const { count } = await this.#run("write", call, (session) => session.run(this.#sql.removeIf, parameters));
+    const { count } = await this.run("write", call, (session) => session.run(this.#sql.removeIf, parameters));
     if (count === 0) throw otherEtag();
   }
 
@@ -98,7 +99,7 @@ export class PostgresStore implements Store {
   async getMany(keys: readonly string[], _read: Read, call: Call): Promise<readonly (Found | null | StoreError)[]> {
     const distinct = [...new Set(keys)].filter(isText);
     const answers = new Map<string, Found | StoreError>();
-    await this.#run("read", call, async (session) => {
+    await this.run("read", call, async (session) => {
       answers.clear();
       for (let at = 0; at < distinct.length; at += BULK_CHUNK) {
         const { rows } = await session.run(this.#sql.getMany, [distinct.slice(at, at + BULK_CHUNK)]);
@@ -114,39 +115,21 @@ export class PostgresStore implements Store {
       else mustBeText(change.removal.key);
     }
     const batch = toBatch(this.#layout, changes);
-    await this.#run("write", call, (session) => apply(session, this.#sql, batch));
-  }
-
-  list(request: ListRequest, call: Call): Promise<ListPage> {
-    return this.#walk("read", call, (session) => listPage(session, this.#parts.walks, this.#layout, request));
-  }
-
-  count(range: KeyRange, call: Call): Promise<number> {
-    return this.#walk("read", call, (session) => countRange(session, this.#parts.walks, range));
-  }
-
-  removeRange(range: KeyRange, limit: number, call: Call): Promise<number> {
-    return this.#walk("write", call, (session) => removeRange(session, this.#parts.walks, range, limit));
+    await this.run("write", call, (session) => apply(session, this.#sql, batch));
   }
 
   async ping(call: Call): Promise<void> {
-    await this.#run("read", call, (session) => session.run(this.#sql.ping));
+    await this.run("read", call, (session) => session.run(this.#sql.ping));
   }
 
   async close(): Promise<void> {
-    this.#parts.cleanup.close();
-    this.#parts.walkIndex?.close();
-    await this.#parts.pool.close();
+    this.parts.cleanup.close();
+    this.parts.walkIndex?.close();
+    await this.parts.pool.close();
   }
 
-  async #walk<T>(effect: Effect, call: Call, task: (session: Session) => Promise<T>): Promise<T> {
-    const result = await this.#run(effect, call, task);
-    this.#parts.walkIndex?.ask();
-    return result;
-  }
-
-  #run<T>(effect: Effect, { signal }: Call, task: (session: Session) => Promise<T>): Promise<T> {
-    return this.#parts.runner.run({ effect, signal, task });
+  protected run<T>(effect: Effect, { signal }: Call, task: (session: Session) => Promise<T>): Promise<T> {
+    return this.parts.runner.run({ effect, signal, task });
   }
 
   /** A row that cannot be read fails alone. */
@@ -157,6 +140,27 @@ export class PostgresStore implements Store {
       if (error instanceof StoreError) return error;
       throw error;
     }
+  }
+}
+
+/** The same where walks go along an index. */
+export class WalkablePostgresStore extends PostgresStore {
+  list(request: ListRequest, call: Call): Promise<ListPage> {
+    return this.#walk("read", call, (session) => listPage(session, this.parts.walks, this.parts.layout, request));
+  }
+
+  count(range: KeyRange, call: Call): Promise<number> {
+    return this.#walk("read", call, (session) => countRange(session, this.parts.walks, range));
+  }
+
+  removeRange(range: KeyRange, limit: number, call: Call): Promise<number> {
+    return this.#walk("write", call, (session) => removeRange(session, this.parts.walks, range, limit));
+  }
+
+  async #walk<T>(effect: Effect, call: Call, task: (session: Session) => Promise<T>): Promise<T> {
+    const result = await this.run(effect, call, task);
+    this.parts.walkIndex?.ask();
+    return result;
   }
 }
 

@@ -4,6 +4,8 @@ import { parseGoDuration } from "#kit/duration.ts";
 import type { Fault } from "#kit/fault.ts";
 import { readConnectionString } from "./connection-string.ts";
 import { CONNECTIONS_MAX, QUERY_EXEC_MODES, type ServerSettings } from "./fields.ts";
+import { POSTGRESQL, type Product } from "./product.ts";
+import { checkSignIn } from "./sign-in-fields.ts";
 
 export interface Endpoint {
   /** A name or an address; a path: the folder of a Unix socket. */
@@ -17,6 +19,7 @@ export interface Endpoint {
 export type TlsLevel = "none" | "unverified" | "authority" | "full";
 
 export interface ServerPlan {
+  readonly product: Product;
   /** Tried in this order, each with each of the levels. */
   readonly endpoints: readonly Endpoint[];
   readonly tls: readonly TlsLevel[];
@@ -27,6 +30,8 @@ export interface ServerPlan {
   readonly tlsFirst: boolean;
   readonly user: string;
   readonly password: string;
+  /** Path of a file with passwords, where there is no other; "" for none. */
+  readonly passwordFile: string;
   readonly database: string;
   /** Settings of each session, as `search_path`, told when it begins. */
   readonly session: Readonly<Record<string, string>>;
@@ -66,7 +71,8 @@ const TLS_LEVELS: Readonly<Record<string, readonly TlsLevel[]>> = {
 
 /** Parameters that mean something here; every other one is a setting of the session. */
 const KNOWN: ReadonlySet<string> = new Set([
-  ...["host", "hostaddr", "port", "database", "user", "password", "connect_timeout", "target_session_attrs"],
+  ...["host", "hostaddr", "port", "database", "user", "password", "passfile"],
+  ...["connect_timeout", "target_session_attrs"],
   ...["sslmode", "sslrootcert", "sslcert", "sslkey", "sslpassword", "sslnegotiation", "default_query_exec_mode"],
   ...["pool_max_conns", "pool_max_conn_idle_time", "pool_max_conn_lifetime"],
 ]);
@@ -89,28 +95,35 @@ const IDLE: Readonly<Record<string, string>> = {
 const REFUSED: Readonly<Record<string, string>> = {
   service: "write out what the service file says",
   servicefile: "write out what the service file says",
-  passfile: "put the password into the field password, from a secret store",
   krbspn: "sign in with a password or a client certificate",
   krbsrvname: "sign in with a password or a client certificate",
   channel_binding: "sslmode=verify-full keeps others from coming between",
 };
 
 /** `cores`: of this machine, for the default number of connections. */
-export function planServer(settings: Readonly<ServerSettings>, cores: number): PlanReading {
+export function planServer(
+  settings: Readonly<ServerSettings>,
+  cores: number,
+  product: Product = POSTGRESQL,
+): PlanReading {
   const reading = readConnectionString(settings.connectionString);
   if ("want" in reading) return { plan: null, faults: [error(FIELD, reading.want)] };
   const given = withFields(reading.parameters, settings);
-  const faults = [...laterFaults(settings), ...parameterFaults(reading.parameters)];
+  const faults = [...checkSignIn(settings), ...parameterFaults(reading.parameters)];
+  const token = settings.useAzureAD ? "useAzureAD" : settings.useAWSIAM ? "useAWSIAM" : null;
+  if (token !== null && given.has("password")) faults.push(unusedPassword(token));
   const endpoints = endpointsOf(given, faults);
   const user = given.get("user") ?? "";
   if (user === "") {
     faults.push(error(FIELD, "a user, there or in the field user", "the environment and ~/.pgpass are not looked at"));
   }
   const plan = {
+    product,
     endpoints,
-    ...tlsOf(given, endpoints, faults),
+    ...tlsOf(token === null ? given : withTls(given, endpoints, faults), endpoints, faults),
     user,
     password: given.get("password") ?? "",
+    passwordFile: given.get("passfile") ?? "",
     database: given.get("database") ?? user,
     session: sessionOf(given),
     writable: writableOf(given, faults),
@@ -132,14 +145,25 @@ function withFields(parameters: ReadonlyMap<string, string>, settings: ServerSet
   return given;
 }
 
-function laterFaults(settings: ServerSettings): Fault[] {
-  const faults: Fault[] = [];
-  const later = (field: string, what: string): void => {
-    faults.push(error(field, `no ${what}: Pannier gets it in a later release`, "use a password from a secret store"));
-  };
-  if (settings.useAzureAD) later("useAzureAD", "Microsoft Entra ID");
-  if (settings.useAWSIAM) later("useAWSIAM", "AWS IAM");
-  return faults;
+function unusedPassword(token: string): Fault {
+  return { severity: "warning", field: "password", got: null, want: `nothing: ${token} signs in`, hint: null };
+}
+
+/** A token is sent as it is: whoever reads along could sign in with it. */
+function withTls(
+  given: ReadonlyMap<string, string>,
+  endpoints: readonly Endpoint[],
+  faults: Fault[],
+): ReadonlyMap<string, string> {
+  if (isLocal(endpoints)) return given;
+  const mode = given.get("sslmode") ?? "prefer";
+  if (mode === "disable")
+    faults.push(error(FIELD, "another sslmode than disable: a token is sent as it is", "verify-full is the best"));
+  return mode === "allow" || mode === "prefer" ? new Map([...given, ["sslmode", "require"]]) : given;
+}
+
+function isLocal(endpoints: readonly Endpoint[]): boolean {
+  return endpoints.length > 0 && endpoints.every(({ host }) => host.startsWith("/"));
 }
 
 function parameterFaults(parameters: ReadonlyMap<string, string>): readonly Fault[] {
@@ -192,9 +216,8 @@ function tlsOf(
     faults.push(error(FIELD, "sslnegotiation=postgres or direct"));
   // An authority that is named is meant to be asked, as with libpq.
   const tls = mode === "require" && files.root !== "" ? (["authority"] as const) : (levels ?? []);
-  const local = endpoints.length > 0 && endpoints.every(({ host }) => host.startsWith("/"));
   return {
-    tls: local ? ["none"] : tls,
+    tls: isLocal(endpoints) ? ["none"] : tls,
     files,
     keyPassword: given.get("sslpassword") ?? "",
     tlsFirst: negotiation === "direct",

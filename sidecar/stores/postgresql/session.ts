@@ -15,12 +15,15 @@ import {
   sqlStateOf,
   unreplicatedError,
 } from "./failures.ts";
+import type { Passwords } from "./passwords.ts";
+import type { Product } from "./product.ts";
 import type { Endpoint, ServerPlan, TlsLevel } from "./server-plan.ts";
 import type { TlsFiles } from "./tls-files.ts";
 
 export interface SessionOptions {
   readonly plan: ServerPlan;
   readonly files: TlsFiles;
+  readonly passwords: Passwords;
   /** What pg_stat_activity shows, unless the connection string says otherwise. */
   readonly applicationName: string;
   readonly clock: Clock;
@@ -91,7 +94,7 @@ export class Session {
     this.#clock = clock;
     this.#endpoint = endpoint;
     this.#prepares = plan.prepares;
-    this.server = nameOf(endpoint);
+    this.server = nameOf(plan.product, endpoint);
     this.openedMs = clock.monotonicMs();
     client.connection.on("backendKeyData", (key: { processID: number; secretKey: number }) => {
       this.#key = { processId: key.processID, secretKey: key.secretKey };
@@ -113,7 +116,7 @@ export class Session {
         try {
           return await Session.#openAt(endpoint, level, options, signal);
         } catch (error) {
-          const latest = connectError(nameOf(endpoint), error);
+          const latest = connectError(nameOf(options.plan.product, endpoint), error);
           // What a server answered says more than that another one is not there.
           if (failure === null || failure.sqlState === null || latest.sqlState !== null) failure = latest;
           if (signal.aborted) throw closedError();
@@ -132,7 +135,11 @@ export class Session {
     signal: AbortSignal,
   ): Promise<Session> {
     if (signal.aborted) throw closedError();
-    const client = new StartingClient(clientConfig(endpoint, level, options), startupOf(options));
+    const password = await options.passwords.next(endpoint, signal);
+    if (signal.aborted) throw closedError();
+    const config = clientConfig(endpoint, level, options);
+    // A function, because an empty one would send pg to the environment and to ~/.pgpass.
+    const client = new StartingClient({ ...config, password: () => password }, startupOf(options));
     const session = new Session(client, endpoint, options);
     const late = new Error(`no answer within ${options.plan.connectMs} ms`);
     let isLate = false;
@@ -148,6 +155,7 @@ export class Session {
       return session;
     } catch (error) {
       session.destroy("broken");
+      if (sqlStateOf(error) === "28P01") options.passwords.refused(password);
       throw isLate ? connectError(session.server, late) : error;
     } finally {
       timer.cancel();
@@ -243,8 +251,9 @@ function depends({ sqlState, message }: PostgresError): boolean {
   return sqlState !== null || /SSL|TLS|CERT/i.test(message);
 }
 
-export function nameOf({ host, port }: Endpoint): string {
-  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+/** "postgresql at 127.0.0.1:5432" */
+function nameOf(product: Product, { host, port }: Endpoint): string {
+  return `${product.name} at ${host.includes(":") ? `[${host}]` : host}:${port}`;
 }
 
 function startupOf({ plan, applicationName }: SessionOptions): Readonly<Record<string, string>> {
@@ -258,8 +267,6 @@ function clientConfig(endpoint: Endpoint, level: TlsLevel, { plan, files }: Sess
     port: endpoint.port,
     user: plan.user,
     database: plan.database,
-    // A function, because an empty one would send pg to the environment and to ~/.pgpass.
-    password: () => plan.password,
     ssl: tlsConfig(endpoint, level, plan, files),
     sslnegotiation: plan.tlsFirst && level !== "none" ? "direct" : "postgres",
     keepAlive: true,

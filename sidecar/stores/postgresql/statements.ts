@@ -1,7 +1,9 @@
 // The statements of a store, written once for its layout and tables. Values only ever come as parameters; names of tables
 // are checked and quoted before they come here. Knows no connection.
+import { createHash } from "node:crypto";
 import type { Layout } from "./layout.ts";
 import { parseTableName, quoteName, quoteTable, quoteText, type TableName } from "./names.ts";
+import type { Product } from "./product.ts";
 import type { Statement } from "./session.ts";
 
 export interface Tables {
@@ -32,8 +34,8 @@ export interface Statements {
   readonly removeIf: Statement;
   readonly ping: Statement;
   readonly begin: Statement;
-  /** $1 keys. Waits for other transactions that share one of them. */
-  readonly take: Statement;
+  /** $1 keys. Waits for other transactions that share one of them. Null where the server has no locks for that. */
+  readonly take: Statement | null;
   /** $1 keys. Locks the rows in the order of their keys and gives key, etag, live. */
   readonly lock: Statement;
   /** Arrays, one entry per row: $1 keys, $2 ttls, then the columns of a value. Only with a later COMMIT. */
@@ -54,9 +56,14 @@ export const CLEANUP_ROWS_MAX = 10_000;
 /** The server has room for few locks: of more keys some are taken. */
 const TAKEN_KEYS_MAX = 32;
 
-/** `timeoutMs`: of the store's calls. */
-export function statementsFor(layout: Layout, tables: Tables, timeoutMs: number): Statements {
-  const { value, etag, touch, expiry } = layout.columns;
+export interface StatementOptions {
+  readonly product: Product;
+  /** Of the store's calls. */
+  readonly timeoutMs: number;
+}
+
+export function statementsFor(layout: Layout, tables: Tables, { product, timeoutMs }: StatementOptions): Statements {
+  const { value, made, etag, touch, expiry } = layout.columns;
   const state = quoteTable(tables.state);
   const metadata = quoteTable(tables.metadata);
   const names = value.map(({ name }) => name).join(", ");
@@ -65,11 +72,13 @@ export function statementsFor(layout: Layout, tables: Tables, timeoutMs: number)
   const row = rowOf(layout);
   const set = `${value.map(({ name }) => `${name} = excluded.${name}`).join(", ")}, ${touch}, ${expiry} = excluded.${expiry}`;
   const single = value.map(({ type }, index) => `$${index + 3}::${type}`).join(", ");
-  const insert = `INSERT INTO ${state} AS held (key, ${expiry}, ${names})
-    VALUES ($1, statement_timestamp() + $2::bigint * interval '1 second', ${single}) ON CONFLICT (key) DO UPDATE SET ${set}`;
-  const insertAll = `INSERT INTO ${state} AS held (key, ${expiry}, ${names})
+  const first = made === null ? { name: "", sql: "" } : { name: `, ${made.name}`, sql: `, ${made.sql}` };
+  const insert = `INSERT INTO ${state} AS held (key, ${expiry}, ${names}${first.name})
+    VALUES ($1, statement_timestamp() + $2::bigint * interval '1 second', ${single}${first.sql})
+    ON CONFLICT (key) DO UPDATE SET ${set}`;
+  const insertAll = `INSERT INTO ${state} AS held (key, ${expiry}, ${names}${first.name})
     SELECT given.key, statement_timestamp() + given.ttl * interval '1 second',
-      ${value.map(({ name, type }) => `given.${name}::${type}`).join(", ")}
+      ${value.map(({ name, type }) => `given.${name}::${type}`).join(", ")}${first.sql}
     FROM unnest($1::text[], $2::bigint[], ${value.map(({ type }, index) => `$${index + 3}::${arrayType(type)}[]`).join(", ")})
       AS given (key, ttl, ${names})
     ON CONFLICT (key) DO UPDATE SET ${set}`;
@@ -83,23 +92,26 @@ export function statementsFor(layout: Layout, tables: Tables, timeoutMs: number)
     create: lasting("create", `${insert} WHERE ${expired}`),
     replace: lasting(
       "replace",
-      `UPDATE ${state} SET ${replaced}, ${touch}, ${expiry} = statement_timestamp() + $2::bigint * interval '1 second'
+      `UPDATE ${state} AS held SET ${replaced}, ${touch}, ${expiry} = statement_timestamp() + $2::bigint * interval '1 second'
         WHERE key = $1 AND ${live} AND ${etag.name} = ${last}`,
     ),
     remove: lasting("remove", `DELETE FROM ${state} WHERE key = $1`),
     removeIf: lasting("remove_if", `DELETE FROM ${state} WHERE key = $1 AND ${live} AND ${condition}2::${etag.type}`),
     ping: lookup("ping", `SELECT 1 FROM ${state} LIMIT 1`),
     // Half of it: others that wait for the locks then get them before their own time is up.
-    begin: begin(Math.ceil(timeoutMs / 2)),
-    take: lookup(
-      "take",
-      `SELECT count(pg_advisory_xact_lock(${quoteText(state)}::regclass::oid::int4, number)) FROM
-        (SELECT DISTINCT hashtext(key) AS number FROM unnest($1::text[]) AS key ORDER BY number LIMIT ${TAKEN_KEYS_MAX}) AS numbers`,
-    ),
+    begin: begin(product, Math.ceil(timeoutMs / 2)),
+    take: product.advisoryLocks
+      ? lookup(
+          "take",
+          `SELECT count(pg_advisory_xact_lock(${quoteText(state)}::regclass::oid::int4, number)) FROM
+            (SELECT DISTINCT hashtext(key) AS number FROM unnest($1::text[]) AS key ORDER BY number LIMIT ${TAKEN_KEYS_MAX})
+            AS numbers`,
+        )
+      : null,
     lock: lookup(
       "lock",
       `SELECT key, ${etag.name}::text AS etag, ${live} AS live FROM ${state} WHERE key = ANY($1::text[])
-        ORDER BY key COLLATE "C" FOR UPDATE`,
+        ORDER BY ${product.keyOrder === "bytes" ? "key" : 'key COLLATE "C"'} FOR UPDATE`,
     ),
     putAll: lookup("put_all", insertAll),
     createAll: lookup("create_all", `${insertAll} WHERE ${expired} RETURNING key`),
@@ -120,11 +132,12 @@ export function statementsFor(layout: Layout, tables: Tables, timeoutMs: number)
 }
 
 /**
- * READ COMMITTED, whatever the server's default: each statement sees what was committed before it, and the locks do the
- * rest. A client that says nothing for `idleMs` hangs: the server then ends its session, which frees the locks.
+ * In the product's isolation, whatever the server's default. READ COMMITTED: each statement sees what was committed before
+ * it, and the locks do the rest; SERIALIZABLE: who meets another one is undone and tries again. A client that says nothing
+ * for `idleMs` hangs: the server then ends its session, which frees the locks.
  */
-export function begin(idleMs: number): Statement {
-  const text = `BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL idle_in_transaction_session_timeout = ${idleMs}`;
+export function begin({ isolation }: Product, idleMs: number): Statement {
+  const text = `BEGIN ISOLATION LEVEL ${isolation}; SET LOCAL idle_in_transaction_session_timeout = ${idleMs}`;
   return lookup("", text);
 }
 
@@ -148,8 +161,18 @@ function arrayType(type: string): string {
   return type === "jsonb" ? "text" : type;
 }
 
+/**
+ * The name under which a connection keeps a statement. A part of it comes from the text: a pooler hands one connection of
+ * the server from store to store, and a name that two of them share would run the one's statement with the other's values.
+ */
+export function preparedName(name: string, text: string): string {
+  return `pannier_${name}_${createHash("sha256").update(text).digest("hex").slice(0, DIGEST_CHARACTERS)}`;
+}
+
+const DIGEST_CHARACTERS = 24;
+
 function lookup(name: string, text: string): Statement {
-  return { name: name === "" ? "" : `pannier_${name}`, text, lasting: false };
+  return { name: name === "" ? "" : preparedName(name, text), text, lasting: false };
 }
 
 function lasting(name: string, text: string): Statement {

@@ -97,7 +97,7 @@ export async function apply(session: Session, sql: Statements, batch: Batch): Pr
     // same rows need another order. So each takes the numbers of its keys first, sorted: whoever shares a key waits here.
     // Of many keys these are the lowest numbers, which sets of keys that have much in common share too; the deadlocks that
     // are left the server ends, and the runner tries again.
-    if (batch.keys.length > 1) await session.run(sql.take, [batch.keys]);
+    if (batch.keys.length > 1 && sql.take !== null) await session.run(sql.take, [batch.keys]);
     await check(session, sql, batch);
     if (batch.removed.length > 0) await session.run(sql.removeAll, [batch.removed]);
     if (batch.put.keys.length > 0) await session.run(sql.putAll, batch.put.parameters);
@@ -109,7 +109,7 @@ export async function apply(session: Session, sql: Statements, batch: Batch): Pr
   }
   const { command } = await session.run(COMMIT);
   if (command !== "COMMIT")
-    throw new PostgresError("failed", "postgresql undid the transaction instead of committing it");
+    throw new PostgresError("failed", `${session.server} undid the transaction instead of committing it`);
 }
 
 async function check(session: Session, sql: Statements, { keys, conditions }: Batch): Promise<void> {

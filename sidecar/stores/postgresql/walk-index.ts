@@ -3,8 +3,9 @@
 import type { Clock } from "#kit/clock.ts";
 import type { Log } from "#kit/log.ts";
 import { quoteTable } from "./names.ts";
+import { POSTGRESQL } from "./product.ts";
 import type { Session } from "./session.ts";
-import type { Tables } from "./statements.ts";
+import { begin, type Tables } from "./statements.ts";
 import type { WalkStatements } from "./walk.ts";
 
 export interface WalkIndexOptions {
@@ -42,23 +43,25 @@ export class WalkIndex {
   }
 
   async #make(): Promise<void> {
-    const { connect, clock, log, tables, sql } = this.#options;
-    const table = quoteTable(tables.state);
+    const { connect, clock, log, sql } = this.#options;
     const { signal } = this.#leaving;
-    let session: Session | null = null;
-    const leave = (): void => session?.destroy("closed");
+    const sessions: Session[] = [];
+    const leave = (): void => {
+      for (const session of sessions) session.destroy("closed");
+    };
     const timer = clock.after(BUILD_MS_MAX, leave);
+    signal.addEventListener("abort", leave, { once: true });
     try {
-      session = await connect(signal);
-      signal.addEventListener("abort", leave, { once: true });
-      const { rows: claims } = await session.run(sql.claimIndex, [table]);
-      // Another sidecar is at it: builds that run side by side end in deadlocks.
+      const claiming = await connect(signal);
+      sessions.push(claiming);
+      // Another sidecar is at it: builds that run side by side end in deadlocks. A lock of the session would do without a
+      // transaction, and stay behind with a pooler's connection; a build cannot be inside of one.
+      await claiming.run(begin(POSTGRESQL, 0));
+      const { rows: claims } = await claiming.run(sql.claimIndex);
       if (claims[0]?.mine !== true) return;
-      const { rows } = await session.run(sql.findIndex, [table]);
-      const valid = rows[0]?.valid;
-      if (valid === true) return;
-      if (valid === false) log.warn("an index for walks was not finished; drop it and list again", { table });
-      else await session.run(sql.makeIndex);
+      const building = await connect(signal);
+      sessions.push(building);
+      await this.#build(building);
     } catch (error) {
       const how = `as the table's owner run: ${sql.makeIndex.text}`;
       if (!signal.aborted)
@@ -66,7 +69,18 @@ export class WalkIndex {
     } finally {
       timer.cancel();
       signal.removeEventListener("abort", leave);
-      session?.close();
+      // The one in a transaction ends it so.
+      for (const session of sessions) session.close();
     }
+  }
+
+  async #build(session: Session): Promise<void> {
+    const { log, tables, sql } = this.#options;
+    const table = quoteTable(tables.state);
+    const { rows } = await session.run(sql.findIndex, [table]);
+    const valid = rows[0]?.valid;
+    if (valid === true) return;
+    if (valid === false) log.warn("an index for walks was not finished; drop it and list again", { table });
+    else await session.run(sql.makeIndex);
   }
 }

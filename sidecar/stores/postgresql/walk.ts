@@ -10,9 +10,9 @@ import {
 } from "../store.ts";
 import { mustBeText } from "./keys.ts";
 import { type Layout, type Row, toFound } from "./layout.ts";
-import { quoteTable } from "./names.ts";
+import { quoteTable, quoteText } from "./names.ts";
 import type { Parameter, Session, Statement } from "./session.ts";
-import { liveIn, rowOf, type Tables, walkIndexName } from "./statements.ts";
+import { liveIn, preparedName, rowOf, type Tables, walkIndexName } from "./statements.ts";
 
 export interface WalkStatements {
   /** $1 first key, $2 key after the last, $3 scope, $4 rows to look at, $5 rows to find. */
@@ -23,7 +23,7 @@ export interface WalkStatements {
   readonly count: Statement;
   /** The same, $4 rows. */
   readonly remove: Statement;
-  /** $1 table. `mine`: this session may make the index; until it ends, no other one may. */
+  /** `mine`: this transaction may make the index; until it ends, no other one may. */
   readonly claimIndex: Statement;
   /** $1 table. Whether an index serves the walks: `valid` is null when there is none, false when one could not be finished. */
   readonly findIndex: Statement;
@@ -45,7 +45,7 @@ export function walkStatements(layout: Layout, tables: Tables, isByteOrder: bool
   const key = isByteOrder ? "key" : 'key COLLATE "C"';
   const live = `${liveIn(layout)} AND ${layout.columns.valid}`;
   const inRange = `${key} >= $1 AND ${key} < $2`;
-  const own = "strpos(substr(key, char_length($3) + 1), '||') = 0";
+  const own = "strpos(substr(key, char_length($3::text) + 1), '||') = 0";
   // Rows that are passed over count too: a page must not go through millions of others' rows to find a few.
   const end = `(SELECT key FROM ${state} WHERE ${inRange} ORDER BY ${key} OFFSET $4::bigint - 1 LIMIT 1)`;
   const page = (columns: string): string =>
@@ -77,7 +77,8 @@ export function walkStatements(layout: Layout, tables: Tables, isByteOrder: bool
     },
     claimIndex: {
       name: "",
-      text: "SELECT pg_try_advisory_lock(1346457167, hashtext($1)) AS mine",
+      // Without a parameter: one would leave the answer's snapshot open, for which the build would wait.
+      text: `SELECT pg_try_advisory_xact_lock(1346457167, hashtext(${quoteText(state)})) AS mine`,
       lasting: false,
     },
     findIndex: {
@@ -96,7 +97,7 @@ export function walkStatements(layout: Layout, tables: Tables, isByteOrder: bool
 }
 
 function walk(name: string, text: string): Statement {
-  return { name: `pannier_${name}`, text, lasting: false };
+  return { name: preparedName(name, text), text, lasting: false };
 }
 
 /** Rows that a page looks at for each that it may give, and at least, and at most. */

@@ -152,8 +152,9 @@ describe("the component host and other resources", () => {
     it(`has the first version of ${type} where its driver has it`, async () => {
       for (const version of ["", "v0", "v1"]) {
         const chosen = await chooseDriver(type, version, loadDriver);
-        // Where a driver has several versions, v0 is none of them.
-        assert.equal("fault" in chosen ? "v1" : chosen.version, firstIfInitial(version));
+        // Where a driver has several versions, v0 is none of them. Dapr's YugabyteDB begins with v2, which "" means there.
+        const first = type === "state.yugabytedb" && version === "" ? "v2" : firstIfInitial(version);
+        assert.equal("fault" in chosen ? "v1" : chosen.version, first);
       }
     });
 

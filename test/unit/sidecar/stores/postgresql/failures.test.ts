@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { connectError, lossError, replyError, sqlStateOf } from "#sidecar/stores/postgresql/failures.ts";
 
-const SERVER = "db:5432";
+const SERVER = "postgresql at db:5432";
 
 describe("what PostgreSQL answers", () => {
   const meanings: [sqlState: string, code: string, says: RegExp, again: string | null][] = [
@@ -32,7 +32,7 @@ describe("what PostgreSQL answers", () => {
       const error = replyError(sqlState, SERVER);
       assert.deepEqual([error.code, error.again, error.sqlState], [code, again, sqlState]);
       assert.match(error.message, says);
-      assert.match(error.message, new RegExp(`^postgresql at ${SERVER} .*\\(SQLSTATE ${sqlState}\\)$`));
+      assert.match(error.message, new RegExp(`^${SERVER} .*\\(SQLSTATE ${sqlState}\\)$`));
     });
   }
 

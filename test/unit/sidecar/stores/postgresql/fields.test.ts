@@ -44,7 +44,7 @@ describe("the fields of state.postgresql", () => {
     ["v1", { connectionString: `${URL}?sslmode=maybe` }, /sslmode=disable, allow, prefer/],
     ["v1", { connectionString: `${URL}?sslcert=a` }, /both sslcert and sslkey/],
     ["v1", { connectionString: `${URL}?service=x` }, /want no parameter service; write out/],
-    ["v1", { connectionString: `${URL}?passfile=x` }, /want no parameter passfile/],
+    ["v1", { connectionString: `${URL}?krbspn=x` }, /want no parameter krbspn/],
     ["v1", { connectionString: `${URL}?target_session_attrs=standby` }, /any, read-write or primary/],
     ["v1", { connectionString: `${URL}?pool_max_conns=0` }, /pool_max_conns from 1/],
     ["v1", { connectionString: `${URL}?pool_max_conn_idle_time=5` }, /pool_max_conn_idle_time as a duration/],

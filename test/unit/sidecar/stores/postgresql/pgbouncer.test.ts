@@ -1,6 +1,8 @@
 // What pgbouncer before the server changes: whose connection a statement runs on, and which errors come.
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
 import type { Store } from "#sidecar/stores/store.ts";
+import { makeCertificates } from "#test/servers/certificates.ts";
 import { describeWithPgbouncer, type PgbouncerOptions, startPgbouncer } from "#test/servers/pgbouncer.ts";
 import { call, eventually, listeningLog, onOneServer, openStore, textOf, transact, upsert, write } from "./fixture.ts";
 
@@ -12,12 +14,12 @@ describeWithPgbouncer("PostgreSQL behind pgbouncer", () => {
   /** A pgbouncer, and stores of v2 behind it. */
   async function pooler(
     mode: PgbouncerOptions["mode"],
-    poolSize = 20,
-  ): Promise<(database: string, fields?: Fields, more?: string) => Promise<Store>> {
-    const pgbouncer = await startPgbouncer({ mode, poolSize, serverPort: server().port });
+    more: Pick<PgbouncerOptions, "poolSize" | "tls"> = {},
+  ): Promise<(database: string, fields?: Fields, query?: string) => Promise<Store>> {
+    const pgbouncer = await startPgbouncer({ mode, ...more, serverPort: server().port });
     keep(pgbouncer, () => pgbouncer.stop());
-    return async (name, fields = {}, more = "") => {
-      const connectionString = `${server().url(name, pgbouncer.port)}${more}`;
+    return async (name, fields = {}, query = "") => {
+      const connectionString = `${server().url(name, pgbouncer.port)}${query}`;
       const store = await openStore({ version: "v2", fields: { connectionString, ...fields } });
       return keep(store, () => store.close());
     };
@@ -32,7 +34,7 @@ describeWithPgbouncer("PostgreSQL behind pgbouncer", () => {
 
   for (const queryExecMode of ["cache_describe", "describe_exec", "exec", "simple_protocol"]) {
     it(`prepares nothing by ${queryExecMode}, so that transaction mode serves`, async () => {
-      const open = await pooler("transaction", 2);
+      const open = await pooler("transaction", { poolSize: 2 });
       const store = await open(await database(), { queryExecMode, maxConns: "8" });
       const all = (run: (key: string) => Promise<void>): Promise<unknown> =>
         Promise.all(Array.from({ length: 16 }, (_, index) => run(`k${index}`)));
@@ -43,7 +45,7 @@ describeWithPgbouncer("PostgreSQL behind pgbouncer", () => {
   }
 
   it("never runs a statement that another store has prepared on the same connection", async () => {
-    const open = await pooler("transaction", 2);
+    const open = await pooler("transaction", { poolSize: 2 });
     const name = await database();
     const stores: Readonly<Record<string, Store>> = {
       left: await open(name, { tablePrefix: "left_", maxConns: "4" }),
@@ -83,10 +85,9 @@ describeWithPgbouncer("PostgreSQL behind pgbouncer", () => {
     });
   });
 
-  it("passes on the request to stop a statement that waits", async () => {
-    const open = await pooler("transaction");
+  async function assertStopped(open: Awaited<ReturnType<typeof pooler>>, query: string): Promise<void> {
     const name = await database();
-    const store = await open(name, { queryExecMode: "exec", timeout: "2s" });
+    const store = await open(name, { queryExecMode: "exec", timeout: "2s" }, query);
     const locking = server().query("BEGIN; LOCK TABLE state IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(8)", [], name);
     await eventually(async () => {
       const text = "SELECT 1 FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND relation = 'state'::regclass";
@@ -99,6 +100,22 @@ describeWithPgbouncer("PostgreSQL behind pgbouncer", () => {
     await Promise.all([assert.rejects(locking), server().query(stop)]);
     await store.set(write("k", "2"), call);
     assert.equal(await textOf(store, "k"), "2");
+  }
+
+  it("passes on the request to stop a statement that waits", async () => {
+    await assertStopped(await pooler("transaction"), "?sslmode=disable");
+  });
+
+  it("passes it on where clients have to speak TLS", async () => {
+    const certificates = await makeCertificates();
+    keep(certificates, () => certificates.remove());
+    const [certificate, key] = await Promise.all(
+      [certificates.serverCertificateFile, certificates.serverKeyFile].map((path) => readFile(path, "utf8")),
+    );
+    assert.ok(certificate !== undefined && key !== undefined);
+    const open = await pooler("transaction", { tls: { certificate, key } });
+    await assert.rejects(open("postgres", { queryExecMode: "exec" }, "?sslmode=disable"), { code: "unavailable" });
+    await assertStopped(open, `?sslmode=verify-full&sslrootcert=${certificates.authorityFile}`);
   });
 
   it("lets the index for walks be made, and keeps no lock of it", async () => {

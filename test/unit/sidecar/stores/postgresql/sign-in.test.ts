@@ -31,6 +31,11 @@ function planOf(settings: Settings): ServerPlan {
 const KEYS = { awsAccessKey: "AKIDEXAMPLE", awsSecretKey: "s3cr3t" };
 const never = new AbortController().signal;
 
+/** What AWS's security token service answers. */
+const ASSUMED = `<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult><Credentials>
+  <AccessKeyId>ASIAROLE</AccessKeyId><SecretAccessKey>s3cr3t</SecretAccessKey><SessionToken>token-of-role</SessionToken>
+  <Expiration>2099-01-01T00:00:00Z</Expiration></Credentials></AssumeRoleResult></AssumeRoleResponse>`;
+
 describe("a token of AWS IAM", () => {
   const connectionString = "postgres://app@db.eu-west-1.rds.amazonaws.com,other:6432/d";
   const open = (more: Partial<Settings> = {}): [Promise<Passwords>, ServerPlan] => {
@@ -62,6 +67,33 @@ describe("a token of AWS IAM", () => {
     assert.ok(endpoint !== undefined);
     const token = await (await opening).next(endpoint, never);
     assert.equal(new URL(`https://${token}`).searchParams.get("X-Amz-Security-Token"), "of-a-while");
+  });
+
+  it("is signed by a role that is taken on, where one is named", async () => {
+    const asked: string[] = [];
+    const service = createServer((request, response) => {
+      request.on("data", (chunk: Buffer) => asked.push(chunk.toString()));
+      request.on("end", () => response.setHeader("content-type", "text/xml").end(ASSUMED));
+    });
+    await new Promise<void>((resolve) => service.listen(0, "127.0.0.1", resolve));
+    const bound = service.address();
+    assert.ok(bound !== null && typeof bound === "object");
+    process.env.AWS_ENDPOINT_URL_STS = `http://127.0.0.1:${bound.port}`;
+    try {
+      const assumeRoleArn = "arn:aws:iam::123456789012:role/db";
+      const [opening, { endpoints }] = open({ assumeRoleArn, assumeRoleSessionName: "orders" });
+      const [endpoint] = endpoints;
+      assert.ok(endpoint !== undefined);
+      const { searchParams } = new URL(`https://${await (await opening).next(endpoint, never)}`);
+      assert.match(searchParams.get("X-Amz-Credential") ?? "", /^ASIAROLE\//);
+      assert.equal(searchParams.get("X-Amz-Security-Token"), "token-of-role");
+      const body = new URLSearchParams(asked.join(""));
+      assert.deepEqual([body.get("RoleArn"), body.get("RoleSessionName")], [assumeRoleArn, "orders"]);
+    } finally {
+      delete process.env.AWS_ENDPOINT_URL_STS;
+      service.closeAllConnections();
+      await new Promise((resolve) => service.close(resolve));
+    }
   });
 
   it("is not there where nobody gives credentials, which is an error without their text", async () => {

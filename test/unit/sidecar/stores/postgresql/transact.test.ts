@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { Client } from "pg";
 import { v2Layout } from "#sidecar/stores/postgresql/layout.ts";
+import { POSTGRESQL } from "#sidecar/stores/postgresql/product.ts";
 import { statementsFor, tablesOf } from "#sidecar/stores/postgresql/statements.ts";
 import { toBatch } from "#sidecar/stores/postgresql/transaction.ts";
 import type { Change } from "#sidecar/stores/store.ts";
@@ -137,10 +138,10 @@ describeWithPostgres("transactions in PostgreSQL", () => {
     await transact(store, [upsert("a", "0"), upsert("b", "0")]);
     const tables = tablesOf("state", "dapr_metadata");
     assert.ok(tables !== null);
-    const sql = statementsFor(v2Layout, tables, 1000);
+    const sql = statementsFor(v2Layout, tables, { product: POSTGRESQL, timeoutMs: 1000 });
     const client = await clientIn(name);
     await client.query(sql.begin.text);
-    await client.query(sql.take.text, [["a", "b"]]);
+    await client.query(sql.take?.text ?? "", [["a", "b"]]);
     await client.query(sql.lock.text, [["a", "b"]]);
     await transact(store, [upsert("a", "1"), upsert("b", "1")]);
     assert.equal(await textOf(store, "a"), "1");

@@ -1,0 +1,112 @@
+// Opens a store of PostgreSQL, or of a database that speaks its protocol: settings into connections, tables and a store.
+// Knows no type's name and no version.
+import { availableParallelism } from "node:os";
+import { assert } from "#kit/assert.ts";
+import type { Fault } from "#kit/fault.ts";
+import type { OpenContext, Store } from "../store.ts";
+import { Cleanup } from "./cleanup.ts";
+import type { ServerSettings } from "./fields.ts";
+import type { Layout } from "./layout.ts";
+import { migrate } from "./migration.ts";
+import { parseTableName } from "./names.ts";
+import { openPasswords } from "./passwords.ts";
+import { Pool } from "./pool.ts";
+import { PostgresStore, WalkablePostgresStore } from "./postgresql-store.ts";
+import type { Product } from "./product.ts";
+import { Runner } from "./runner.ts";
+import { planServer } from "./server-plan.ts";
+import { Session, type SessionOptions } from "./session.ts";
+import { statementsFor, type Tables, tablesOf } from "./statements.ts";
+import { readTlsFiles } from "./tls-files.ts";
+import { BYTE_ORDER, walkStatements } from "./walk.ts";
+import { WalkIndex } from "./walk-index.ts";
+
+/** Where and how a version of a type keeps its rows. */
+export interface Place {
+  readonly product: Product;
+  readonly layout: Layout;
+  /** As the settings spell it. */
+  readonly stateTable: string;
+  /** Rows of the metadata table. `levelKey`: null where none says how far the layout is. */
+  readonly levelKey: string | null;
+  readonly cleanupKey: string;
+}
+
+/** Making the layout may take so long; a Component's initTimeout is shorter, unless a large table is waited for. */
+const MIGRATION_MS_MAX = 3_600_000;
+
+/** Faults between fields. `field`: the one that `stateTable` comes from. */
+export function checkServer(
+  settings: Readonly<ServerSettings>,
+  { stateTable, field }: { readonly stateTable: string; readonly field: string },
+): readonly Fault[] {
+  const { faults } = planServer(settings, availableParallelism());
+  const names = [stateTable, settings.metadataTableName].map((name) => JSON.stringify(parseTableName(name)));
+  if (names[0] !== names[1]) return faults;
+  const want = `another table than ${field} names`;
+  return [
+    ...faults,
+    { severity: "error", field: "metadataTableName", got: settings.metadataTableName, want, hint: null },
+  ];
+}
+
+/** Connects, makes the tables and gives the store, or rejects with a StoreError and leaves nothing open. */
+export async function openStore(
+  settings: Readonly<ServerSettings>,
+  context: OpenContext,
+  place: Place,
+): Promise<Store> {
+  const { product, layout, cleanupKey: key } = place;
+  const { plan } = planServer(settings, availableParallelism(), product);
+  const tables = tablesOf(place.stateTable, settings.metadataTableName);
+  assert(plan !== null && tables !== null, "the settings were checked with the fields");
+  const { clock, random, log, component } = context;
+  warnOf(product, context);
+  const options: SessionOptions = {
+    plan,
+    files: await readTlsFiles(plan),
+    passwords: await openPasswords(settings, plan, clock),
+    applicationName: `pannier-${component}`,
+    clock,
+  };
+  const connect = (signal: AbortSignal): Promise<Session> => Session.open(options, signal);
+  const { maxConns, idleMs, lifetimeMs } = plan;
+  const pooling = { product: product.name, connect, maxConns, idleMs, lifetimeMs, clock, log };
+  const pool = await Pool.open(pooling, context.signal);
+  try {
+    const runner = new Runner({ pool, clock, random, timeoutMs: settings.timeout });
+    const isByteOrder = await prepare(runner, context, place, tables);
+    const sql = statementsFor(layout, tables, { product, timeoutMs: settings.timeout });
+    const walks = walkStatements(layout, tables, isByteOrder);
+    const walkIndex = isByteOrder ? null : new WalkIndex({ sql: walks, tables, connect, clock, log });
+    const cleanup = new Cleanup({ runner, sql, key, intervalMs: settings.cleanupInterval, clock, log });
+    const parts = { layout, sql, walks, pool, runner, cleanup, walkIndex };
+    return layout.features.list ? new WalkablePostgresStore(parts) : new PostgresStore(parts);
+  } catch (error) {
+    await pool.close();
+    throw error;
+  }
+}
+
+function warnOf({ unproved, name }: Product, { log }: OpenContext): void {
+  if (!unproved) return;
+  log.warn(`state.${name} was never run against a real server`, {
+    means: "its statements were run on PostgreSQL with serializable transactions; try it with data that may be lost",
+  });
+}
+
+/** Makes the tables; gives whether keys are ordered by their bytes. */
+function prepare(
+  runner: Runner,
+  { clock, signal }: OpenContext,
+  { product, layout, levelKey }: Place,
+  tables: Tables,
+): Promise<boolean> {
+  const task = async (session: Session): Promise<boolean> => {
+    await migrate(session, { product, layout, tables, levelKey, clock, signal });
+    if (product.keyOrder === "bytes") return true;
+    const { rows } = await session.run(BYTE_ORDER);
+    return rows[0]?.yes === true;
+  };
+  return runner.run({ effect: "write", signal, timeoutMs: MIGRATION_MS_MAX, task });
+}
