@@ -1,7 +1,7 @@
 // The conformance suite over state.azure.cosmosdb.
-import { azureOnePartition, azureOwnPartitions, emulator } from "./cosmosdb.ts";
+import { azureOnePartition, azureOwnPartitions, cosmosEmulator } from "./cosmosdb.ts";
 import { conformance } from "./suite.ts";
 
-conformance(emulator);
+conformance(cosmosEmulator);
 conformance(azureOwnPartitions);
 conformance(azureOnePartition);

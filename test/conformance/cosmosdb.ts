@@ -47,7 +47,7 @@ export const azureOnePartition: Subject = atAzure("one partition", inOnePartitio
 const NO_EXPIRY = "cosmosdb-server ignores a TTL: the value stays";
 
 /** Not in one partition too: it has no transactions, so that would prove nothing more. */
-export const emulator: Subject = {
+export const cosmosEmulator: Subject = {
   name: "state.azure.cosmosdb, a partition for each key, cosmosdb-server",
   driver: inOwnPartitions,
   declares: declares(false),
@@ -78,7 +78,7 @@ export const emulator: Subject = {
 
 /** For Dapr's own driver beside ours: behind a front that mends what the emulator does to clients in Go. */
 export const emulatorBehindFront: Subject = {
-  ...emulator,
+  ...cosmosEmulator,
   server: "none",
   async start() {
     const cosmos = await startCosmosdb();

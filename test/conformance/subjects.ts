@@ -3,7 +3,7 @@
 import { blobAzurite, blobService } from "./blobstorage.ts";
 import { cassandraEtags, cassandraPlain } from "./cassandra.ts";
 import { cockroachV1, cockroachV1ByAddress, cockroachV2, cockroachV2ByAddress } from "./cockroachdb.ts";
-import { azureOnePartition, azureOwnPartitions, emulator as cosmosEmulator } from "./cosmosdb.ts";
+import { azureOnePartition, azureOwnPartitions, cosmosEmulator } from "./cosmosdb.ts";
 import { dynamo, dynamoByAddress, dynamoWithoutTtl } from "./dynamodb.ts";
 import { etcdV1, etcdV2 } from "./etcd.ts";
 import { firestoreEmulator, firestoreService } from "./firestore.ts";

@@ -9,6 +9,7 @@ import {
   CosmosError,
   closedError,
   leftError,
+  noTokenError,
   type Refusal,
   refusalError,
   timeoutError,
@@ -70,6 +71,8 @@ export class CosmosClient {
   readonly #containerLink: string;
   readonly #containerPath: string;
   readonly #ended = new AbortController();
+  /** Ends what waits for a sign-in. */
+  readonly #signingIn = new Set<() => void>();
 
   constructor(options: ClientOptions) {
     this.#options = options;
@@ -91,7 +94,7 @@ export class CosmosClient {
     const end = clock.monotonicMs() + CALL_MS;
     for (let attempt = 1; ; attempt++) {
       try {
-        return await this.#attempt(request, call, end - clock.monotonicMs());
+        return await this.#attempt(request, call, end);
       } catch (error) {
         if (!(error instanceof CosmosError) || error.again === null) throw error;
         const { reason, afterMs } = error.again;
@@ -106,17 +109,21 @@ export class CosmosClient {
   /** Calls under way reject. May be called again. */
   close(): void {
     this.#ended.abort();
+    for (const end of [...this.#signingIn]) end();
     this.#options.link.close();
   }
 
-  async #attempt(request: CosmosRequest, call: Call, leftMs: number): Promise<HttpAnswer> {
+  /** `end` is when the call is over, by the clock's monotonic time. */
+  async #attempt(request: CosmosRequest, call: Call, end: number): Promise<HttpAnswer> {
     const { link, login, session, clock } = this.#options;
     if (this.#ended.signal.aborted) throw closedError();
     if (call.signal.aborted) throw leftError();
-    if (leftMs <= 0) throw timeoutError(link.server, false);
     const { method, target, body, isWrite } = request;
     const date = new Date(clock.nowMs()).toUTCString();
-    const authorization = await login.authorization({ method, ...this.#resource(target), date }, call.signal);
+    const given = login.authorization({ method, ...this.#resource(target), date });
+    const authorization = typeof given === "string" ? given : await this.#signedIn(given, call, end);
+    const leftMs = end - clock.monotonicMs();
+    if (leftMs <= 0) throw timeoutError(link.server, false);
     const headers = { ...this.#headers(request), authorization, "x-ms-date": date };
     const path = this.#path(target);
     const encoded = body === null ? null : Buffer.from(body);
@@ -132,6 +139,31 @@ export class CosmosClient {
     const error = refusalError(refusal);
     const isFinal = error.again?.reason === "sign-in" && !login.refused(authorization);
     throw isFinal ? new CosmosError(error.code, error.message) : error;
+  }
+
+  /** A sign-in serves many calls, so it goes on when one of them does not wait for its end. */
+  #signedIn(authorization: Promise<string>, { signal }: Call, end: number): Promise<string> {
+    const { clock, link } = this.#options;
+    return new Promise((resolve, reject) => {
+      const settle = (): void => {
+        timer.cancel();
+        signal.removeEventListener("abort", leave);
+        this.#signingIn.delete(close);
+      };
+      const fail = (error: Error): void => {
+        settle();
+        reject(error);
+      };
+      const leave = (): void => fail(leftError());
+      const close = (): void => fail(closedError());
+      const timer = clock.after(Math.max(0, end - clock.monotonicMs()), () => fail(noTokenError(link.server)));
+      signal.addEventListener("abort", leave, { once: true });
+      this.#signingIn.add(close);
+      authorization.then((text) => {
+        settle();
+        resolve(text);
+      }, fail);
+    });
   }
 
   #resource(target: Target): Pick<Signed, "resourceType" | "resourceLink"> {

@@ -75,7 +75,7 @@ function forbiddenError({ substatus, retryAfterMs }: Refusal, cosmos: string): C
   }
   if (substatus === PARTITION_FULL)
     return new CosmosError("unavailable", `${cosmos} has no space left in this partition (status 403, substatus 1014)`);
-  const text = `${cosmos} does not allow this (status 403, substatus ${substatus}); check the account's firewall, the role of the identity, and whether the key is a read-only one`;
+  const text = `${cosmos} does not allow this (status 403, substatus ${substatus}); check the account's firewall, the role of the identity, whether the key is a read-only one, and this machine's clock`;
   return new CosmosError("unavailable", text);
 }
 
@@ -126,6 +126,12 @@ export function strangeError(server: string, isWrite: boolean): CosmosError {
 
 export function timeoutError(server: string, isWrite: boolean): CosmosError {
   return new CosmosError("timeout", `no answer from Cosmos DB at ${server} in time${isWrite ? MAY_HAVE : ""}`);
+}
+
+/** Entra ID did not answer in the time of a call: nothing was sent. */
+export function noTokenError(server: string): CosmosError {
+  const text = `Entra ID gave no token for Cosmos DB at ${server} in time; see the fields that begin with azure`;
+  return new CosmosError("unavailable", text);
 }
 
 /** The caller left, or the store was closed, while a request was under way. */

@@ -2,7 +2,6 @@
 // Knows no connection. The forms are Microsoft's ("Access control on Azure Cosmos DB resources" of its REST reference).
 import { createHmac } from "node:crypto";
 import type { Tokens } from "../azure/entra-tokens.ts";
-import { leftError } from "./failures.ts";
 
 /** The part of a request that a signature covers. */
 export interface Signed {
@@ -15,8 +14,8 @@ export interface Signed {
 }
 
 export interface Login {
-  /** The text of the header `authorization`. Rejects with a StoreError. */
-  authorization(signed: Signed, signal: AbortSignal): Promise<string>;
+  /** The text of the header `authorization`; a promise where somebody has to be asked for it, which rejects with a StoreError. */
+  authorization(signed: Signed): string | Promise<string>;
   /** The server has refused this text. True when the next one is another one. */
   refused(authorization: string): boolean;
 }
@@ -25,7 +24,7 @@ export interface Login {
 export function keyLogin(key: string): Login {
   const secret = Buffer.from(key, "base64");
   return {
-    authorization: async (signed) => authorizationText("master", signatureOf(secret, signed)),
+    authorization: (signed) => authorizationText("master", signatureOf(secret, signed)),
     refused: () => false,
   };
 }
@@ -33,8 +32,8 @@ export function keyLogin(key: string): Login {
 export function tokenLogin(tokens: Tokens): Login {
   let last = "";
   return {
-    async authorization(_signed, signal) {
-      last = await untilLeft(tokens.current(), signal);
+    async authorization() {
+      last = await tokens.current();
       return authorizationText("aad", last);
     },
     refused(authorization) {
@@ -52,14 +51,4 @@ function signatureOf(secret: Buffer, { method, resourceType, resourceLink, date 
 
 function authorizationText(type: "master" | "aad", signature: string): string {
   return encodeURIComponent(`type=${type}&ver=1.0&sig=${signature}`);
-}
-
-/** A sign-in serves many calls, so it goes on when one of them leaves. */
-function untilLeft<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  if (signal.aborted) return Promise.reject(leftError());
-  return new Promise((resolve, reject) => {
-    const leave = (): void => reject(leftError());
-    signal.addEventListener("abort", leave, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", leave));
-  });
 }

@@ -68,6 +68,13 @@ export class Client {
     }
   }
 
+  /** Waits as before the attempt after so many. Rejects with a DynamoError when the caller leaves or the store is closed. */
+  async pause(made: number, sent: Sent, { signal }: Call): Promise<void> {
+    const either = AbortSignal.any([signal, this.#leaving.signal]);
+    if (await sleep(this.#parts.clock, this.#pauseMs(made), either)) return;
+    throw endedError(this.#leaving.signal.aborted ? "closed" : "left", sent, false);
+  }
+
   /** Ends everything at once: calls under way reject. May be called again. */
   close(): void {
     this.#leaving.abort();

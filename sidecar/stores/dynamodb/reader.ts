@@ -16,6 +16,8 @@ export interface ReaderParts {
 
 /** DynamoDB's limit for one request. */
 const BATCH_KEYS_MAX = 100;
+/** So many items of 400 KB fit into an answer of 16 MB: where it has fewer and leaves some, the table is throttled. */
+const ANSWER_ITEMS_MIN = 40;
 
 export class Reader {
   readonly #parts: ReaderParts;
@@ -41,6 +43,7 @@ export class Reader {
   async many(keys: readonly string[], strong: boolean, call: Call): Promise<ReadonlyMap<string, Item>> {
     const items = new Map<string, Item>();
     const waiting = [...new Set(keys)];
+    let throttled = 0;
     while (waiting.length > 0) {
       const asked = waiting.splice(0, BATCH_KEYS_MAX);
       if (!this.#mayBatch) {
@@ -48,7 +51,10 @@ export class Reader {
         continue;
       }
       try {
-        waiting.push(...(await this.#batch(asked, strong, call, items)));
+        const left = await this.#batch(asked, strong, call, items);
+        waiting.push(...left);
+        if (left.length > 0 && asked.length - left.length < ANSWER_ITEMS_MIN)
+          await this.#parts.client.pause(++throttled, this.#parts.sent, call);
       } catch (error) {
         if (!(error instanceof DynamoError) || !error.denied) throw error;
         await this.#each(asked, strong, call, items);

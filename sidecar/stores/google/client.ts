@@ -151,6 +151,7 @@ export class GoogleClient {
     const isWrite = effect === "write";
     const { clock } = this.#options;
     const options = { deadline: clock.nowMs() + how.deadlineMs - clock.monotonicMs() };
+    let channel: Client | null = null;
     try {
       return await this.#pending.run<O>({ ...how, isWrite }, ({ resolve, reject }) => {
         const done = (error: ServiceError | StoreError | null, result?: O): void => {
@@ -158,17 +159,21 @@ export class GoogleClient {
           else if (error instanceof StoreError) reject(error);
           else reject(statusError({ status: error, server: this.server, isWrite }));
         };
-        return send({ channel: this.#open(), metadata, options, done });
+        channel = this.#open();
+        return send({ channel, metadata, options, done });
       });
     } catch (error) {
-      // A server that is silent may be behind a connection that is dead: the next call gets another one.
-      if (error instanceof GoogleError && error.ending === "late") this.#drop();
+      // A server that is silent may be behind a connection that is dead: the next call gets another one. Unless one was
+      // made since, which calls that were late together would give up one after the other.
+      if (error instanceof GoogleError && error.ending === "late" && channel === this.#channel) this.#drop();
       throw error;
     }
   }
 
   /** Waits for what several calls share, as long as this one may wait: none ends with another's caller. */
   wait<T>(shared: Promise<T>, how: How): Promise<T> {
+    // Where nobody waits for it any more, nobody hears that it failed.
+    shared.catch(() => undefined);
     return this.#pending.run<T>({ ...how, isWrite: false }, ({ resolve, reject }) => {
       shared.then(resolve, reject);
       return { cancel: () => undefined };

@@ -52,16 +52,19 @@ export class Pending {
       const timer = this.#clock.after(Math.max(0, deadlineMs - this.#clock.monotonicMs()), () => abandon("late"));
       signal.addEventListener("abort", leave, { once: true });
       this.#waiting.add(abandon);
-      begun = begin({
-        resolve: (result) => {
-          settle();
-          resolve(result);
-        },
-        reject: (error) => {
-          settle();
-          reject(error);
-        },
-      });
+      const fail = (error: unknown): void => {
+        settle();
+        reject(error);
+      };
+      const succeed = (result: T): void => {
+        settle();
+        resolve(result);
+      };
+      try {
+        begun = begin({ resolve: succeed, reject: fail });
+      } catch (error) {
+        fail(error);
+      }
     });
   }
 

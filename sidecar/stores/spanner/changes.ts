@@ -3,7 +3,7 @@
 import type { Random } from "#kit/random.ts";
 import { type Change, StoreError, type Write } from "../store.ts";
 import { conflict } from "./failures.ts";
-import { mutationsOf, type PutRow } from "./rows.ts";
+import { mustBeText, mutationsOf, type PutRow } from "./rows.ts";
 import type { Looked, Work } from "./transaction.ts";
 
 /** Spanner's limit for a value, in bytes. */
@@ -60,6 +60,7 @@ export function workOf(changes: readonly Change[], { table, random, alone }: Wor
 
 function mustFit(change: Change, where: string): void {
   const { key } = change.kind === "upsert" ? change.write : change.removal;
+  mustBeText(key, where);
   const keyBytes = Buffer.byteLength(key);
   if (keyBytes > KEY_BYTES_MAX)
     throw new StoreError("refused", `${where}a key of ${keyBytes} bytes, want at most ${KEY_BYTES_MAX}`);

@@ -84,6 +84,16 @@ export function toStored([key, value, version = null, expiry = null]: Row): Stor
 const text = (stringValue: string): Value => ({ kind: { $case: "stringValue", stringValue } });
 const NULL: Value = { kind: { $case: "nullValue", nullValue: 0 } };
 
+/** In UTF-8 such a key would be another one's. */
+export function noText(where = ""): StoreError {
+  return new StoreError("refused", `${where}the key holds half a surrogate pair, which is no text`);
+}
+
+/** Throws {@link noText}. */
+export function mustBeText(key: string, where = ""): void {
+  if (!key.isWellFormed()) throw noText(where);
+}
+
 /** A primary key, or one end of a range of them. */
 export function keyList(key: string): ListValue {
   return { values: [text(key)] };

@@ -19,7 +19,7 @@ import type {
 import { StoreError } from "../store.ts";
 import { type Calls, STRONG, stale } from "./calls.ts";
 import { CHANGES_MAX, KEY_BYTES_MAX, removalOf, VALUE_BYTES_MAX, workOf } from "./changes.ts";
-import { FOUND_COLUMNS, keySet, type Row, toStored } from "./rows.ts";
+import { FOUND_COLUMNS, keySet, mustBeText, noText, type Row, toStored } from "./rows.ts";
 import { KEYS_MAX, type Transactions } from "./transaction.ts";
 import { listPage } from "./walk.ts";
 
@@ -63,6 +63,7 @@ export class SpannerStore implements Store {
   }
 
   async get(key: string, read: Read, call: Call): Promise<Found | null> {
+    mustBeText(key);
     const [found = null] = await this.#found([key], read, this.#how(call));
     if (found instanceof StoreError) throw found;
     return found;
@@ -70,8 +71,11 @@ export class SpannerStore implements Store {
 
   async getMany(keys: readonly string[], read: Read, call: Call): Promise<readonly (Found | null | StoreError)[]> {
     const how = this.#how(call);
-    const different = [...new Set(keys)];
     const found = new Map<string, Found | null | StoreError>();
+    const different = [...new Set(keys)].filter((key) => {
+      if (!key.isWellFormed()) found.set(key, noText());
+      return key.isWellFormed();
+    });
     for (let at = 0; at < different.length; at += KEYS_MAX) {
       const chunk = different.slice(at, at + KEYS_MAX);
       for (const [index, each] of (await this.#found(chunk, read, how)).entries()) found.set(chunk[index] ?? "", each);

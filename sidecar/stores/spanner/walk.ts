@@ -131,7 +131,7 @@ function positionOf({ start }: KeyRange, after: string | null): Position {
   if (after === null) return { kind: "from", key: start };
   const [letter, key] = [after.slice(0, 1), after.slice(1)];
   const kind = letter === "b" || letter === "f" ? LETTERS[letter] : null;
-  if (kind === null || !key.startsWith(start))
+  if (kind === null || !key.startsWith(start) || !key.isWellFormed())
     throw new StoreError("refused", "the position of the page is none of this range");
   return { kind, key };
 }

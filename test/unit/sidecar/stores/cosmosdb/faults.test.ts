@@ -87,11 +87,23 @@ describe("a Cosmos DB store in trouble", () => {
   });
 
   it("ends a pause when the caller leaves, or when the store is closed", async () => {
-    const store = await open();
+    let pauses = 0;
+    const after: Clock["after"] = (delayMs, task) => {
+      if (delayMs === 10_000) pauses++;
+      return systemClock.after(delayMs, task);
+    };
+    const store = await open({}, { clock: { ...systemClock, after } });
     endpoint().reply = () => ({ status: 429, headers: { "x-ms-retry-after-ms": "10000" } });
-    await assert.rejects(store.set(write("k", "1"), { signal: AbortSignal.timeout(50) }), { code: "timeout" });
+    const paused = async (count: number): Promise<void> => {
+      while (pauses < count) await new Promise((resolve) => setTimeout(resolve, 5));
+    };
+    const leaving = new AbortController();
+    const left = store.set(write("k", "1"), { signal: leaving.signal });
+    await paused(1);
+    leaving.abort();
+    await assert.rejects(left, { code: "timeout", message: "the caller left before the request was sent" });
     const waiting = store.set(write("k", "1"), call);
-    while (endpoint().requests.length < 2) await new Promise((resolve) => setTimeout(resolve, 5));
+    await paused(2);
     await store.close();
     await assert.rejects(waiting, { code: "closed" });
   });

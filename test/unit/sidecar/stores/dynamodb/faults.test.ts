@@ -1,6 +1,7 @@
 // What happens to requests when the service throttles, fails, hangs or is cut off: by a front of ours before a real server,
 // since DynamoDB Local does none of it by itself.
 import assert from "node:assert/strict";
+import { type Clock, systemClock } from "#kit/clock.ts";
 import { type Store, StoreError } from "#sidecar/stores/store.ts";
 import { describeWithDynamo } from "#test/servers/dynamodb.ts";
 import type { FrontAnswer } from "#test/servers/dynamodb-front.ts";
@@ -253,6 +254,31 @@ describeWithDynamo("a DynamoDB store in trouble", () => {
     const readAll = async (): Promise<unknown> => store.getMany?.(["left-0", "left-1"], read, call);
     await assert.rejects(readAll(), { code: "unavailable", message: /throttles/ });
   }).timeout(20_000);
+
+  it("waits longer and longer where a bulk read leaves more keys than its answer has no room for", async () => {
+    const pausesMs: number[] = [];
+    const after: Clock["after"] = (delayMs, task) => {
+      if (delayMs < 2_500) pausesMs.push(delayMs);
+      return systemClock.after(delayMs < 2_500 ? 0 : delayMs, task);
+    };
+    const { front, store } = await openThroughFront({}, { clock: { ...systemClock, after } });
+    const table = metadata().table ?? "";
+    const keys = ["part-0", "part-1", "part-2", "part-3"];
+    const leaving = (...left: readonly string[]): FrontAnswer => {
+      const Keys = left.map((key) => ({ key: { S: key } }));
+      return {
+        status: 200,
+        text: JSON.stringify({ Responses: { [table]: [] }, UnprocessedKeys: { [table]: { Keys } } }),
+      };
+    };
+    front.next("BatchGetItem", leaving(...keys.slice(1)), leaving(...keys.slice(2)), leaving(...keys.slice(3)));
+    assert.deepEqual(await store.getMany?.(keys, read, call), [null, null, null, null]);
+    // Each is cut by chance, to no less than its half.
+    assert.deepEqual(
+      pausesMs.map((ms) => 50 * 2 ** Math.ceil(Math.log2(ms / 50))),
+      [50, 100, 200],
+    );
+  });
 
   it("reads strongly when asked to, and only then", async () => {
     const { front, store } = await openThroughFront();

@@ -33,6 +33,16 @@ describe("a call that waits", () => {
     assert.equal(endless.cancelled, 2);
   });
 
+  it("ends with what its beginning throws, and leaves nothing behind", async () => {
+    const { pending, leaving } = new Endless();
+    const bounds = { signal: leaving.signal, deadlineMs: systemClock.monotonicMs() + 60_000, isWrite: true };
+    const begin = (): never => {
+      throw new Error("not begun");
+    };
+    await assert.rejects(pending.run(bounds, begin), { message: "not begun" });
+    assert.equal(getEventListeners(leaving.signal, "abort").length, 0);
+  });
+
   it("ends when its caller leaves, and does not begin for one who has left", async () => {
     const endless = new Endless();
     const [read, write] = [endless.run(false), endless.run(true)];

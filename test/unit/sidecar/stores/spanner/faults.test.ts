@@ -114,6 +114,37 @@ describeWithSpanner("a Spanner store in trouble", () => {
     assert.equal(await textOf(store, "hole"), "1");
   });
 
+  it("gives up a silent connection once, and not the one that came after it", async () => {
+    const { proxy, store } = await throughProxy();
+    await store.set(write("once", "1"), call);
+    proxy.mode = "black-hole";
+    const early = assert.rejects(store.get("once", read, call), { code: "timeout" });
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    const later = assert.rejects(store.get("once", read, call), { code: "timeout" });
+    await early;
+    proxy.mode = "pass";
+    await untilWritten(store, "once");
+    const before = proxy.accepted;
+    await later;
+    assert.equal(await textOf(store, "once"), "1");
+    assert.equal(proxy.accepted, before, "a connection that answers was given up");
+  });
+
+  it("refuses a key that is no text, which UTF-8 would turn into another one", async () => {
+    const store = await open();
+    await store.set(write("half\u{fffd}", "theirs"), call);
+    const key = "half\ud800";
+    for (const attempt of [
+      () => store.set(write(key, "ours"), call),
+      () => store.remove({ key, etag: null, firstWrite: false, strong: false, metadata: {} }, call),
+      () => store.get(key, read, call),
+    ])
+      await assert.rejects(attempt(), { code: "refused", message: /half a surrogate pair/ });
+    const [refused, found] = (await store.getMany?.([key, "half\u{fffd}"], read, call)) ?? [];
+    assert.ok(refused instanceof StoreError && found !== null && !(found instanceof StoreError));
+    assert.equal(await textOf(store, "half\u{fffd}"), "theirs");
+  });
+
   it("repeats a read whose connection breaks, and says what is open of a write", async () => {
     const { proxy, store } = await throughProxy();
     await store.set(write("cut", "1"), call);

@@ -42,6 +42,14 @@ describeWithSpanner("a walk over Spanner", () => {
     assert.deepEqual((await walk(store, 1))[0], ["app||a"]);
   });
 
+  it("refuses a position that is none, half a surrogate pair among them", async () => {
+    const store = await open();
+    for (const after of ["", "app||a", "xapp||a", "bother", "bapp||\ud800"])
+      await assert.rejects(async () => store.list?.({ range: app, after, limit: 1, values: false }, call), {
+        code: "refused",
+      });
+  });
+
   it("gives short pages among many types, and loses nothing", async () => {
     const store = await open({ tableName: "types" });
     const types = Array.from({ length: 60 }, (_, index) => upsert(`app||T${100 + index}||1||state`, "1"));
