@@ -30,6 +30,7 @@ const HEADER = 16;
 export class MongodbStandIn {
   readonly commands: Recorded[] = [];
   readonly #answers = new Map<string, Answer[]>();
+  readonly #whens = new Map<string, () => void>();
   readonly #sockets = new Set<Socket>();
   readonly #server: Server;
   readonly #options: StandInOptions;
@@ -53,6 +54,11 @@ export class MongodbStandIn {
   /** The next commands of this name get these answers, one after the other; later ones the usual. */
   answer(name: string, ...answers: readonly Answer[]): void {
     this.#answers.set(name, [...(this.#answers.get(name) ?? []), ...answers]);
+  }
+
+  /** Calls `then` when the next command of this name is there, before its answer. */
+  when(name: string, then: () => void): void {
+    this.#whens.set(name, then);
   }
 
   /** The commands of these names so far. */
@@ -85,6 +91,9 @@ export class MongodbStandIn {
     const body = isQuery ? bodyOfQuery(message) : bodyOfMessage(message);
     const [name = ""] = Object.keys(body);
     this.commands.push({ name, body, bytes: Buffer.from(message) });
+    const then = this.#whens.get(name);
+    this.#whens.delete(name);
+    then?.();
     const answer = this.#answers.get(name)?.shift() ?? this.#usual(name, body);
     if (answer === "silence") return;
     if (answer === "cut") {

@@ -82,18 +82,24 @@ export function describeWithPostgres(title: string, body: () => void): void {
   else describe.skip(`${title} (not run: ${missing})`, body);
 }
 
-function isRoot(): boolean {
+/** Whether this process may become the user who runs servers that refuse to run as root, and has to. */
+export function isRoot(): boolean {
   return process.getuid?.() === 0;
 }
 
+export interface CommandLine {
+  readonly command: string;
+  readonly args: readonly string[];
+}
+
 /** A command line that runs a program as the user who may; its process is the program's own. */
-function commandLine(
-  program: string,
-  args: readonly string[],
-): { readonly command: string; readonly args: readonly string[] } {
-  const path = join(programs(), program);
+export function asServersUser(path: string, args: readonly string[]): CommandLine {
   if (!isRoot()) return { command: path, args };
   return { command: "setpriv", args: [`--reuid=${USER}`, `--regid=${USER}`, "--clear-groups", path, ...args] };
+}
+
+function commandLine(program: string, args: readonly string[]): CommandLine {
+  return asServersUser(join(programs(), program), args);
 }
 
 /** Starts a server and resolves when it takes connections. Whoever starts one stops it. */

@@ -6,8 +6,8 @@ import type { Random } from "#kit/random.ts";
 import type { Call, Features, Found, Limits, Read, Removal, Store, Traits, Write } from "../store.ts";
 import { StoreError } from "../store.ts";
 import type { CassandraClient } from "./client.ts";
-import { AGREEMENT, ANY_NODE, type Levels } from "./levels.ts";
-import { isWrittenEtag, type Row, rowOf } from "./rows.ts";
+import { AGREEMENT, ANY_NODE, type Levels, MOST } from "./levels.ts";
+import { isOfItsValue, isWrittenEtag, type Row, rowOf } from "./rows.ts";
 import { type Condition, conditionalStatements, PING, type Place, plainStatements } from "./statements.ts";
 
 export interface CassandraStoreParts {
@@ -157,10 +157,21 @@ export class CassandraStore implements Store {
     etag: string,
     call: Call,
   ): Promise<Conditioned & { condition: "etag" | "etag-and-value" }> {
-    if (!isWrittenEtag(etag)) return { condition: "etag", parameters: [etag] };
+    if (!isWrittenEtag(etag)) {
+      await this.#mustNotBeLeft(key, etag, call);
+      return { condition: "etag", parameters: [etag] };
+    }
     const row = await this.#read(key, AGREEMENT, call);
     if (row === null || row.found.etag !== etag) throw otherEtag();
+    if (row.aheadMs > 0) throw aheadOfTime(row.aheadMs);
     return { condition: "etag-and-value", parameters: [row.etagColumn, bufferOf(row.found.bytes)] };
+  }
+
+  /** The condition alone would still hold where a plain write has put another value beside the ETag. */
+  async #mustNotBeLeft(key: string, etag: string, { signal }: Call): Promise<void> {
+    const statement = { text: this.#conditional.selectWritten, parameters: [key], level: MOST, kind: "read" as const };
+    const row = (await this.#parts.client.execute(statement, signal)).first();
+    if (row !== null && row.etag === etag && !isOfItsValue(row)) throw otherEtag();
   }
 
   /** Of a lightweight transaction that is too large the server says after some seconds that it ran out of time. */
@@ -220,6 +231,14 @@ function bufferOf(bytes: Uint8Array): Buffer {
 function asAnswer(error: unknown): StoreError {
   if (error instanceof StoreError) return error;
   throw error;
+}
+
+/** The newest moment wins, whatever a lightweight transaction answers. */
+function aheadOfTime(aheadMs: number): StoreError {
+  return new StoreError(
+    "unavailable",
+    `the value was written by a clock that is ${aheadMs} ms ahead of cassandra's, and no write replaces it until then; set that clock right`,
+  );
 }
 
 function otherEtag(): StoreError {

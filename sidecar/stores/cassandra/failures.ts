@@ -8,8 +8,10 @@ import { AGREEMENT, levelName } from "./levels.ts";
 export type StatementKind = "read" | "write" | "conditional";
 
 const { responseErrorCodes: CODES } = types;
-/** A lightweight transaction whose agreement nobody knows; the client's table has no name for it. */
+/** Codes that the client's table has no names for. A lightweight transaction whose agreement nobody knows. */
 const CAS_UNKNOWN = 0x1700;
+/** Of replicas that log changes and have no room for more; the others may have the write. */
+const CDC_FAILURE = 0x1600;
 const MAY_HAVE = "; the write may have happened";
 const NODES_SHOWN = 3;
 
@@ -59,6 +61,7 @@ function refusal(error: Detailed, where: string, kind: StatementKind): StoreErro
     case CODES.readTimeout:
       return new StoreError("timeout", `the replicas did not answer ${where} in time${counted(error)}${mayHave(kind)}`);
     case CAS_UNKNOWN:
+    case CDC_FAILURE:
     case CODES.writeFailure:
     case CODES.readFailure:
       return doubtful(`replicas failed to answer ${where}${counted(error)}`, kind);

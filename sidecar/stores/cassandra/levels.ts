@@ -21,6 +21,9 @@ const BY_NAME: Readonly<Record<LevelName, Level>> = {
 /** Of the agreement in a lightweight transaction; over all data centers, or writers in two of them would not meet. */
 export const AGREEMENT: Level = consistencies.serial;
 
+/** Of a look at plain writes before a lightweight transaction, which needs as many replicas itself. */
+export const MOST: Level = consistencies.quorum;
+
 /** For what a node answers out of its own knowledge. */
 export const ANY_NODE: Level = consistencies.localOne;
 

@@ -30,8 +30,8 @@ const CONNECT_MS = 3_000;
 const SCHEMA_AGREEMENT_SEC = 10;
 const RECONNECT_FIRST_MS = 100;
 const RECONNECT_LONGEST_MS = 2_000;
-/** Connections to a node, one here, times what one of them takes at a time. */
-const REQUESTS_PER_NODE_MAX = 2048;
+/** Under way on the one connection to a node: less than the protocol has numbers for. More fail at once. */
+const REQUESTS_PER_NODE_MAX = 32_000;
 /** What the library speaks. */
 const PROTOCOL_VERSION_MAX = 4;
 

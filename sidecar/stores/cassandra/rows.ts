@@ -7,6 +7,8 @@ export interface Row {
   readonly found: Found;
   /** What is in the column `etag`: the row's ETag, or that of an older value. */
   readonly etagColumn: string | null;
+  /** How far the clock that wrote the value is ahead of the node's, in milliseconds: so long no later write replaces it. */
+  readonly aheadMs: number;
 }
 
 /** Null for a row without a value: its TTL is over, and a mark of it is left. */
@@ -18,7 +20,14 @@ export function rowOf(row: types.Row, etags: boolean): Row | null {
   return {
     found: { bytes: value, etag: etags ? etagOf(row, etagColumn) : null, expiresAtMs: expiryOf(row) },
     etagColumn,
+    aheadMs: aheadMsOf(row),
   };
+}
+
+function aheadMsOf(row: types.Row): number {
+  const now: unknown = row.now;
+  const writtenMs = Math.floor(Number(String(row.valuewritten)) / 1000);
+  return now instanceof Date && writtenMs > now.getTime() ? writtenMs - now.getTime() : 0;
 }
 
 /** What no ETag of ours, a UUID, begins with. */
@@ -29,8 +38,12 @@ const WRITTEN = "w";
  * keeps in microseconds, tells one value from another.
  */
 function etagOf(row: types.Row, column: string | null): string {
-  const [valueWritten, etagWritten] = [String(row.valuewritten), String(row.etagwritten)];
-  return column !== null && etagWritten === valueWritten ? column : `${WRITTEN}${valueWritten}`;
+  return column !== null && isOfItsValue(row) ? column : `${WRITTEN}${String(row.valuewritten)}`;
+}
+
+/** Whether the ETag column was written with the value: a plain write, as Dapr's, leaves there what was before. */
+export function isOfItsValue(row: types.Row): boolean {
+  return String(row.etagwritten) === String(row.valuewritten);
 }
 
 /** Whether an ETag stands for the moment of writing, so that its row has to be read to compare it. */

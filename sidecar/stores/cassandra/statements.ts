@@ -48,6 +48,8 @@ export type Condition =
 export interface ConditionalStatements {
   /** Key. */
   readonly select: string;
+  /** Key. The ETag column, and when it and the value were written. */
+  readonly selectWritten: string;
   /** Value, new ETag, key, and the condition's parameters. */
   readonly update: Readonly<Record<Condition, string>>;
   /** Seconds, value, new ETag, key, and the condition's parameters. */
@@ -72,10 +74,10 @@ export function conditionalStatements({ keyspace, table }: Place): ConditionalSt
     };
   };
   const remove = `DELETE FROM ${place} WHERE key = ? IF`;
+  const written = "writetime(value) AS valuewritten, writetime(etag) AS etagwritten";
   return {
-    select:
-      "SELECT value, etag, ttl(value) AS ttl, toTimestamp(now()) AS now, " +
-      `writetime(value) AS valuewritten, writetime(etag) AS etagwritten FROM ${place} WHERE key = ?`,
+    select: `SELECT value, etag, ttl(value) AS ttl, toTimestamp(now()) AS now, ${written} FROM ${place} WHERE key = ?`,
+    selectWritten: `SELECT etag, ${written} FROM ${place} WHERE key = ?`,
     update: update(""),
     updateWithTtl: update(" USING TTL ?"),
     remove: {

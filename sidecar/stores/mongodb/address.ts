@@ -7,6 +7,8 @@ import type { MongodbSettings } from "./fields.ts";
 /** Longest that a request waits for a server to be found, and its share of the request's time: it then fails by itself. */
 const SELECTION_MS_MAX = 3_000;
 const SELECTION_SHARE = 0.6;
+/** Of the request's time, for a connection to become free: a write is not sent when nobody waits for it any more. */
+const CONNECTION_SHARE = 0.9;
 /** The client cuts a connection that has not answered for so long beyond the request's time. */
 const SILENCE_MORE_MS = 1_000;
 
@@ -22,7 +24,7 @@ export function addressOf(settings: Readonly<MongodbSettings>): Address {
   const times: Readonly<Record<string, number>> = {
     serverSelectionTimeoutMS: Math.min(SELECTION_MS_MAX, Math.ceil(operationTimeout * SELECTION_SHARE)),
     connectTimeoutMS: operationTimeout,
-    waitQueueTimeoutMS: operationTimeout,
+    waitQueueTimeoutMS: Math.ceil(operationTimeout * CONNECTION_SHARE),
     socketTimeoutMS: operationTimeout + SILENCE_MORE_MS,
   };
   // What the string says itself is left alone.
@@ -30,13 +32,24 @@ export function addressOf(settings: Readonly<MongodbSettings>): Address {
   return { uri, options: { ...Object.fromEntries(own), driverInfo: { name: "pannier" } } };
 }
 
-function uriOf({ connectionString, host, server, username, password, params, databaseName }: MongodbSettings): string {
+function uriOf(settings: Readonly<MongodbSettings>): string {
+  const { connectionString, host, server, username, password, databaseName } = settings;
   if (connectionString !== "") return connectionString;
   const secret = password === "" ? "" : `:${encodeURIComponent(password)}`;
-  const user = username === "" ? "" : `${encodeURIComponent(username)}${secret}@`;
-  const query = params === "" || params.startsWith("?") ? params : `?${params}`;
+  const user = signsIn(settings) ? `${encodeURIComponent(username)}${secret}@` : "";
   const scheme = server === "" ? "mongodb" : "mongodb+srv";
-  return `${scheme}://${user}${server === "" ? host : server}/${encodeURIComponent(databaseName)}${query}`;
+  const path = encodeURIComponent(databaseName) + queryOf(settings);
+  return `${scheme}://${user}${server === "" ? host : server}/${path}`;
+}
+
+function queryOf({ params }: Readonly<MongodbSettings>): string {
+  return params === "" || params.startsWith("?") ? params : `?${params}`;
+}
+
+/** Without a password Dapr signs nobody in. A user who shows a certificate has none. */
+function signsIn(settings: Readonly<MongodbSettings>): boolean {
+  const { username, password } = settings;
+  return username !== "" && (password !== "" || namesIn(queryOf(settings)).has("authmechanism"));
 }
 
 /** Names of the options in a connection string, in lower case. */
@@ -68,6 +81,8 @@ export function check(settings: Readonly<MongodbSettings>): readonly Fault[] {
   } else if (host === "" && server === "") add("error", "host", "a value: host, server or connectionString");
   else if (host !== "" && server !== "") add("error", "server", "nothing beside host: they are mutually exclusive");
   if (username === "" && password !== "" && connectionString === "") add("error", "username", "a user beside password");
+  if (username !== "" && connectionString === "" && !signsIn(settings))
+    add("warning", "username", "a password beside it, or an authMechanism in params: without them nobody signs in");
   if (faults.some(({ severity }) => severity === "error")) return faults;
   const problem = problemWith(settings);
   if (problem !== null) add("error", problem.field, problem.want);

@@ -133,15 +133,28 @@ export class Calls {
     const session = client.startSession({ causalConsistency: false });
     // The client counts a session's writes up when it begins one that it may send twice.
     const { txnNumber } = session.serverSession;
+    const retire = (): void => retireSession(session);
+    signal.addEventListener("abort", retire, { once: true });
     try {
       return await task({ ...rest, session });
     } catch (error) {
       throw failureOf({ error, server, isWrite, repeated: session.serverSession.txnNumber !== txnNumber });
     } finally {
-      // Gives it back to the library's pool; nothing is sent.
+      signal.removeEventListener("abort", retire);
+      // Gives it back to the library's pool; a transaction that is still open is undone.
       await session.endSession();
     }
   }
+}
+
+/**
+ * The client sends nothing more by a session that has ended: what nobody waits for is not sent a second time, over what the
+ * caller has written since. Not within a transaction, whose next command would go out without it: that looks for itself.
+ */
+function retireSession(session: ClientSession): void {
+  // The server may be at work with it still, and would let the next one wait.
+  session.serverSession.isDirty = true;
+  if (!session.inTransaction()) void session.endSession();
 }
 
 /** How many attempts a call may make that ended so. */

@@ -78,6 +78,7 @@ const NO_PRIMARY = "takes no writes: it is not the primary; name all servers, or
 const SHAPE = "cannot hold a member of this value under its name";
 const TOO_LARGE = "takes no document of more than 16 MiB, key and value together";
 const NOT_REPLICATED = "has written it on too few servers in time";
+const CUT_OFF = "has lost, or did not reach, another server that it asked";
 const NO_TRANSACTIONS = "has no transactions: they need a replica set or a sharded cluster";
 
 const MEANINGS: ReadonlyMap<number, Meaning> = new Map([
@@ -93,6 +94,13 @@ const MEANINGS: ReadonlyMap<number, Meaning> = new Map([
   [11602, leaving("has changed its part in the replica set")],
   [11600, leaving("is shutting down")],
   [91, leaving("is shutting down")],
+  [6, leaving(CUT_OFF)],
+  [7, leaving(CUT_OFF)],
+  [89, leaving(CUT_OFF)],
+  [202, leaving(CUT_OFF)],
+  [384, leaving(CUT_OFF)],
+  [9001, leaving(CUT_OFF)],
+  [11601, leaving("was told to stop the request")],
   [133, unavailable("has no server that fits the read preference")],
   [74, unavailable("has too few servers")],
   [14031, unavailable("has no space left on its disk; free some")],
@@ -152,11 +160,10 @@ function serverFailure(number: number, { error, server, isWrite, repeated }: Fai
       : new MongodbError("refused", `mongodb at ${server} has a unique index that this value breaks ${about}`, {
           number,
         });
-  if (meaning === undefined)
-    return new MongodbError("failed", `mongodb at ${server} refused the call ${about}`, { number });
-  const { text, again, doubtful } = meaning;
   // Such an answer made the client ask again: of the first attempt only the server knows, and it may say so.
   const askedAgain = repeated && hasLabel(error, "RetryableWriteError") && !hasLabel(error, "NoWritesPerformed");
+  if (meaning === undefined) return unknownFailure({ number, server, unsure: isWrite && askedAgain });
+  const { text, again, doubtful } = meaning;
   const unsure = doubtful || askedAgain;
   const written = isWrite && unsure ? MAY_HAVE : "";
   const code = codeOf(meaning, isWrite, unsure);
@@ -165,6 +172,13 @@ function serverFailure(number: number, { error, server, isWrite, repeated }: Fai
     again: unsure ? null : again,
     afterMs: again === "throttled" ? retryAfterMs(error) : null,
   });
+}
+
+function unknownFailure(said: { number: number; server: string; unsure: boolean }): MongodbError {
+  const { number, server, unsure } = said;
+  return unsure
+    ? new MongodbError("unknown-outcome", `mongodb at ${server} failed (error ${number})${MAY_HAVE}`, { number })
+    : new MongodbError("failed", `mongodb at ${server} refused the call (error ${number})`, { number });
 }
 
 function codeOf({ code }: Meaning, isWrite: boolean, unsure: boolean): StoreErrorCode {
@@ -209,7 +223,8 @@ function wasNotSent(error: MongoError): boolean {
   return CONNECTING.test(error.message) || UNTRUSTED.test(error.message);
 }
 
-const CONNECTING = /\b(ECONNREFUSED|ENOTFOUND|EHOSTUNREACH|ENETUNREACH|EAI_AGAIN)\b/;
+/** Of a connection that was there the system says "read" or "write", and some of the same words. */
+const CONNECTING = /\b(?:connect|getaddrinfo) (ECONNREFUSED|ENOTFOUND|EHOSTUNREACH|ENETUNREACH|EAI_AGAIN)\b/;
 /** What ends a TLS connection before anything is said over it. */
 const UNTRUSTED = /certificate|altnames|before secure TLS/i;
 const TLS_TROUBLE = /certificate|self[- ]signed|\b(CERT|SSL|TLS)|EPROTO|altnames/i;
@@ -224,7 +239,7 @@ function connectError(server: string, error: MongoError): MongodbError {
   if (error.name === "MongoWaitQueueTimeoutError")
     return new MongodbError(
       "unavailable",
-      `no connection to mongodb at ${server} became free; raise maxPoolSize in params`,
+      `no connection to mongodb at ${server} became free in time: it hangs, or maxPoolSize in params is too small`,
     );
   const hint = TLS_TROUBLE.test(error.message) ? "; check tls in params, and the server's certificate" : "";
   const lead = error.message.includes("no primary") ? "; no primary is there" : "";

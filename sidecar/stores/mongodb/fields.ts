@@ -53,7 +53,7 @@ export const fields: FieldTable<MongodbSettings> = {
     fallback: "",
     shape: /^(|majority|[1-9]\d?)$/,
     want: '"majority" or a number of servers from 1 to 99',
-    doc: "How many servers must have a write in their journals before it is answered: `majority` or a number; 1 by default.",
+    doc: "How many servers must have a write in their journals before it is answered: `majority` or a number; by default `w` of the connection string, else 1.",
   }),
   readConcern: word<ReadConcern>({
     fallback: "",

@@ -6,8 +6,9 @@ import { JsonFault, JsonScanner } from "#kit/json-scanner.ts";
 /** Servers hold a hundred levels, the document's own and those of the command around it included. */
 const DEPTH_MAX = 80;
 const BACKSLASH = 0x5c;
-/** Of a whole number that is a double whatever its digits are, the sign included. */
+/** Of a whole number that is a double whatever its digits are, the sign included; and of one of 64 bits at most. */
 const SAFE_LENGTH = 15;
+const INT64_LENGTH = 20;
 const INT64_MIN = -(2n ** 63n);
 const INT64_MAX = 2n ** 63n - 1n;
 
@@ -67,7 +68,7 @@ function toNumber(text: string): unknown {
   const isWhole = !text.includes(".") && !text.includes("e") && !text.includes("E");
   const double = Number(text);
   if ((isWhole && text.length <= SAFE_LENGTH) || isSame(text, double)) return new BSON.Double(double);
-  if (!isWhole) throw new Unfit();
+  if (!isWhole || text.length > INT64_LENGTH) throw new Unfit();
   const integer = BigInt(text);
   if (integer < INT64_MIN || integer > INT64_MAX) throw new Unfit();
   return integer;

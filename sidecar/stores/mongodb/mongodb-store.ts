@@ -120,7 +120,16 @@ export class MongodbStore implements Store {
 
   removeListed(keys: readonly string[], call: Call): Promise<number> {
     const { collection, calls } = this.parts;
-    const task = ({ session }: Attempt): Promise<number> => removeKeys(collection, chunksOf(keys), session);
+    // Of all attempts: another one goes on where the one before it ended.
+    const chunks = [...chunksOf(keys)];
+    let removed = 0;
+    const task = async ({ session }: Attempt): Promise<number> => {
+      for (let [chunk] = chunks; chunk !== undefined; [chunk] = chunks) {
+        removed += await removeKeys(collection, chunk, session);
+        chunks.shift();
+      }
+      return removed;
+    };
     return calls.run({ isWrite: true, call, task });
   }
 

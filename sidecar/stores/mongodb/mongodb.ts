@@ -72,7 +72,7 @@ async function prepare(client: MongoClient, { settings, context, server }: Prepa
   const hello = await askHello(client);
   await mustCompareBytes(db, settings.collectionName);
   const collection = db.collection<Row>(settings.collectionName, {
-    writeConcern: concernOf(settings),
+    writeConcern: concernOf(settings, client),
     ...(settings.readConcern === "" ? {} : { readConcern: { level: settings.readConcern } satisfies ReadConcernLike }),
   });
   await makeIndex(collection, log);
@@ -86,10 +86,10 @@ async function prepare(client: MongoClient, { settings, context, server }: Prepa
   return hello.sessions ? new TransactionalMongodbStore(parts, featuresOf(true)) : new MongodbStore(parts);
 }
 
-/** Dapr's: one server's journal unless the Component says more (dapr-state-stores.md 12a). */
-function concernOf({ writeConcern }: Readonly<MongodbSettings>): WriteConcernSettings {
-  const w = writeConcern === "" ? 1 : writeConcern === "majority" ? writeConcern : Number(writeConcern);
-  return { w, journal: true, wtimeoutMS: FOLLOW_MS };
+/** Dapr's: one server's journal unless the Component says more (dapr-state-stores.md 12a), here or in its connection string. */
+function concernOf({ writeConcern }: Readonly<MongodbSettings>, { options }: MongoClient): WriteConcernSettings {
+  const own = writeConcern === "" || writeConcern === "majority" ? writeConcern : Number(writeConcern);
+  return { w: own === "" ? (options.writeConcern?.w ?? 1) : own, journal: true, wtimeoutMS: FOLLOW_MS };
 }
 
 interface Hello {

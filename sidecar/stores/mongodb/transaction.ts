@@ -5,7 +5,7 @@ import { assert } from "#kit/assert.ts";
 import { type Clock, sleep } from "#kit/clock.ts";
 import { type Change, StoreError } from "../store.ts";
 import type { Attempt } from "./calls.ts";
-import { DUPLICATE_KEY, hasLabel, MongodbError } from "./failures.ts";
+import { DUPLICATE_KEY, hasLabel, leftError, MongodbError } from "./failures.ts";
 import { mustBeText, type Row } from "./layout.ts";
 import type { ServerClock } from "./server-clock.ts";
 import { type Fields, update } from "./writes.ts";
@@ -73,6 +73,8 @@ export async function apply(parts: TransactionParts, batch: Batch, attempt: Atte
   try {
     await check(parts, batch.conditions, session);
     await writeAll(parts.collection, batch.last, session);
+    // The caller was told that it may happen, and may have written something else by now.
+    if (attempt.signal.aborted) throw leftError();
   } catch (error) {
     const failure = failureInside(error, attempt);
     // Where the server answers, its locks go before another attempt begins; else it ends the transaction by itself.
@@ -107,11 +109,12 @@ async function check(
     rows.filter(({ _ttl }) => !(_ttl instanceof Date) || _ttl.getTime() > now).map(({ _id, _etag }) => [_id, _etag]),
   );
   for (const { key, etag, where } of conditions) {
-    const found = etags.get(key);
+    // A document of something else's can be there without an ETag.
+    const isThere = etags.has(key);
     if (etag === null) {
-      if (found !== undefined) throw conflict(where, "item already exists and no etag was passed");
-    } else if (found === undefined) throw conflict(where, "there is no value under the key, or it has expired");
-    else if (found !== etag) throw conflict(where, "the value has another etag than the one passed");
+      if (isThere) throw conflict(where, "item already exists and no etag was passed");
+    } else if (!isThere) throw conflict(where, "there is no value under the key, or it has expired");
+    else if (etags.get(key) !== etag) throw conflict(where, "the value has another etag than the one passed");
   }
 }
 

@@ -130,13 +130,9 @@ export function countRange({ collection, time, leftMs }: Walk, range: KeyRange):
 /** Deletes documents of the layout under these keys, and gives how many there were. */
 export async function removeKeys(
   collection: Collection<Row>,
-  chunks: Iterable<readonly string[]>,
+  keys: readonly string[],
   session: ClientSession | undefined,
 ): Promise<number> {
-  let removed = 0;
-  for (const chunk of chunks) {
-    const filter: Document = { _id: { $in: [...chunk] }, ...IN_LAYOUT };
-    removed += (await collection.deleteMany(filter, optional(session, null))).deletedCount;
-  }
-  return removed;
+  const filter: Document = { _id: { $in: [...keys] }, ...IN_LAYOUT };
+  return (await collection.deleteMany(filter, optional(session, null))).deletedCount;
 }

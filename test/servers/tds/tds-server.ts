@@ -45,9 +45,14 @@ export interface TdsRequest {
 
 /**
  * An error after which a transaction that was open is undone, as XACT_ABORT has it; nothing at all; the end of the
- * connection; no answer until the client takes its request back, and with "deaf" not even then.
+ * connection; no answer until the client takes its request back, and with "deaf" not even then. With `leavesOpen` a
+ * statement begins a transaction and does not end it.
  */
-export type TdsAnswer = Partial<Rows> & { readonly error?: ServerError; readonly instead?: "hang" | "deaf" | "cut" };
+export type TdsAnswer = Partial<Rows> & {
+  readonly error?: ServerError;
+  readonly instead?: "hang" | "deaf" | "cut";
+  readonly leavesOpen?: boolean;
+};
 
 export interface TdsOptions {
   /** Absent or null: an empty answer. */
@@ -171,13 +176,13 @@ class TdsSession {
       return;
     }
     this.#server.requests.push(request);
-    const { error, instead, columns = [], rows = [] } = this.#options.answer?.(request) ?? {};
+    const { error, instead, leavesOpen, columns = [], rows = [] } = this.#options.answer?.(request) ?? {};
     if (instead === "cut") this.#socket.resetAndDestroy();
     else if (instead !== undefined) {
       this.#isHanging = true;
       this.#isDeaf = instead === "deaf";
     } else if (error !== undefined) this.#fail(error);
-    else if (request.kind === "begin") this.#step(true, began());
+    else if (request.kind === "begin" || leavesOpen) this.#step(true, began());
     else if (request.kind === "commit") this.#step(false, transactionEnded(9));
     else if (request.kind === "rollback") this.#step(false, transactionEnded(10));
     else this.#send(columns.length === 0 ? done(0) : Buffer.concat([rowsToken({ columns, rows }), done(0)]));

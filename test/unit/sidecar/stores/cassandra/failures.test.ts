@@ -36,6 +36,7 @@ const TABLE: readonly (readonly [string, Error, readonly [StoreErrorCode, StoreE
   ["a read timeout", response(0x1200), ["timeout", "timeout", "timeout"]],
   ["failing replicas", response(0x1500), ["unavailable", "unknown-outcome", "unknown-outcome"]],
   ["failing replicas of a read", response(0x1300), ["unavailable", "unknown-outcome", "unknown-outcome"]],
+  ["replicas whose log of changes is full", response(0x1600), ["unavailable", "unknown-outcome", "unknown-outcome"]],
   ["an agreement nobody knows", response(0x1700), ["unavailable", "unknown-outcome", "unknown-outcome"]],
   ["overload", response(0x1001), ["unavailable", "unknown-outcome", "unknown-outcome"]],
   ["a server's own fault", response(0), ["failed", "unknown-outcome", "unknown-outcome"]],

@@ -166,6 +166,40 @@ describeWithCassandra("the layout in Cassandra", function (this: Mocha.Suite) {
     assert.doesNotMatch((await mustFind(store, "k")).etag ?? "w", /^w/);
   });
 
+  it("takes no ETag of a value that Dapr has replaced since", async () => {
+    const table = newTable();
+    const store = await open({ table, etags: "true" });
+    for (const key of ["set", "removed"]) await store.set(write(key, "1"), call);
+    const stale = (await mustFind(store, "set")).etag;
+    const removed = (await mustFind(store, "removed")).etag;
+    for (const key of ["set", "removed"]) await daprWrites(table, key, "2");
+    await assert.rejects(store.set(write("set", "3", { etag: stale }), call), { code: "etag-mismatch" });
+    await assert.rejects(store.remove(removal("removed", { etag: removed }), call), { code: "etag-mismatch" });
+    assert.deepEqual([await textOf(store, "set"), await textOf(store, "removed")], ["2", "2"]);
+  });
+
+  it("says so when a clock that was ahead has written a value, for that outlives every write until then", async () => {
+    const table = newTable();
+    const store = await open({ table, etags: "true" });
+    const inAnHour = (Date.now() + HOUR_SEC * 1000) * 1000;
+    await daprWrites(table, "k", "1", `USING TIMESTAMP ${inAnHour}`);
+    const { etag } = await mustFind(store, "k");
+    const ahead = { code: "unavailable", message: /written by a clock that is \d+ ms ahead of cassandra's/ };
+    await assert.rejects(store.set(write("k", "2", { etag }), call), ahead);
+    await assert.rejects(store.remove(removal("k", { etag }), call), ahead);
+    assert.equal(await textOf(store, "k"), "1");
+  });
+
+  it("tells an empty value from none", async () => {
+    const table = newTable();
+    const store = await open({ table, etags: "true" });
+    await store.set(write("k", ""), call);
+    await assert.rejects(store.set(write("k", "1", { firstWrite: true }), call), { code: "etag-mismatch" });
+    await daprWrites(table, "l", "");
+    await store.set(write("l", "2", { etag: (await mustFind(store, "l")).etag }), call);
+    assert.deepEqual([await textOf(store, "k"), await textOf(store, "l")], ["", "2"]);
+  });
+
   it("lets one of many win who write over the same row of Dapr's", async () => {
     const table = newTable();
     const store = await open({ table, etags: "true" });
@@ -219,6 +253,17 @@ describeWithCassandra("the layout in Cassandra", function (this: Mocha.Suite) {
     for (const ttlSec of [2_147_483_647, 630_720_000, 630_719_998])
       await assert.rejects(store.set(write("k", "1", { ttlSec }), call), { code: "refused" });
     assert.equal(await textOf(store, "k"), null);
+  });
+
+  it("answers many bulk reads at the same time", async () => {
+    const store = await open({ table: newTable() });
+    const keys = Array.from({ length: 200 }, (_, index) => `k${index}`);
+    const answers = await Promise.all(Array.from({ length: 40 }, () => store.getMany?.(keys, read, call)));
+    assert.deepEqual(
+      answers.flatMap((rows) => rows ?? []).filter((row) => row !== null),
+      [],
+    );
+    assert.equal(answers.length, 40);
   });
 
   it("takes no key that is too long, and answers for the others of a bulk read", async () => {

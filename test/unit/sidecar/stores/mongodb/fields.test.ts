@@ -35,13 +35,22 @@ describe("the fields of state.mongodb", () => {
     assert.equal(uri({ connectionString: "mongodb://x/?a=1" }), "mongodb://x/?a=1");
   });
 
+  it("sign nobody in who has no password and no other way to sign in, as Dapr does, and say so", () => {
+    assert.equal(addressOf(settings({ host: "a", username: "app" })).uri, "mongodb://a/daprStore");
+    assert.deepEqual(faults({ host: "a", username: "app" }), [
+      `warning username: want a password beside it, or an authMechanism in params: without them nobody signs in${PAGE}`,
+    ]);
+    for (const params of ["authMechanism=MONGODB-X509", "?tls=true&authMechanism=MONGODB-X509"])
+      assert.deepEqual(faults({ host: "a", username: "cn", params }), []);
+  });
+
   it("give the client times, except those that the connection string names", () => {
     const given = addressOf(
       settings({ host: "a", operationTimeout: 2000, params: "?ServerSelectionTimeoutMS=9" }),
     ).options;
     assert.deepEqual(
       [given.serverSelectionTimeoutMS, given.connectTimeoutMS, given.waitQueueTimeoutMS, given.socketTimeoutMS],
-      [undefined, 2000, 2000, 3000],
+      [undefined, 2000, 1800, 3000],
     );
     assert.equal(addressOf(settings({ host: "a", operationTimeout: 9000 })).options.serverSelectionTimeoutMS, 3000);
   });

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import type { Document } from "mongodb";
 import { addressedMongodb } from "#test/servers/mongodb.ts";
-import { deletion, onStandIns, openStore, textOf, transact, upsert } from "./fixture.ts";
+import { deletion, eventually, onStandIns, openStore, textOf, transact, upsert } from "./fixture.ts";
 
 const TRANSIENT = { errorLabels: ["TransientTransactionError"] };
 const UNKNOWN = { errorLabels: ["UnknownTransactionCommitResult", "RetryableWriteError"] };
@@ -71,6 +71,34 @@ describe("a transaction on a replica set", () => {
     standIn.answer("find", batch({ _id: "a", _etag: "e1" }));
     await transact(store, [upsert("a", "2", { etag: "e1" })]);
     assert.equal(standIn.told("commitTransaction").length, 2);
+  });
+
+  it("counts a document without an ETag as there", async () => {
+    const { standIn, store } = await open();
+    standIn.answer("find", batch({ _id: "a", _ttl: null }), batch({ _id: "a" }));
+    const first = { code: "etag-mismatch", message: /already exists/ };
+    await assert.rejects(transact(store, [upsert("a", "2", { firstWrite: true })]), first);
+    const other = { code: "etag-mismatch", message: /another etag/ };
+    await assert.rejects(transact(store, [upsert("a", "2", { etag: "e" })]), other);
+    assert.deepEqual(standIn.told("update", "commitTransaction"), []);
+  });
+
+  it("is not committed once its caller has left, who may be writing again by then", async () => {
+    const { standIn, store } = await open();
+    const caller = new AbortController();
+    standIn.when("update", () => caller.abort());
+    const left = store.transact?.([upsert("a", "1"), deletion("b")], { signal: caller.signal });
+    await assert.rejects(left ?? Promise.resolve(), { code: "timeout", message: /may have happened$/ });
+    await eventually(async () => assert.equal(standIn.told("abortTransaction").length, 1));
+    assert.deepEqual(standIn.told("commitTransaction"), []);
+    // Nor is the rest of it written outside.
+    assert.deepEqual(
+      standIn.told("update", "delete").map(({ name, body }) => [name, body.autocommit]),
+      [
+        ["update", false],
+        ["delete", false],
+      ],
+    );
   });
 
   it("begins anew when it meets another one, until it fits", async () => {

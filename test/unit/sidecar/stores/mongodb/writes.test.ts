@@ -133,6 +133,67 @@ describe("a write to a replica set", () => {
     await assert.rejects(store.set(write("a", raw, { isJson: false, etag: "e" }), call), { code: "etag-mismatch" });
   });
 
+  it("is not sent again once its caller was told, who may have written something else by then", async () => {
+    const { standIn, store } = await open({ fields: { operationTimeout: "200ms", params: "socketTimeoutMS=400" } });
+    standIn.answer("update", "silence");
+    await assert.rejects(store.set(write("a", "1"), call), { code: "timeout", message: /may have happened$/ });
+    await store.set(write("a", "2"), call);
+    await new Promise((resolve) => setTimeout(resolve, 600));
+    const [first, second, ...more] = standIn.told("update").map(({ body }) => body);
+    assert.deepEqual([first?.updates[0].u.$set.value, second?.updates[0].u.$set.value, more], [1, 2, []]);
+    // The server may still be at work under the number of the first one's session.
+    assert.notDeepEqual(first?.lsid, second?.lsid);
+  });
+
+  it("has not happened when no connection became free for it", async () => {
+    const { standIn, store } = await open({ fields: { operationTimeout: "400ms", params: "maxPoolSize=1" } });
+    standIn.answer("update", "silence");
+    const first = assert.rejects(store.set(write("a", "1"), call), { code: "timeout" });
+    await assert.rejects(store.set(write("b", "1"), call), {
+      code: "unavailable",
+      message: /^no connection to mongodb at .* became free/,
+    });
+    await first;
+    assert.deepEqual(
+      standIn.told("update").map(({ body }) => body.updates[0].q._id),
+      ["a"],
+    );
+  });
+
+  it("may have happened when a router has lost the servers behind it", async () => {
+    const { standIn, store } = await open();
+    for (const code of [6, 7, 89, 202, 384, 9001, 11601, 99999]) {
+      standIn.answer("update", failing(code, RETRYABLE), failing(code, RETRYABLE));
+      await assert.rejects(store.set(write("a", "1"), call), {
+        code: "unknown-outcome",
+        message: new RegExp(`error ${code}\\).*may have happened$`),
+      });
+    }
+    standIn.answer("update", failing(99999));
+    await assert.rejects(store.set(write("a", "1"), call), { code: "failed", message: /refused the call/ });
+  });
+
+  it("counts the deleted documents of every attempt", async () => {
+    const { standIn, store } = await open();
+    const keys = Array.from({ length: 2000 }, (_, index) => `k${index}`);
+    standIn.answer("delete", { ok: 1, n: 1000 }, failing(16500), { ok: 1, n: 1000 });
+    assert.equal(await store.removeListed?.(keys, call), 2000);
+  });
+
+  it("keeps to the write concern of the connection string, with a journal, unless the Component has its own", async () => {
+    const concerns: unknown[] = [];
+    for (const fields of [{ params: "w=majority" }, { params: "w=majority", writeConcern: "2" }]) {
+      const { standIn, store } = await open({ fields });
+      await store.set(write("a", "1"), call);
+      const { w, j } = standIn.told("update")[0]?.body.writeConcern ?? {};
+      concerns.push([w, j]);
+    }
+    assert.deepEqual(concerns, [
+      ["majority", true],
+      [2, true],
+    ]);
+  });
+
   it("may have happened when too few members have it, and says so", async () => {
     const { standIn, store } = await open();
     standIn.answer("update", { ok: 1, n: 1, nModified: 1, writeConcernError: { code: 64, errmsg: "waiting" } });

@@ -1,0 +1,35 @@
+// What the errors of the client library become, of which no server here makes some.
+import assert from "node:assert/strict";
+import { MongoNetworkError } from "mongodb";
+import { failureOf } from "#sidecar/stores/mongodb/failures.ts";
+import { StoreError, type StoreErrorCode } from "#sidecar/stores/store.ts";
+
+function codeOf(message: string): StoreErrorCode {
+  const failed = { error: new MongoNetworkError(message), server: "mongo:27017", isWrite: true, repeated: false };
+  const failure = failureOf(failed);
+  assert.ok(failure instanceof StoreError, String(failure));
+  return failure.code;
+}
+
+describe("failures of state.mongodb", () => {
+  it("say that nothing was written where no connection could be made", () => {
+    for (const message of [
+      "connect ECONNREFUSED 10.0.0.1:27017",
+      "connect EHOSTUNREACH 10.0.0.1:27017",
+      "getaddrinfo ENOTFOUND mongo",
+      "getaddrinfo EAI_AGAIN mongo",
+    ])
+      assert.equal(codeOf(message), "unavailable", message);
+  });
+
+  it("say that a write may have happened where a connection that was there is lost", () => {
+    for (const message of [
+      "read EHOSTUNREACH",
+      "read ECONNRESET",
+      "write EPIPE",
+      "read ENETUNREACH",
+      "read ECONNREFUSED",
+    ])
+      assert.equal(codeOf(message), "unknown-outcome", message);
+  });
+});
