@@ -1,12 +1,18 @@
 // Where the servers are, and who signs in there: the forms that `natsURL` may take (dapr-state-stores.md 17).
 import { isIPv6 } from "node:net";
 
+/** Without a password its name is a token, as for Dapr's client. */
+export interface User {
+  readonly name: string;
+  readonly password: string | null;
+}
+
 export interface Addresses {
   /** "nats-0:4222", "[::1]:4222". */
   readonly servers: readonly string[];
   readonly tls: boolean;
   /** Null where the URL names nobody. */
-  readonly user: { readonly name: string; readonly password: string } | null;
+  readonly user: User | null;
 }
 
 const DEFAULT_PORT = 4222;
@@ -48,13 +54,13 @@ function parsePart(text: string): Part | { readonly want: string } {
   return { server: `${host}:${port}`, tls: scheme.toLowerCase() === "tls", userinfo };
 }
 
-/** "user:password"; a name alone is a token, which is a user without a password to NATS. */
-function userOf(userinfo: string | null): Addresses["user"] | { readonly want: string } {
+/** "user:password", or a token alone. */
+function userOf(userinfo: string | null): User | null | { readonly want: string } {
   if (userinfo === null || userinfo === "") return null;
   const colon = userinfo.indexOf(":");
   try {
     const name = decodeURIComponent(colon < 0 ? userinfo : userinfo.slice(0, colon));
-    return { name, password: colon < 0 ? "" : decodeURIComponent(userinfo.slice(colon + 1)) };
+    return { name, password: colon < 0 ? null : decodeURIComponent(userinfo.slice(colon + 1)) };
   } catch {
     // The runtime's words would show what stands there.
     return { want: "a user and a password that are percent-encoded where they have special characters" };

@@ -33,15 +33,25 @@ export function requestError(error: unknown, { server, isWrite }: Failed): JetSt
     );
   if (cause instanceof errors.TimeoutError)
     return new JetStreamError("timeout", `no answer from NATS at ${server} in time${written}`);
-  if (cause instanceof errors.PermissionViolationError)
+  if (cause instanceof errors.PermissionViolationError) return rightsError(cause.operation, { server, isWrite });
+  if (cause instanceof errors.InvalidArgumentError)
     return new JetStreamError(
-      "unavailable",
-      `NATS at ${server} does not let this user ${cause.operation === "publish" ? "publish there" : "read answers"}; see the rights in docs/stores/jetstream.md`,
+      "refused",
+      `NATS at ${server} takes no message of this size any more; see its max_payload`,
     );
   if (cause instanceof errors.ClosedConnectionError)
     return new JetStreamError("unavailable", `the connection to NATS at ${server} was lost before`, true);
   const doubtful: StoreErrorCode = isWrite ? "unknown-outcome" : "unavailable";
   return new JetStreamError(doubtful, `lost the connection to NATS at ${server}${written}`, !isWrite);
+}
+
+/** Whoever may not read answers may still have written. */
+function rightsError(operation: string, { server, isWrite }: Failed): JetStreamError {
+  const see = "see the rights in docs/stores/jetstream.md";
+  const who = `NATS at ${server} does not let this user`;
+  if (operation === "publish") return new JetStreamError("unavailable", `${who} publish there; ${see}`);
+  if (isWrite) return new JetStreamError("unknown-outcome", `${who} read answers${MAY_HAVE}; ${see}`);
+  return new JetStreamError("unavailable", `${who} read answers; ${see}`);
 }
 
 /** No connection could be made. The words of the system and of the library hold no secret. */

@@ -1,11 +1,18 @@
 // The connection to one of several NATS servers: made when it is first needed and again when it was lost. Knows no bucket.
 // The client library does not reconnect: it would keep what it is given meanwhile, and send it when nobody waits any more.
-import { connect, jwtAuthenticator, type Msg, type MsgHdrs, type NatsConnection } from "@nats-io/transport-node";
+import {
+  type ConnectionOptions,
+  connect,
+  jwtAuthenticator,
+  type Msg,
+  type MsgHdrs,
+  type NatsConnection,
+} from "@nats-io/transport-node";
 import { assert } from "#kit/assert.ts";
 import { type Clock, never, sleep } from "#kit/clock.ts";
 import type { Log } from "#kit/log.ts";
 import type { Random } from "#kit/random.ts";
-import type { Addresses } from "./addresses.ts";
+import type { Addresses, User } from "./addresses.ts";
 import { closedError, closingError, connectError, JetStreamError, leftError, requestError } from "./failures.ts";
 import { greeted } from "./greeting.ts";
 
@@ -27,6 +34,8 @@ export interface Request {
   readonly isWrite: boolean;
 }
 
+/** Requests that wait for their answers; more are refused at once. */
+const WAITING_MAX = 16_384;
 /** Longest wait for an answer: as long as Dapr's client waits. */
 const ANSWER_MS = 5000;
 /** Longest wait for a connection to one server. */
@@ -44,6 +53,10 @@ export class Link {
   #opening: Promise<NatsConnection> | null = null;
   /** Which server is asked next. */
   #place: number;
+  /** The servers that failed and were not reached since: the log tells of each once. */
+  readonly #failing = new Set<string>();
+  /** Requests that were sent and not answered yet. */
+  #waiting = 0;
 
   constructor(options: LinkOptions) {
     this.#options = options;
@@ -100,17 +113,23 @@ export class Link {
 
   async #send(connection: NatsConnection, { subject, payload, headers, isWrite }: Request): Promise<Msg> {
     const options = { timeout: ANSWER_MS, ...(headers === null ? {} : { headers }) };
+    const server = connection.getServer();
+    if (this.#waiting >= WAITING_MAX)
+      throw new JetStreamError("unavailable", `${this.#waiting} requests wait for NATS at ${server}`);
+    this.#waiting++;
     try {
       return await connection.request(subject, payload, options);
     } catch (cause) {
       if (this.#leaving.signal.aborted) throw closingError(isWrite);
-      const error = requestError(cause, { server: connection.getServer(), isWrite });
+      const error = requestError(cause, { server, isWrite });
       // A server that says nothing is not asked again over this connection, and not first.
       if (error.code === "timeout" && connection === this.#connection) {
         this.#place++;
         await this.#end();
       }
       throw error;
+    } finally {
+      this.#waiting--;
     }
   }
 
@@ -133,12 +152,14 @@ export class Link {
       try {
         const connection = await this.#connectTo(server);
         this.#connection = connection;
+        this.#failing.delete(server);
         if (this.#leaving.signal.aborted) await this.#end();
         return connection;
       } catch (cause) {
         if (this.#leaving.signal.aborted) throw closedError();
         failure = connectError(server, cause);
-        log.warn("nats server fails", { server, error: failure.message });
+        if (!this.#failing.has(server)) log.warn("nats server fails", { server, error: failure.message });
+        this.#failing.add(server);
         this.#place++;
       }
     }
@@ -160,10 +181,15 @@ export class Link {
       maxPingOut: PINGS_IN_VAIN,
       noAsyncTraces: true,
       ...(tls ? { tls: {} } : {}),
-      ...(user === null ? {} : { user: user.name, pass: user.password }),
+      ...signIn(user),
       ...(credentials === null || seed === null ? {} : { authenticator: jwtAuthenticator(credentials.jwt, seed) }),
     });
   }
+}
+
+function signIn(user: User | null): ConnectionOptions {
+  if (user === null) return {};
+  return user.password === null ? { token: user.name } : { user: user.name, pass: user.password };
 }
 
 /** The promise's outcome, or `error` when the caller leaves first. */

@@ -11,6 +11,8 @@ const DOT = ".";
 /** Begins an escape, which goes on with the character's number in hex and ends with "=". */
 const ESCAPE = "=u";
 const END = "=";
+/** What only an escaped part has in it, so that "id=u7" can stay as Dapr writes it. */
+const ESCAPED = /=u[\da-f]*=/;
 
 /**
  * The name of a key. A dot in what stands before the separator, or a second separator, could be read as another key's:
@@ -57,7 +59,8 @@ function escapeOf(character: string): string {
 /** Whether a part is its own name. Nearly every one is, so the others may take longer. */
 function isPlain(part: string): boolean {
   for (let index = 0; index < part.length; index++) if (!isAllowed(part.charCodeAt(index))) return false;
-  return !part.startsWith(DOT) && !part.endsWith(DOT) && !part.includes("..") && !part.includes(ESCAPE);
+  if (part.startsWith(DOT) || part.endsWith(DOT) || part.includes("..")) return false;
+  return !part.includes(ESCAPE) || !ESCAPED.test(part);
 }
 
 const ALLOWED: ReadonlySet<number> = new Set(

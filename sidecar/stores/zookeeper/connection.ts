@@ -63,8 +63,9 @@ export class Connection {
     this.#showLife();
   }
 
-  get isOpen(): boolean {
-    return this.#ending === null;
+  /** How it ended; null while it is open. */
+  get ending(): Ending | null {
+    return this.#ending;
   }
 
   get server(): string {

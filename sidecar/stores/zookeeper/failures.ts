@@ -72,13 +72,36 @@ const MEANINGS: ReadonlyMap<number, Meaning> = new Map([
 /** Answers after which a write may have happened. */
 const DOUBTFUL: ReadonlySet<number> = new Set([CODE.connectionLoss, CODE.operationTimeout, CODE.requestTimeout]);
 
+/** The server failed inside; where it was about to answer, a write is done. */
+const INTERNAL: ReadonlySet<number> = new Set([
+  CODE.systemError,
+  CODE.runtimeInconsistency,
+  CODE.dataInconsistency,
+  CODE.marshallingError,
+]);
+
 /** An answer that says that the server did not do what it was asked to. */
 export function replyError(code: number, server: string, isWrite: boolean): ZooKeeperError {
+  if (INTERNAL.has(code)) {
+    const text = `ZooKeeper at ${server} failed inside (code ${code}): see its log`;
+    return isWrite ? new ZooKeeperError("unknown-outcome", `${text}${MAY_HAVE}`) : new ZooKeeperError("failed", text);
+  }
   if (DOUBTFUL.has(code))
     return new ZooKeeperError("timeout", `ZooKeeper at ${server} gave up waiting${isWrite ? MAY_HAVE : ""}`);
   const known = MEANINGS.get(code);
   const { code: ours, text } = known ?? { code: "failed" as const, text: `refused the request (code ${code})` };
   return new ZooKeeperError(ours, `ZooKeeper at ${server} ${text}`);
+}
+
+/** What an answer says, or an error for one that is shorter than the protocol has it. */
+export function parsed<T>(read: () => T, server: string, isWrite: boolean): T {
+  try {
+    return read();
+  } catch (error) {
+    // The reader's words tell a programmer more than an operator.
+    if (error instanceof RangeError) throw lossError("garbled", server, isWrite);
+    throw error;
+  }
 }
 
 /** No session could be had. The words of the system hold no secret. */

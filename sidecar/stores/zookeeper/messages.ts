@@ -18,7 +18,11 @@ const OP = {
 /** What an answer says went wrong (KeeperException.Code), as far as it is told apart here. */
 export const CODE = {
   ok: 0,
+  systemError: -1,
+  runtimeInconsistency: -2,
+  dataInconsistency: -3,
   connectionLoss: -4,
+  marshallingError: -5,
   unimplemented: -6,
   operationTimeout: -7,
   badArguments: -8,
@@ -36,9 +40,6 @@ export const CODE = {
   throttled: -127,
 } as const;
 
-/** Of an operation that was not come to, because another one of its transaction failed. */
-const NOT_REACHED = -2;
-
 export interface Request {
   /** With room for the number that the connection gives it: see {@link numberFrame}. */
   readonly frame: Buffer;
@@ -48,7 +49,7 @@ export interface Request {
 export interface Reply {
   /** One of {@link CODE}, or another of the server's. */
   readonly code: number;
-  /** What follows the head; nothing where `code` is not ok, but for transactions. */
+  /** What follows the head; nothing where `code` is not ok. */
   readonly body: JuteReader;
 }
 
@@ -168,8 +169,12 @@ export function readStat(body: JuteReader): Stat {
   return { czxid, version, dataLength: body.int(), numChildren: body.int() };
 }
 
-/** Which operation of a transaction failed, and with what; null when all were done. */
-export function readMulti({ code, body }: Reply): { readonly index: number; readonly code: number } | null {
+/** Of an operation that was not come to, because another one of its transaction failed. */
+const NOT_REACHED = CODE.runtimeInconsistency;
+
+/** Which operation of a transaction failed, null for all of it, and with what; null when all were done. */
+export function readMulti({ code, body }: Reply): { readonly index: number | null; readonly code: number } | null {
+  if (code !== CODE.ok) return { index: null, code };
   let failed: { index: number; code: number } | null = null;
   for (let index = 0; ; index++) {
     const type = body.int();
@@ -183,7 +188,7 @@ export function readMulti({ code, body }: Reply): { readonly index: number; read
       if (own !== CODE.ok && own !== NOT_REACHED) failed ??= { index, code: own };
     }
   }
-  return failed ?? (code === CODE.ok ? null : { index: 0, code });
+  return failed;
 }
 
 function readWholeStat(body: JuteReader): void {

@@ -52,16 +52,12 @@ export class Paths {
 
   /** The nodes between the prefix and a key's own, the highest first; none for a key without slashes. */
   parentsOf(path: string): readonly string[] {
-    return ancestors(path, this.#prefix.length);
-  }
-
-  /** The nodes above a key's own, those of the prefix included, the highest first. */
-  ancestorsOf(path: string): readonly string[] {
-    return ancestors(path, 0);
+    return nodesAbove(path, this.#prefix.length);
   }
 }
 
-function ancestors(path: string, from: number): readonly string[] {
+/** The nodes above one, the highest first; `from`: without those whose path is not longer. */
+export function nodesAbove(path: string, from = 0): readonly string[] {
   const found: string[] = [];
   for (let slash = path.indexOf("/", from + 1); slash > 0; slash = path.indexOf("/", slash + 1))
     found.push(path.slice(0, slash));

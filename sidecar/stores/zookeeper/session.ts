@@ -31,6 +31,8 @@ export class Session {
   #opening: Promise<Connection> | null = null;
   /** Which server is asked next. */
   #place: number;
+  /** By name, the servers that failed and were not reached since: the log tells of each once. */
+  readonly #failing = new Set<string>();
   #identity: Identity = NOBODY;
   /** Of what was read here, no later read may come from before. */
   #zxid = 0n;
@@ -73,7 +75,7 @@ export class Session {
   async #attempt(requests: readonly Request[], signal: AbortSignal): Promise<readonly Reply[]> {
     if (this.#leaving.signal.aborted) throw closedError();
     if (signal.aborted) throw leftError(false);
-    const open = this.#connection?.isOpen === true ? this.#connection : null;
+    const open = this.#connection?.ending === null ? this.#connection : null;
     const connection = open ?? (await left(this.#open(), signal));
     const replies = await connection.exchange(requests, signal);
     if (!replies.some(({ code }) => code === CODE.sessionExpired || code === CODE.sessionMoved)) return replies;
@@ -90,9 +92,11 @@ export class Session {
     return this.#opening;
   }
 
-  /** Asks each server once, beginning where it went well last. */
+  /** Asks each server once, beginning where it went well last; one that fell silent is the last to be asked. */
   async #connect(): Promise<Connection> {
     const { servers, clock, log } = this.#options;
+    if (this.#connection?.ending === "silent") this.#pass();
+    this.#connection = null;
     // No server keeps a session longer; nor is it the servers' fault then when they are behind what it has seen.
     if (clock.monotonicMs() - this.#heardMs > this.#timeoutMs) this.#forget();
     let failure = connectError(this.#next().name, null);
@@ -102,8 +106,10 @@ export class Session {
       } catch (error) {
         if (!(error instanceof ZooKeeperError) || error.code === "closed") throw error;
         failure = error;
-        log.warn("zookeeper server fails", { server: this.#next().name, error: error.message });
-        this.#place = (this.#place + 1) % servers.length;
+        const { name: server } = this.#next();
+        if (!this.#failing.has(server)) log.warn("zookeeper server fails", { server, error: error.message });
+        this.#failing.add(server);
+        this.#pass();
       }
     }
     throw failure;
@@ -123,6 +129,7 @@ export class Session {
       throw connectError(server.name, new Error("it gives no session"));
     }
     const { clock } = this.#options;
+    this.#failing.delete(server.name);
     this.#identity = identity;
     this.#timeoutMs = timeoutMs;
     this.#heardMs = clock.monotonicMs();
@@ -153,6 +160,10 @@ export class Session {
   #forget(): void {
     this.#identity = NOBODY;
     this.#zxid = 0n;
+  }
+
+  #pass(): void {
+    this.#place = (this.#place + 1) % this.#options.servers.length;
   }
 
   #next(): Server {

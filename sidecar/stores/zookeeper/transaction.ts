@@ -2,6 +2,7 @@
 // as it was seen. Knows no connection.
 import { type Change, StoreError } from "../store.ts";
 import { ANY_VERSION, type Operation, type Stat } from "./messages.ts";
+import { nodesAbove } from "./paths.ts";
 
 /** A node as it was seen. */
 export interface Node {
@@ -67,8 +68,10 @@ export function mustHold({ conditions }: Plan, nodes: Nodes): void {
 /** What is to be done, given what was seen; it fails as a whole where a node is no longer as a condition needs it. */
 export function operationsOf({ conditions, last }: Plan, nodes: Nodes): readonly Operation[] {
   const bound = new Set(conditions.map(({ path }) => path));
+  const above = new Set([...last].flatMap(([path, { kind }]) => (kind === "upsert" ? nodesAbove(path) : [])));
   return [...last].flatMap(([path, change]) => {
-    const wanted = { path, data: change.kind === "upsert" ? change.write.bytes : null, isBound: bound.has(path) };
+    const data = change.kind === "upsert" ? change.write.bytes : null;
+    const wanted = { path, data, isBound: bound.has(path), isAbove: above.has(path) };
     const node = nodes.get(path) ?? null;
     return node === null ? onNothing(wanted) : on(node, wanted);
   });
@@ -80,6 +83,8 @@ interface Wanted {
   readonly data: Uint8Array | null;
   /** A condition was found to hold, and has to hold at the end too. */
   readonly isBound: boolean;
+  /** Another change of the transaction needs the node above its own. */
+  readonly isAbove: boolean;
 }
 
 function onNothing({ path, data, isBound }: Wanted): readonly Operation[] {
@@ -89,10 +94,10 @@ function onNothing({ path, data, isBound }: Wanted): readonly Operation[] {
   return isBound ? [create, { kind: "delete", path, version: ANY_VERSION }] : [];
 }
 
-function on({ stat, hasValue }: Node, { path, data, isBound }: Wanted): readonly Operation[] {
+function on({ stat, hasValue }: Node, { path, data, isBound, isAbove }: Wanted): readonly Operation[] {
   const version = isBound ? stat.version : ANY_VERSION;
   if (data !== null) return [{ kind: "set", path, data, version }];
   if (!hasValue) return isBound ? [{ kind: "check", path, version }] : [];
   // A node with others below it cannot go, but its value can.
-  return [stat.numChildren > 0 ? { kind: "set", path, data, version } : { kind: "delete", path, version }];
+  return [isAbove || stat.numChildren > 0 ? { kind: "set", path, data, version } : { kind: "delete", path, version }];
 }

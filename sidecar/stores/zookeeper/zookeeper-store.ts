@@ -2,7 +2,7 @@
 // docs/stores/zookeeper.md.
 import type { Call, Change, Features, Found, Limits, Read, Removal, Store, Traits, Write } from "../store.ts";
 import { StoreError } from "../store.ts";
-import { replyError } from "./failures.ts";
+import { parsed, replyError } from "./failures.ts";
 import {
   ANY_VERSION,
   CODE,
@@ -18,7 +18,7 @@ import {
   readStat,
   sync,
 } from "./messages.ts";
-import { KEY_BYTES_MAX, type Paths } from "./paths.ts";
+import { KEY_BYTES_MAX, nodesAbove, type Paths } from "./paths.ts";
 import type { Session } from "./session.ts";
 import { etagOf, mustHold, type Node, type Nodes, operationsOf, planOf } from "./transaction.ts";
 
@@ -129,7 +129,7 @@ export class ZooKeeperStore implements Store {
     return replies.map((reply) => {
       if (reply.code === CODE.noNode) return null;
       if (reply.code !== CODE.ok) return this.#error(reply.code, false);
-      const { data, stat } = readData(reply);
+      const { data, stat } = this.#parsed(() => readData(reply), false);
       return data === null ? null : { bytes: data, etag: etagOf(stat), expiresAtMs: null };
     });
   }
@@ -146,7 +146,7 @@ export class ZooKeeperStore implements Store {
       const failed = await this.#multi(operations, call);
       if (failed === null) return this.#prune(operations, call);
       const { code, operation } = failed;
-      if (code === CODE.noNode && operation?.kind === "create") await this.#makeParents(operation.path, call);
+      if (code === CODE.noNode && operation?.kind === "create") await this.#makeParents(operations, call);
       else if (!CHANGED.has(code)) throw this.#error(code, true);
     }
     throw new StoreError("failed", `others changed the same nodes ${ATTEMPTS_MAX} times between two looks at them`);
@@ -161,14 +161,14 @@ export class ZooKeeperStore implements Store {
       const reply = replies[index];
       if (reply === undefined || (reply.code !== CODE.ok && reply.code !== CODE.noNode))
         throw this.#error(reply?.code ?? CODE.connectionLoss, false);
-      const stat = reply.code === CODE.ok ? readStat(reply.body) : null;
+      const stat = reply.code === CODE.ok ? this.#parsed(() => readStat(reply.body), false) : null;
       nodes.set(path, stat === null ? null : { stat, hasValue: true });
       if (stat?.dataLength === 0) empty.push(path);
     }
     // An empty value and none have the same length.
     for (const [index, reply] of (await this.#exchange(empty.map(getData), false, call)).entries()) {
       if (reply.code !== CODE.ok && reply.code !== CODE.noNode) throw this.#error(reply.code, false);
-      const read = reply.code === CODE.ok ? readData(reply) : null;
+      const read = reply.code === CODE.ok ? this.#parsed(() => readData(reply), false) : null;
       nodes.set(empty[index] ?? "", read === null ? null : { stat: read.stat, hasValue: read.data !== null });
     }
     return nodes;
@@ -188,16 +188,24 @@ export class ZooKeeperStore implements Store {
       );
     const [reply] = await this.#exchange([request], false, call);
     if (reply === undefined) throw this.#error(CODE.connectionLoss, true);
-    const failed = readMulti(reply);
-    return failed === null ? null : { code: failed.code, operation: operations[failed.index] };
+    const failed = this.#parsed(() => readMulti(reply), true);
+    if (failed === null) return null;
+    return { code: failed.code, operation: failed.index === null ? undefined : operations[failed.index] };
   }
 
-  /** The nodes above one, where they are missing, without values. Another client may make them at the same time. */
-  async #makeParents(path: string, call: Call): Promise<void> {
-    const above = this.#parts.paths.ancestorsOf(path);
-    const requests = above.map((parent) => change({ kind: "create", path: parent, data: null }));
+  /**
+   * The nodes above all that are to be made, where they are missing, without values. They are looked for first: where rights
+   * forbid it, ZooKeeper refuses to make a node even if it is there.
+   */
+  async #makeParents(operations: readonly Operation[], call: Call): Promise<void> {
+    const made = operations.filter(({ kind }) => kind === "create");
+    const above = [...new Set(made.flatMap(({ path }) => nodesAbove(path)))];
+    const seen = await this.#exchange(above.map(exists), true, call);
+    for (const { code } of seen) if (code !== CODE.ok && code !== CODE.noNode) throw this.#error(code, false);
+    const missing = above.filter((_, index) => seen[index]?.code === CODE.noNode);
+    const requests = missing.map((path) => change({ kind: "create", path, data: null }));
     for (const { code } of await this.#exchange(requests, false, call))
-      if (code !== CODE.ok && code !== CODE.nodeExists) throw this.#error(code, true);
+      if (code !== CODE.ok && !CHANGED.has(code)) throw this.#error(code, true);
   }
 
   /** Nodes without a value that stand above nothing any more go with what was below them. */
@@ -217,7 +225,7 @@ export class ZooKeeperStore implements Store {
   async #pruneOne(parent: string, call: Call): Promise<void> {
     const [reply] = await this.#exchange([getData(parent)], false, call);
     if (reply?.code !== CODE.ok) return;
-    const { data, stat } = readData(reply);
+    const { data, stat } = this.#parsed(() => readData(reply), false);
     // The server refuses it where the node was used meanwhile.
     if (data === null && stat.numChildren === 0)
       await this.#change({ kind: "delete", path: parent, version: stat.version }, call);
@@ -235,7 +243,7 @@ export class ZooKeeperStore implements Store {
     const replies: Reply[] = [];
     for (let at = 0; at < requests.length; at += TOGETHER_MAX) {
       const group = requests.slice(at, at + TOGETHER_MAX);
-      if (at > 0 || !strong) {
+      if (!strong) {
         replies.push(...(await session.exchange(group, signal)));
         continue;
       }
@@ -262,6 +270,10 @@ export class ZooKeeperStore implements Store {
       if (error instanceof StoreError) return error;
       throw error;
     }
+  }
+
+  #parsed<T>(read: () => T, isWrite: boolean): T {
+    return parsed(read, this.#parts.session.server, isWrite);
   }
 
   #error(code: number, isWrite: boolean): StoreError {

@@ -70,6 +70,36 @@ describeWithNats("a JetStream store in trouble", () => {
     assert.equal(await textOf(store, "late"), "1");
   });
 
+  it("lets so many requests wait and no more, and then refuses at once", async () => {
+    proxy.mode = "black-hole";
+    const leaving = new AbortController();
+    const waiting = Array.from({ length: 16_384 }, () => store.get("k", read, { signal: leaving.signal }));
+    const all = Promise.allSettled(waiting);
+    await assert.rejects(store.set(write("k", "1"), call), {
+      code: "unavailable",
+      message: `16384 requests wait for NATS at 127.0.0.1:${proxy.port}`,
+    });
+    leaving.abort();
+    assert.ok((await all).every(({ status }) => status === "rejected"));
+    proxy.mode = "pass";
+    proxy.cut();
+    await eventually(() => store.set(write("k", "2"), call));
+  });
+
+  it("says once in the log that a server fails, until it is reached again", async () => {
+    const warnings: string[] = [];
+    const told = await openStore({ natsURL: `127.0.0.1:${proxy.port}` }, warnings);
+    for (const outages of [1, 2]) {
+      proxy.mode = "refuse";
+      for (let turn = 0; turn < 5; turn++) await assert.rejects(told.ping(call));
+      assert.equal(warnings.length, outages, warnings.join("\n"));
+      proxy.mode = "pass";
+      await told.ping(call);
+    }
+    assert.match(warnings.join(), /^nats server fails .*cannot connect/);
+    await told.close();
+  });
+
   it("asks the next server where one is away, whichever it begins with", async () => {
     for (let turn = 0; turn < 6; turn++) {
       const both = await openStore({ natsURL: `nats://127.0.0.1:${await freePort()},${server.url}` });

@@ -55,7 +55,7 @@ describe("the fields of state.jetstream", () => {
     assert.deepEqual(parseAddresses("t0ken@a"), {
       servers: ["a:4222"],
       tls: false,
-      user: { name: "t0ken", password: "" },
+      user: { name: "t0ken", password: null },
     });
   });
 });

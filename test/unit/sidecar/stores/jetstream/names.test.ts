@@ -8,6 +8,8 @@ describe("the name of a key in a bucket", () => {
     assert.equal(nameOf("app||order-1", false), "app.order-1");
     assert.equal(nameOf("app||a/b_c=d.e", false), "app.a/b_c=d.e");
     assert.equal(nameOf("k", false), "k");
+    assert.equal(nameOf("app||name=ulla/id=u7", false), "app.name=ulla/id=u7");
+    assert.equal(nameOf("app||a=ub", false), "app.a=ub");
     assert.equal(nameOf("ns.app||k", true), "ns.app.k");
     assert.equal(nameOf("app||Type||id||k", true), "app.Type.id.k");
   });
@@ -21,7 +23,9 @@ describe("the name of a key in a bucket", () => {
     ["app||a.", "app.a=u2e="],
     ["app||a..b", "app.a.=u2e=b"],
     ["app||", "app.=u="],
-    ["app||a=ub", "app.a=u3d=ub"],
+    ["app||a=u20=b", "app.a=u3d=u20=b"],
+    ["app||a=u=", "app.a=u3d=u="],
+    ["app||a=u b", "app.a=u3d=u=u20=b"],
     ["app||a=vb", "app.a=vb"],
     ["", "=u="],
   ];

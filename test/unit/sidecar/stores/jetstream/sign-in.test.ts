@@ -51,6 +51,20 @@ describeWithNats("a user of NATS", () => {
   });
 });
 
+describeWithNats("a token of NATS", () => {
+  it("signs in by the URL", async () => {
+    const server = await startNats({ settings: ['authorization { token: "s3cr3t/%" }'] });
+    await (await openBucket(server.url, "state", {}, { token: "s3cr3t/%" })).close();
+    const as = (token: string): string => server.url.replace("//", `//${token}@`);
+    const store = await openStore({ natsURL: as("s3cr3t%2F%25") });
+    await store.set(write("k", "1"), call);
+    assert.equal(await textOf(store, "k"), "1");
+    await store.close();
+    await assert.rejects(openStore({ natsURL: as("wr0ng") }), { code: "unavailable", message: /refused the user/ });
+    await server.stop();
+  });
+});
+
 const DAY_SEC = 86_400;
 
 /** A JWT of NATS' own kind: about `subject`, signed by `issuer`. */

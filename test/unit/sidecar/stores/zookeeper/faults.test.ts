@@ -98,6 +98,36 @@ describeWithZooKeeper("a ZooKeeper store in trouble", () => {
     assert.equal(await textOf(store, "down"), "2");
   });
 
+  it("lets so many requests wait and no more, and then refuses at once", async () => {
+    proxy.mode = "black-hole";
+    const leaving = new AbortController();
+    const waiting = Array.from({ length: 16_384 }, () => store.get("k", read, { signal: leaving.signal }));
+    const all = Promise.allSettled(waiting);
+    await assert.rejects(store.set(write("k", "1"), call), {
+      code: "unavailable",
+      message: `16384 requests wait for ZooKeeper at 127.0.0.1:${proxy.port}`,
+    });
+    leaving.abort();
+    assert.ok((await all).every(({ status }) => status === "rejected"));
+    proxy.mode = "pass";
+    proxy.cut();
+    await eventually(() => store.set(write("k", "2"), call));
+  });
+
+  it("says once in the log that a server fails, until it is reached again", async () => {
+    const warnings: string[] = [];
+    const told = await openStore({ servers: `127.0.0.1:${proxy.port}`, sessionTimeout: "1500ms" }, warnings);
+    for (const outages of [1, 2]) {
+      proxy.mode = "refuse";
+      for (let turn = 0; turn < 5; turn++) await assert.rejects(told.ping(call));
+      assert.equal(warnings.length, outages, warnings.join("\n"));
+      proxy.mode = "pass";
+      await told.ping(call);
+    }
+    assert.match(warnings.join(), /^zookeeper server fails .*cannot connect/);
+    await told.close();
+  });
+
   it("refuses a transaction that is larger than a request may be, and writes nothing", async () => {
     const changes = Array.from({ length: 3 }, (_, index) => upsert(`large-${index}`, "x".repeat(400_000)));
     await assert.rejects(async () => store.transact?.(changes, call), {
@@ -123,6 +153,20 @@ describeWithZooKeeper("a ZooKeeper store in trouble", () => {
     const [locked, sealed] = (await store.getMany?.(["locked", "sealed"], read, call)) ?? [];
     assert.ok(locked !== null && locked !== undefined && "bytes" in locked);
     assert.ok(sealed instanceof Error && /see its ACL/.test(sealed.message));
+  });
+
+  it("asks another server first when one falls silent", async () => {
+    const other = await TcpProxy.start(server);
+    const servers = `127.0.0.1:${proxy.port},127.0.0.1:${other.port}`;
+    const both = await openStore({ servers, sessionTimeout: "1500ms", keyPrefixPath: "/t" });
+    const [used, spare] = other.accepted > 0 ? [other, proxy] : [proxy, other];
+    const before = { used: used.accepted, spare: spare.accepted };
+    used.mode = "black-hole";
+    await assert.rejects(both.get("k", read, call), { code: "timeout" });
+    await both.ping(call);
+    assert.deepEqual([used.accepted, spare.accepted], [before.used, before.spare + 1]);
+    await both.close();
+    await other.stop();
   });
 
   it("asks the next server where one is away, whichever it begins with", async () => {

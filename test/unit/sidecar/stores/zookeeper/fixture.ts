@@ -10,14 +10,13 @@ export const call: Call = { signal: new AbortController().signal };
 export const read: Read = { strong: false, metadata: {} };
 
 const ignore = (): void => undefined;
-const silent: Log = {
-  debug: ignore,
-  info: ignore,
-  warn: ignore,
-  error: ignore,
-  fatal: ignore,
-  scoped: () => silent,
-};
+
+/** Takes warnings only. */
+function logTo(warnings: string[]): Log {
+  const warn: Log["warn"] = (message, fields = {}) => void warnings.push(`${message} ${JSON.stringify(fields)}`);
+  const log: Log = { debug: ignore, info: ignore, warn, error: ignore, fatal: ignore, scoped: () => log };
+  return log;
+}
 
 export function prepare(given: Readonly<Record<string, string>>): PreparedStore {
   const all = { sessionTimeout: "4s", ...given };
@@ -26,11 +25,10 @@ export function prepare(given: Readonly<Record<string, string>>): PreparedStore 
 }
 
 /** Opens a store through the driver's own decoder. */
-export function openStore(
-  given: Readonly<Record<string, string>>,
-  signal: AbortSignal = AbortSignal.timeout(10_000),
-): Promise<Store> {
-  const context = { component: "test", appId: "app", clock: systemClock, random: systemRandom, log: silent, signal };
+export function openStore(given: Readonly<Record<string, string>>, warnings: string[] = []): Promise<Store> {
+  const signal = AbortSignal.timeout(10_000);
+  const log = logTo(warnings);
+  const context = { component: "test", appId: "app", clock: systemClock, random: systemRandom, log, signal };
   return prepare(given).open(context);
 }
 

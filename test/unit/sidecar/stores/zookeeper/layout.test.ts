@@ -79,6 +79,46 @@ describeWithZooKeeper("the layout in ZooKeeper", () => {
     assert.ok(!(await tree()).some((path) => path.includes("app||x")));
   });
 
+  it("gives a value's node to others in one transaction, in whatever order it is asked for", async () => {
+    const [above, below] = [erase("app||turn"), upsert("app||turn/below", "2")];
+    for (const changes of [
+      [above, below],
+      [below, above],
+    ]) {
+      await store.set(write("app||turn", "1"), call);
+      await store.transact?.(changes, call);
+      assert.deepEqual([await textOf(store, "app||turn"), await textOf(store, "app||turn/below")], [null, "2"]);
+      await store.transact?.([erase("app||turn/below"), upsert("app||turn", "3")], call);
+      assert.deepEqual([await textOf(store, "app||turn"), await textOf(store, "app||turn/below")], ["3", null]);
+    }
+    await store.remove(removal("app||turn"), call);
+    assert.ok(!(await tree()).some((path) => path.includes("app||turn")));
+  });
+
+  it("makes the nodes above many keys of one transaction", async () => {
+    const keys = Array.from({ length: 40 }, (_, index) => `app||many-${index}/deep/k`);
+    const made = keys.map((key) => upsert(key, "1"));
+    await store.transact?.(made, call);
+    assert.deepEqual(await Promise.all(keys.map((key) => textOf(store, key))), new Array(40).fill("1"));
+    const erased = keys.map((key) => erase(key));
+    await store.transact?.(erased, call);
+    assert.ok(!(await tree()).some((path) => path.includes("many-")));
+  });
+
+  it("needs no rights on nodes that are there", async () => {
+    await store.set(write("app||first", "1"), call);
+    await cli("setAcl / world:anyone:ra");
+    try {
+      await store.set(write("app||rights/k", "1"), call);
+      assert.equal(await textOf(store, "app||rights/k"), "1");
+      const outside = await openStore({ servers: server.address, keyPrefixPath: "/forbidden" });
+      await assert.rejects(outside.set(write("k", "1"), call), { code: "unavailable", message: /see its ACL/ });
+      await outside.close();
+    } finally {
+      await cli("setAcl / world:anyone:cdrwa");
+    }
+  });
+
   it("holds a condition of a transaction that leaves no value", async () => {
     const [first, then] = [upsert("app||brief", "1", { firstWrite: true }), erase("app||brief")];
     await store.transact?.([first, then], call);

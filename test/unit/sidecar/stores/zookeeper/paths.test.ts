@@ -1,7 +1,7 @@
 // Which node a key has.
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { Paths } from "#sidecar/stores/zookeeper/paths.ts";
+import { nodesAbove, Paths } from "#sidecar/stores/zookeeper/paths.ts";
 
 describe("the node of a key", () => {
   const at = (prefix: string, key: string): string => new Paths(prefix).pathOf(key);
@@ -60,7 +60,7 @@ describe("the node of a key", () => {
     const paths = new Paths("/p/q");
     const path = paths.pathOf("a/b/c");
     assert.deepEqual(paths.parentsOf(path), ["/p/q/a", "/p/q/a/b"]);
-    assert.deepEqual(paths.ancestorsOf(path), ["/p", "/p/q", "/p/q/a", "/p/q/a/b"]);
+    assert.deepEqual(nodesAbove(path), ["/p", "/p/q", "/p/q/a", "/p/q/a/b"]);
     assert.deepEqual(paths.parentsOf(paths.pathOf("a")), []);
     assert.deepEqual(new Paths("").parentsOf("/a/b"), ["/a"]);
   });

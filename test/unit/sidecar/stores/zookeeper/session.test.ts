@@ -4,14 +4,17 @@ import assert from "node:assert/strict";
 import { createServer, type Server, type Socket } from "node:net";
 import type { Store } from "#sidecar/stores/store.ts";
 import { FrameReader, JuteWriter } from "#sidecar/stores/zookeeper/jute.ts";
-import { call, openStore, read, write } from "./fixture.ts";
+import { call, openStore, read, upsert, write } from "./fixture.ts";
 
 const EXISTS = 3;
 const GET_DATA = 4;
 const SYNC = 9;
 const NO_NODE = -101;
 const SET_DATA = 5;
+const MULTI = 14;
 const SESSION_EXPIRED = -112;
+const THROTTLED = -127;
+const MARSHALLING_ERROR = -5;
 const TIMEOUT_MS = 4000;
 const PASSWORD = Buffer.alloc(16, 7);
 
@@ -68,7 +71,7 @@ async function standIn(scenes: readonly Scene[]): Promise<StandIn> {
 /** Gives the number of the operation. */
 function reply(socket: Socket, frame: Buffer, scene: Scene): number {
   const [xid, op] = [frame.readInt32BE(0), frame.readInt32BE(4)];
-  const code = op === SET_DATA ? scene.write : op === EXISTS || op === GET_DATA ? NO_NODE : 0;
+  const code = op === SET_DATA || op === MULTI ? scene.write : op === EXISTS || op === GET_DATA ? NO_NODE : 0;
   if (code === null) socket.destroy();
   else socket.write(new JuteWriter().int(xid).long(5n).int(code).finish());
   return op;
@@ -138,6 +141,21 @@ describe("a session with ZooKeeper", () => {
         assert.equal(asked.length, 2);
       },
     ));
+
+  for (const [what, answer, code, message] of [
+    ["was not taken", THROTTLED, "unavailable", /has more requests than it can serve$/],
+    ["failed behind the write", MARSHALLING_ERROR, "unknown-outcome", /code -5.* may have happened$/],
+    ["is too short", 0, "unknown-outcome", /does not speak ZooKeeper's protocol; the write may have happened$/],
+  ] as const) {
+    it(`says so when a transaction's answer ${what}`, () =>
+      onScenes([{ timeoutMs: TIMEOUT_MS, write: answer }], (store) =>
+        assert.rejects(async () => store.transact?.([upsert("a", "1"), upsert("b", "1")], call), {
+          name: "StoreError",
+          code,
+          message,
+        }),
+      ));
+  }
 
   it("begins anew after its timeout, and with it reads may be of before", () =>
     onScenes([{ timeoutMs: 1000, write: null }], async (store, { asked, zxids }) => {

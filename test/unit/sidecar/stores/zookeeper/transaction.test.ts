@@ -40,6 +40,11 @@ describe("a transaction's operations", () => {
       ["create to nothing", "delete -1"],
     ],
     ["the same on a node without a value", () => asked(bare, upsert("k", "1", first), erase("k")), ["check 7"]],
+    [
+      "a delete of what another write needs above its own",
+      () => asked(value, erase("k"), upsert("k/l", "1")),
+      [`set ${ANY_VERSION} to nothing`, "create"],
+    ],
     ["two writes, one with an ETag", () => asked(value, upsert("k", "1", { etag }), upsert("k", "2")), ["set 7"]],
   ];
   for (const [what, got, want] of cases) it(`are right for ${what}`, () => assert.deepEqual(got(), want));
