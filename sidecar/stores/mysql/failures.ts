@@ -1,38 +1,16 @@
 // What the server or the connection said, as a StoreError with what to do about it. MySQL quotes keys and values in its
 // messages, so none of its own words are passed on: the error number decides
 // (https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html, https://mariadb.com/kb/en/mariadb-error-code-reference/).
-import { StoreError, type StoreErrorCode } from "../store.ts";
+import { type Again, SqlError } from "../sql/failure.ts";
+import type { StoreErrorCode } from "../store.ts";
 
-/** How a connection came to its end, or a call to the end of its waiting. */
-export type Ending =
-  /** The store closes it. */
-  | "closed"
-  /** No answer in time. */
-  | "silent"
-  /** The caller of the call under way has left. */
-  | "left"
-  /** The server or the network broke it. */
-  | "broken";
+/** A SqlError with the number that the server answered, as 1045. */
+export class MysqlError extends SqlError {
+  readonly number: number;
 
-/** Why another attempt of the whole call may fare better. Nothing was written. */
-export type Again =
-  /** Two transactions met. */
-  | "conflict"
-  /** The connection was of no use; another one may be. */
-  | "connection"
-  /** The server takes no writes; one that is found anew under the same name may. */
-  | "elsewhere";
-
-/** A StoreError that knows more for the driver's own use. */
-export class MysqlError extends StoreError {
-  readonly again: Again | null;
-  /** What the server answered, as 1045; null when it did not answer. */
-  readonly number: number | null;
-
-  constructor(code: StoreErrorCode, message: string, more: { again?: Again | null; number?: number } = {}) {
-    super(code, message);
-    this.again = more.again ?? null;
-    this.number = more.number ?? null;
+  constructor(code: StoreErrorCode, message: string, more: { again: Again | null; number: number }) {
+    super(code, message, more.again);
+    this.number = more.number;
   }
 }
 
@@ -132,10 +110,11 @@ export function replyError(number: number, server: string): MysqlError {
   return new MysqlError(code, `mysql at ${server} ${text} (error ${number})`, { again, number });
 }
 
+const MADE_ELSEWHERE: ReadonlySet<number> = new Set([1007, 1050, 1060, 1061]);
+
 /** True for what another session may have made in the same moment: a schema, a table, a column, a key. */
 export function isMadeElsewhere(error: unknown): boolean {
-  const number = error instanceof MysqlError ? error.number : null;
-  return number === 1007 || number === 1050 || number === 1060 || number === 1061;
+  return error instanceof MysqlError && MADE_ELSEWHERE.has(error.number);
 }
 
 /** True for an answer after which the connection is gone, so that nobody saw whether a change was made. */
@@ -143,63 +122,20 @@ export function endsSession(number: number): boolean {
   return number === 1053 || number === 1077 || number === 1079 || number === 1927;
 }
 
-/** True for an answer to a COMMIT that leaves open what became of the transaction. */
-export function isStopped(number: number): boolean {
-  return MEANINGS.get(number)?.code === "timeout";
-}
-
-export interface Loss {
-  readonly ending: Ending;
-  /** The statement under way takes effect by itself: its outcome is not known. */
-  readonly lasting: boolean;
-  readonly server: string;
-}
-
-/** A statement that was sent and will not be answered any more. */
-export function lossError({ ending, lasting, server }: Loss): MysqlError {
-  const written = lasting ? "; the write may have happened" : "";
-  switch (ending) {
-    case "closed":
-      return new MysqlError(lasting ? "unknown-outcome" : "closed", `the store was closed${written}`);
-    case "silent":
-      return new MysqlError("timeout", `no answer from mysql at ${server} within timeoutInSeconds${written}`);
-    case "left":
-      return new MysqlError(
-        lasting ? "unknown-outcome" : "timeout",
-        `the caller left before mysql at ${server} answered${written}`,
-      );
-    case "broken":
-      return new MysqlError(
-        lasting ? "unknown-outcome" : "unavailable",
-        `lost the connection to mysql at ${server}${written}`,
-        { again: lasting ? null : "connection" },
-      );
-  }
-}
-
 /** No connection could be made. The words of the system and of TLS hold no secret. */
-export function connectError(server: string, cause: unknown): MysqlError {
-  if (cause instanceof MysqlError) return cause;
+export function connectError(server: string, cause: unknown): SqlError {
+  if (cause instanceof SqlError) return cause;
   const number = errorNumberOf(cause);
   if (number !== null) return replyError(number, server);
   const error = cause instanceof Error ? cause : null;
   const code = error !== null && "code" in error ? String(error.code) : "";
   const hint = /CERT|SSL|TLS|SIGNATURE/.test(code) ? "; check tls, pemPath and the server's certificate" : "";
   const because = error === null || error.message === "" ? "" : `: ${error.message}`;
-  return new MysqlError("unavailable", `cannot connect to mysql at ${server}${because}${hint}`);
+  return new SqlError("unavailable", `cannot connect to mysql at ${server}${because}${hint}`);
 }
 
 /** The number of what mysql2 rejects with, or null when it is none of the server's answers. */
 export function errorNumberOf(error: unknown): number | null {
   if (!(error instanceof Error) || !("errno" in error) || !("sqlState" in error)) return null;
   return typeof error.errno === "number" && error.errno > 0 ? error.errno : null;
-}
-
-export function closedError(): MysqlError {
-  return new MysqlError("closed", "the store was closed");
-}
-
-/** Before anything was sent. */
-export function leftError(): MysqlError {
-  return new MysqlError("timeout", "the caller left before the work began");
 }

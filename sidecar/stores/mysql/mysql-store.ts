@@ -2,6 +2,9 @@
 // docs/stores/mysql.md.
 import type { Clock } from "#kit/clock.ts";
 import type { Random } from "#kit/random.ts";
+import type { Cleanup } from "../sql/cleanup.ts";
+import type { Pool } from "../sql/pool.ts";
+import type { Runner, Work } from "../sql/runner.ts";
 import type {
   Call,
   Change,
@@ -18,7 +21,6 @@ import type {
   Write,
 } from "../store.ts";
 import { StoreError } from "../store.ts";
-import type { Cleanup } from "./cleanup.ts";
 import {
   capabilities,
   featuresOf,
@@ -33,8 +35,6 @@ import {
   traits,
   type ValueColumns,
 } from "./layout.ts";
-import type { Pool } from "./pool.ts";
-import type { Runner, Work } from "./runner.ts";
 import type { Answer, Parameter, Row, Session, Statement } from "./session.ts";
 import { keysPadded, type Statements } from "./statements.ts";
 import { apply, collision, toBatch } from "./transaction.ts";
@@ -44,8 +44,8 @@ export interface MysqlStoreParts {
   readonly table: Table;
   readonly lossyValues: boolean;
   readonly sql: Statements;
-  readonly pool: Pool;
-  readonly runner: Runner;
+  readonly pool: Pool<Session>;
+  readonly runner: Runner<Session>;
   readonly cleanup: Cleanup;
   readonly clock: Clock;
   readonly random: Random;
@@ -144,7 +144,7 @@ export class MysqlStore implements Store {
   }
 
   #statement(
-    effect: Work<Answer>["effect"],
+    effect: Work<Session, Answer>["effect"],
     call: Call,
     statement: Statement,
     values: readonly Parameter[],
@@ -152,7 +152,11 @@ export class MysqlStore implements Store {
     return this.run(effect, call, (session) => session.run(statement, values));
   }
 
-  protected run<T>(effect: Work<T>["effect"], { signal }: Call, task: (session: Session) => Promise<T>): Promise<T> {
+  protected run<T>(
+    effect: Work<Session, T>["effect"],
+    { signal }: Call,
+    task: (session: Session) => Promise<T>,
+  ): Promise<T> {
     return this.#parts.runner.run({ effect, signal, task });
   }
 }

@@ -2,15 +2,17 @@
 // tables and a store.
 import { readFile } from "node:fs/promises";
 import { assert } from "#kit/assert.ts";
+import { Cleanup } from "../sql/cleanup.ts";
+import { closedError, SqlError } from "../sql/failure.ts";
+import { Pool } from "../sql/pool.ts";
+import { Runner } from "../sql/runner.ts";
 import { type OpenContext, type Store, type StoreDriver, storeDriver } from "../store.ts";
-import { Cleanup } from "./cleanup.ts";
-import { closedError, MysqlError } from "./failures.ts";
+import { cleanUp } from "./cleanup.ts";
+import { MysqlError } from "./failures.ts";
 import { fields, type MysqlSettings } from "./fields.ts";
 import { isByteOrder, type Table } from "./layout.ts";
 import { makeSchema, migrate } from "./migration.ts";
 import { MysqlStore, WalkableMysqlStore } from "./mysql-store.ts";
-import { Pool } from "./pool.ts";
-import { Runner } from "./runner.ts";
 import { planServer } from "./server-plan.ts";
 import { Session, type SessionOptions } from "./session.ts";
 import { quoteName, statementsFor, type TableNames } from "./statements.ts";
@@ -29,6 +31,8 @@ export const driver: StoreDriver = storeDriver<MysqlSettings>({
 const STOP_EARLY_MS = 1000;
 /** Making the layout may take so long; a Component's initTimeout is shorter, unless a large table is waited for. */
 const MIGRATION_MS_MAX = 3_600_000;
+/** Well within the eight hours of the server's own wait_timeout. */
+const IDLE_MS_MAX = 30 * 60_000;
 const UNKNOWN_SCHEMA = 1049;
 
 async function open(settings: Readonly<MysqlSettings>, context: OpenContext): Promise<Store> {
@@ -48,11 +52,14 @@ async function open(settings: Readonly<MysqlSettings>, context: OpenContext): Pr
   const table = await prepare({ ...options, statementMs: MIGRATION_MS_MAX }, names, context);
   if (!isByteOrder(table)) warnOfCollation(context, names.state, table);
   const connect = (each: AbortSignal): Promise<Session> => Session.open(options, each);
-  const pool = await Pool.open({ connect, maxConns: settings.maxConns, clock, log }, signal);
-  const runner = new Runner({ pool, clock, random, timeoutMs });
+  const { maxConns, lossyValues, cleanupInterval: intervalMs } = settings;
+  // mysql2's own pool cannot tell a server that is down from one that is busy, has no way to leave its queue, and waits
+  // at its end for servers that hang.
+  const pool = await Pool.open({ product: "mysql", connect, maxConns, idleMsMax: IDLE_MS_MAX, clock, log }, signal);
+  const runner = new Runner({ pool, canStop: false, clock, random, timeoutMs });
   const sql = statementsFor(names, table);
-  const cleanup = new Cleanup({ runner, sql, intervalMs: settings.cleanupInterval, clock, log });
-  const { lossyValues } = settings;
+  const turn = (leaving: AbortSignal): Promise<void> => cleanUp({ runner, sql, intervalMs }, leaving);
+  const cleanup = new Cleanup({ intervalMs, turn, clock, log });
   const parts = { table, lossyValues, sql, pool, runner, cleanup, clock, random };
   return isByteOrder(table) ? new WalkableMysqlStore(parts, walkStatements(names.state)) : new MysqlStore(parts);
 }
@@ -94,7 +101,7 @@ async function authorityOf({ pemPath, pemContents }: Readonly<MysqlSettings>): P
     return await readFile(pemPath, "utf8");
   } catch (error) {
     const why = error instanceof Error && "code" in error ? String(error.code) : "it cannot be read";
-    throw new MysqlError("unavailable", `pemPath: ${pemPath}: ${why}; give the path of a PEM file that can be read`);
+    throw new SqlError("unavailable", `pemPath: ${pemPath}: ${why}; give the path of a PEM file that can be read`);
   }
 }
 

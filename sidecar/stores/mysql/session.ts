@@ -3,16 +3,9 @@
 import { connect as connectSocket, type Socket } from "node:net";
 import { type Connection, type ConnectionOptions, createConnection } from "mysql2";
 import type { Clock } from "#kit/clock.ts";
-import {
-  closedError,
-  connectError,
-  type Ending,
-  endsSession,
-  errorNumberOf,
-  lossError,
-  type MysqlError,
-  replyError,
-} from "./failures.ts";
+import { closedError, type Ending, lossError, type SqlError } from "../sql/failure.ts";
+import type { RunnableSession } from "../sql/runner.ts";
+import { connectError, endsSession, errorNumberOf, MysqlError, replyError } from "./failures.ts";
 import type { Endpoint, ServerPlan, TlsLevel } from "./server-plan.ts";
 
 export interface SessionOptions {
@@ -53,9 +46,11 @@ const FAREWELL_MS = 250;
 /** Of one connection; the least used one is given up for another. */
 const PREPARED_MAX = 64;
 
-export class Session {
+export class Session implements RunnableSession {
   readonly server: string;
   readonly openedMs: number;
+  /** What is given up ends the connection with it. */
+  readonly idle: null = null;
   readonly #client: Connection;
   readonly #socket: Socket;
   readonly #clock: Clock;
@@ -63,7 +58,7 @@ export class Session {
   #ending: Ending | null = null;
   #inTransaction = false;
   /** Rejects the statement under way: mysql2 forgets it when we end the connection. */
-  #fail: ((error: MysqlError) => void) | null = null;
+  #fail: ((error: SqlError) => void) | null = null;
   #failing: Statement | null = null;
 
   private constructor(client: Connection, socket: Socket, { plan, clock }: SessionOptions) {
@@ -80,9 +75,9 @@ export class Session {
     });
   }
 
-  /** Tries the levels of TLS one after the other, or rejects with a MysqlError and leaves nothing open. */
+  /** Tries the levels of TLS one after the other, or rejects with a SqlError and leaves nothing open. */
   static async open(options: SessionOptions, signal: AbortSignal): Promise<Session> {
-    let failure: MysqlError | null = null;
+    let failure: SqlError | null = null;
     for (const level of options.plan.tls) {
       try {
         return await Session.#openWith(level, options, signal);
@@ -90,7 +85,7 @@ export class Session {
         if (signal.aborted) throw closedError();
         failure = connectError(nameOf(options.plan.endpoint), error);
         // What the server answered it would answer on the next level too.
-        if (failure.number !== null) break;
+        if (failure instanceof MysqlError) break;
       }
     }
     throw failure ?? closedError();
@@ -130,10 +125,9 @@ export class Session {
     return this.#ended.promise;
   }
 
-  /** Runs a statement; with values it is prepared, and kept for the next time. Rejects with a MysqlError. */
+  /** Runs a statement; with values it is prepared, and kept for the next time. Rejects with a SqlError. */
   run(statement: Statement, values: readonly Parameter[] | null = null): Promise<Answer> {
-    if (this.#ending !== null)
-      return Promise.reject(lossError({ ending: this.#ending, lasting: false, server: this.server }));
+    if (this.#ending !== null) return Promise.reject(this.#lossError(this.#ending, false));
     return new Promise((resolve, reject) => {
       this.#fail = reject;
       this.#failing = statement;
@@ -150,6 +144,10 @@ export class Session {
       if (values === null) this.#client.query(statement.text, done);
       else this.#client.execute(statement.text, [...values], done);
     });
+  }
+
+  interrupt(ending: Ending): void {
+    this.destroy(ending);
   }
 
   /** Says farewell and ends; cut when that takes too long. Nothing may be under way. */
@@ -172,14 +170,18 @@ export class Session {
     this.#ending ??= ending;
     const fail = this.#fail;
     this.#fail = null;
-    fail?.(lossError({ ending: this.#ending, lasting: this.#failing?.lasting ?? false, server: this.server }));
+    fail?.(this.#lossError(this.#ending, this.#failing?.lasting ?? false));
   }
 
-  #explain(error: unknown, { lasting }: Statement): MysqlError {
+  #lossError(ending: Ending, lasting: boolean): SqlError {
+    return lossError({ ending, lasting, server: `mysql at ${this.server}` });
+  }
+
+  #explain(error: unknown, { lasting }: Statement): SqlError {
     const number = errorNumberOf(error);
     if (number === null || endsSession(number)) {
       this.destroy("broken");
-      return lossError({ ending: this.#ending ?? "broken", lasting, server: this.server });
+      return this.#lossError(this.#ending ?? "broken", lasting);
     }
     const failure = replyError(number, this.server);
     // What was prepared here is of no use any more; another connection prepares anew.

@@ -1,5 +1,6 @@
 // Several changes as one transaction of the server: take all keys, look, then write (dapr-state-stores.md 6c). Works on one
 // connection; knows nothing of retries.
+import { SqlError } from "../sql/failure.ts";
 import { type Change, StoreError, type Write } from "../store.ts";
 import { MysqlError } from "./failures.ts";
 import { mustBeText, mustFit, type ValueColumns } from "./layout.ts";
@@ -106,13 +107,10 @@ async function commit(session: Session): Promise<void> {
   try {
     await session.run(COMMIT);
   } catch (error) {
-    if (!(error instanceof MysqlError) || error.code !== "timeout" || error.number === null) throw error;
+    if (!(error instanceof MysqlError) || error.code !== "timeout") throw error;
     // Stopped while it waited for a replica, the server may have committed all the same.
     session.destroy("broken");
-    throw new MysqlError(
-      "unknown-outcome",
-      `mysql at ${session.server} stopped the commit; the write may have happened`,
-    );
+    throw new SqlError("unknown-outcome", `mysql at ${session.server} stopped the commit; the write may have happened`);
   }
 }
 

@@ -6,6 +6,8 @@ import { closedError, type Ending, leftError, SqlError } from "./failure.ts";
 
 /** What a pool has to know of a connection. */
 export interface PooledSession {
+  /** As the log names it. */
+  readonly server: string;
   /** By the clock's `monotonicMs`. */
   readonly openedMs: number;
   /** Nothing is under way, and the next user finds it as a new one. */
@@ -24,6 +26,8 @@ export interface PoolOptions<S extends PooledSession> {
   /** Makes a connection, or rejects with a SqlError and leaves nothing open. */
   readonly connect: (signal: AbortSignal) => Promise<S>;
   readonly maxConns: number;
+  /** After which an idle connection is ended, before the server or what stands between drops it. */
+  readonly idleMsMax: number;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -32,8 +36,6 @@ export interface PoolOptions<S extends PooledSession> {
 export const WAITING_MAX = 4096;
 const RETRY_FIRST_MS = 50;
 const RETRY_LONGEST_MS = 2000;
-/** Within the half hour after which Azure's gateways drop a silent connection. */
-const IDLE_MS_MAX = 25 * 60_000;
 /** After which a connection is made anew, so that a name which leads elsewhere by now is looked up. */
 const LIFE_MS_MAX = 3_600_000;
 /** How long `close` waits for connections to end before it goes on without them. */
@@ -99,7 +101,7 @@ export class Pool<S extends PooledSession> {
       if (next !== undefined) next.take(session);
       else {
         this.#idle.set(session, nowMs);
-        this.#sweep ??= this.#options.clock.after(IDLE_MS_MAX, () => this.#endIdle());
+        this.#sweep ??= this.#options.clock.after(this.#options.idleMsMax, () => this.#endIdle());
       }
     }
   }
@@ -119,7 +121,10 @@ export class Pool<S extends PooledSession> {
       this.#leaving.abort();
       this.#sweep?.cancel();
       for (const waiter of [...this.#waiting]) waiter.fail(closedError());
-      for (const session of [...this.#sessions]) session.destroy("closed");
+      for (const session of [...this.#sessions]) {
+        if (this.#idle.has(session)) session.close();
+        else session.destroy("closed");
+      }
     }
     const late = Promise.withResolvers<void>();
     const timer = this.#options.clock.after(CLOSE_WAIT_MS, late.resolve);
@@ -188,7 +193,7 @@ export class Pool<S extends PooledSession> {
   #connected(session: S): void {
     const { product, log } = this.#options;
     this.#connecting--;
-    if (this.#down !== null) log.info(`${product} connected again`);
+    if (this.#down !== null) log.info(`${product} connected again`, { server: session.server });
     this.#down = null;
     this.#failures = 0;
     this.#keep(session);
@@ -225,15 +230,15 @@ export class Pool<S extends PooledSession> {
   }
 
   #endIdle(): void {
-    const { clock } = this.#options;
+    const { clock, idleMsMax } = this.#options;
     const nowMs = clock.monotonicMs();
     for (const [session, sinceMs] of this.#idle) {
-      if (nowMs - sinceMs < IDLE_MS_MAX) continue;
+      if (nowMs - sinceMs < idleMsMax) continue;
       this.#idle.delete(session);
       session.close();
     }
     const [oldest] = this.#idle.values();
-    this.#sweep = oldest === undefined ? null : clock.after(oldest + IDLE_MS_MAX - nowMs, () => this.#endIdle());
+    this.#sweep = oldest === undefined ? null : clock.after(oldest + idleMsMax - nowMs, () => this.#endIdle());
   }
 
   #tooLate(): SqlError {

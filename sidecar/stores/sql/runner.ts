@@ -8,7 +8,7 @@ import type { Pool, PooledSession } from "./pool.ts";
 export interface RunnableSession extends PooledSession {
   /**
    * Gives up the statement under way, if there is one: it rejects at once according to `ending`. Where the server can be
-   * asked to stop it the connection stays of use, and resolves `idle` when that has happened.
+   * asked to stop it the connection stays of use, and resolves `idle` when that has happened; else the connection ends.
    */
   interrupt(ending: Ending): void;
   /** Null when nothing is under way; else resolves when nothing is any more, or when the connection is gone. */
@@ -17,6 +17,11 @@ export interface RunnableSession extends PooledSession {
 
 export interface RunnerOptions<S extends RunnableSession> {
   readonly pool: Pool<S>;
+  /**
+   * The server can be asked to stop a statement. Else its connection is cut with it, and a read that nobody waits for
+   * gets the time of a write to come to its end.
+   */
+  readonly canStop: boolean;
   readonly clock: Clock;
   readonly random: Random;
   /** Longest that a call waits for its answer, the waiting for a connection included. */
@@ -33,7 +38,7 @@ export interface Work<S, T> {
 /** Attempts of a call by what the latest one met, the first one included. */
 const ATTEMPTS_MAX: Readonly<Record<Again, number>> = { conflict: 8, connection: 3, elsewhere: 2 };
 const CONFLICT_PAUSE_FIRST_MS = 5;
-/** How long a write whose caller has left may go on, so that its end is known; then it is given up. */
+/** How long a statement whose caller has left may go on, so that the end of a write is known; then it is given up. */
 const LEFT_CUT_MS = 1000;
 
 export class Runner<S extends RunnableSession> {
@@ -59,18 +64,16 @@ export class Runner<S extends RunnableSession> {
   }
 
   async #attempt<T>(work: Work<S, T>, deadlineMs: number): Promise<T> {
-    const { pool, clock } = this.#options;
+    const { pool, canStop, clock } = this.#options;
     const session = await pool.acquire(work.signal, Math.max(0, deadlineMs - clock.monotonicMs()));
     let timer: Timer = clock.after(deadlineMs - clock.monotonicMs(), () => session.interrupt("silent"));
     return new Promise((resolve, reject) => {
       const leave = (): void => {
         timer.cancel();
         // Nobody waits for what a read finds; what becomes of a write is told all the same.
-        if (work.effect === "write") timer = clock.after(LEFT_CUT_MS, () => session.interrupt("left"));
-        else {
-          reject(leftError());
-          session.interrupt("left");
-        }
+        if (work.effect === "read") reject(leftError());
+        if (work.effect === "read" && canStop) session.interrupt("left");
+        else timer = clock.after(LEFT_CUT_MS, () => session.interrupt("left"));
       };
       const settle = (): void => {
         work.signal.removeEventListener("abort", leave);

@@ -72,12 +72,17 @@ function pairsOfUrl(text: string): Pairs | null {
   }
 }
 
-/** `name=value;name="a value; with all"`; a doubled quote inside quotes is one. */
+/** What may stand behind a value. */
+const BEHIND = /^\s*(;|$)/;
+
+/**
+ * `name=value;name="a value; with all"`; a doubled quote inside quotes is one. The go-mssqldb of Dapr knows no quotes, so
+ * those that enclose no whole value are a part of it.
+ */
 function pairsOfAdo(text: string): Pairs | null {
   return pairsOf(text, (rest) => {
-    const quote = rest.charAt(0);
-    if (quote !== '"' && quote !== "'") return plainValue(rest);
-    return enclosedValue(rest, quote);
+    const enclosed = rest.startsWith('"') ? enclosedValue(rest, '"') : null;
+    return enclosed !== null && BEHIND.test(rest.slice(enclosed.length)) ? enclosed : plainValue(rest);
   });
 }
 

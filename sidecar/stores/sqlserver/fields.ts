@@ -55,8 +55,8 @@ export const BULK_KEYS = 1000;
 export const BULK_KEYS_MAX = 2000;
 const WHOLE_MAX = 2_147_483_647;
 
-/** What Dapr takes, as long as the server's names may be without the beginnings that Dapr gives to some. */
-const NAME = /^[0-9A-Za-z_]{1,110}$/;
+/** What Dapr takes, of any script, as long as the server's names may be without the beginnings that Dapr gives to some. */
+const NAME = /^[\p{L}\p{N}_]{1,110}$/u;
 const NAME_WANT = "at most 110 letters, digits and underscores";
 
 const server: FieldTable<SqlServerSettings> = {

@@ -18,8 +18,8 @@ const PROPERTIES_MAX = 100;
 
 /** Dapr takes these characters and no others; only they ever come into a statement. */
 const SHAPES: Readonly<Record<keyof IndexedProperty, RegExp>> = {
-  column: /^[0-9A-Za-z_]{1,110}$/,
-  property: /^[0-9A-Za-z_.[\]]{1,400}$/,
+  column: /^[\p{L}\p{N}_]{1,110}$/u,
+  property: /^[\p{L}\p{N}_.[\]]{1,400}$/u,
   type: /^[0-9A-Za-z_()]{1,50}$/,
 };
 
@@ -61,7 +61,7 @@ function propertyOf(value: unknown): IndexedProperty | null {
 
 /** As a column of a table that is made, or added. */
 export function computedColumn({ column, property, type }: IndexedProperty): string {
-  return `${bracket(column)} AS CONVERT(${type}, JSON_VALUE([Data], '$.${property}')) PERSISTED`;
+  return `${bracket(column)} AS CONVERT(${type}, JSON_VALUE([Data], N'$.${property}')) PERSISTED`;
 }
 
 function fault(want: string): IndexedPropertiesReading {

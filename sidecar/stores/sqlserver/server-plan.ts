@@ -86,6 +86,8 @@ export function planServer(settings: Readonly<SqlServerSettings>): PlanReading {
   const encrypt = (read.get("encrypt") ?? "false").toLowerCase();
   const encryption = ENCRYPTIONS[encrypt];
   if (encryption === undefined) faults.push(error(FIELD, "encrypt=true, false, strict or disable"));
+  if (encryption === "none" && settings.useAzureAD)
+    faults.push(error(FIELD, "encryption beside useAzureAD", "without it everybody on the way can read the token"));
   const database = read.get("database") ?? "";
   const plan: ServerPlan = {
     ...endpointOf(read, faults),

@@ -82,7 +82,8 @@ export class Session implements RunnableSession {
     const timer = clock.after(plan.connectMs, () => late.abort());
     const over = AbortSignal.any([signal, late.signal]);
     try {
-      return await Session.#openWith(options.token === null ? null : await options.token(over), options, over);
+      const token = options.token === null ? null : await Promise.race([options.token(over), abortOf(over)]);
+      return await Session.#openWith(token, options, over);
     } catch (error) {
       if (signal.aborted) throw closedError();
       if (!late.signal.aborted) throw error;
@@ -116,7 +117,8 @@ export class Session implements RunnableSession {
   }
 
   get reusable(): boolean {
-    return this.#ending === null && !this.#inTransaction && this.#busy === null;
+    // The server tells the client of every transaction, also of one that a statement has begun and not ended.
+    return this.#ending === null && !this.#inTransaction && !this.#client.inTransaction && this.#busy === null;
   }
 
   get ended(): Promise<void> {
@@ -244,6 +246,14 @@ function addParameter(request: ClientRequest, name: string, kind: ParameterKind,
   request.addParameter(name, TYPES[type], value, length === undefined ? {} : { length });
 }
 
+/** Rejects when the signal aborts: not everything that asks for a token heeds it. */
+function abortOf(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    if (signal.aborted) reject(closedError());
+    signal.addEventListener("abort", () => reject(closedError()), { once: true });
+  });
+}
+
 function connected(client: Client): Promise<void> {
   return new Promise((resolve, reject) => {
     client.connect((error) => (error === undefined ? resolve() : reject(error)));
@@ -264,7 +274,8 @@ function replyOf(error: Error): Reply | null {
 }
 
 function toReply(error: unknown): Reply | null {
-  if (!(error instanceof Error && "number" in error && typeof error.number === "number" && error.number > 0)) return null;
+  if (!(error instanceof Error && "number" in error && typeof error.number === "number" && error.number > 0))
+    return null;
   const severity = "class" in error && typeof error.class === "number" ? error.class : 0;
   return { number: error.number, isEnd: endsSession(error.number, severity) };
 }

@@ -1,5 +1,6 @@
 // The Store of state.sqlserver: calls become statements of Dapr's layout. What differs from Dapr on purpose is in
 // docs/stores/sqlserver.md.
+import type { Cleanup } from "../sql/cleanup.ts";
 import type { Pool } from "../sql/pool.ts";
 import type { Runner, Work } from "../sql/runner.ts";
 import type {
@@ -18,12 +19,11 @@ import type {
   Write,
 } from "../store.ts";
 import { StoreError } from "../store.ts";
-import type { Cleanup } from "./cleanup.ts";
 import { KEY_LENGTH_MAX } from "./fields.ts";
 import type { KeyColumn } from "./keys.ts";
 import { capabilities, featuresOf, limitsOf, toFound, toVersion, traits, type ValueColumn } from "./layout.ts";
 import type { Row, Session, Values } from "./session.ts";
-import { keysPadded, keyValues, type Statement, type Statements } from "./statements.ts";
+import { changedIn, keysPadded, keyValues, type Statement, type Statements } from "./statements.ts";
 import { apply, otherEtag, toBatch } from "./transaction.ts";
 import { countRange, listPage, removeRange, type Walk, type WalkStatements } from "./walk.ts";
 
@@ -202,8 +202,4 @@ function mustBeVersion(etag: string): Buffer {
   const version = toVersion(etag);
   if (version === null) throw otherEtag();
   return version;
-}
-
-function changedIn([row]: readonly Row[]): number {
-  return Number(row?.Changed);
 }

@@ -3,11 +3,12 @@
 import { readFile } from "node:fs/promises";
 import { assert } from "#kit/assert.ts";
 import type { Fault } from "#kit/fault.ts";
+import { Cleanup } from "../sql/cleanup.ts";
 import { closedError, SqlError } from "../sql/failure.ts";
 import { Pool } from "../sql/pool.ts";
 import { Runner } from "../sql/runner.ts";
 import { type OpenContext, type Store, type StoreDriver, storeDriver, versionedDriver } from "../store.ts";
-import { Cleanup } from "./cleanup.ts";
+import { cleanUp } from "./cleanup.ts";
 import { DATABASE_MISSING, SqlServerError } from "./failures.ts";
 import { BULK_KEYS, BULK_KEYS_MAX, type SqlServerSettings, v1Fields, v2Fields } from "./fields.ts";
 import { readIndexedProperties } from "./indexed-properties.ts";
@@ -65,6 +66,8 @@ function bulkKeysOf(chunk: number): number {
 const LOCK_EARLY_MS = 1000;
 /** Making the layout may wait so long for a lock; a Component's initTimeout is shorter, unless a large table is waited for. */
 const MIGRATION_LOCK_MS = 3_600_000;
+/** Within the half hour after which Azure's gateways drop a silent connection. */
+const IDLE_MS_MAX = 25 * 60_000;
 
 interface Opening {
   readonly settings: Readonly<SqlServerSettings>;
@@ -97,12 +100,15 @@ async function open({ settings, version, bulkKeys }: Opening, context: OpenConte
   const prepared = await prepare({ ...options, lockMs: MIGRATION_LOCK_MS }, wanted, context);
   warnOfTable(wanted, prepared, context);
   const connect = (each: AbortSignal): Promise<Session> => Session.open(options, each);
-  const pool = await Pool.open({ product: "sqlserver", connect, maxConns: settings.maxConns, clock, log }, signal);
-  const runner = new Runner({ pool, clock, random, timeoutMs });
+  const { maxConns } = settings;
+  const pool = await Pool.open({ product: "sqlserver", connect, maxConns, idleMsMax: IDLE_MS_MAX, clock, log }, signal);
+  const runner = new Runner({ pool, canStop: true, clock, random, timeoutMs });
   const { key, keepsLastCleanup } = prepared;
   const sql = statementsFor(names, key, value);
   const intervalMs = settings.cleanupInterval;
-  const cleanup = new Cleanup({ runner, sql, intervalMs, isShared: keepsLastCleanup, clock, log });
+  const turn = (leaving: AbortSignal): Promise<void> =>
+    cleanUp({ runner, sql, intervalMs, isShared: keepsLastCleanup }, leaving);
+  const cleanup = new Cleanup({ intervalMs, turn, clock, log });
   const parts = { key, value, sql, bulkKeys, pool, runner, cleanup };
   return key.walkable
     ? new WalkableSqlServerStore(parts, walkStatements(tableOf(names.schema, names.state), value))

@@ -1,5 +1,6 @@
 // The statements of a store, written once for its tables. Values only ever come as parameters; names of schemas, tables and
 // columns are checked with the fields. Knows no connection.
+import { StoreError } from "../store.ts";
 import type { KeyColumn } from "./keys.ts";
 import type { ValueColumn } from "./layout.ts";
 
@@ -198,6 +199,19 @@ function cleaning(state: string, metadata: string): Pick<Statements, "claimClean
       [],
     ),
   };
+}
+
+/**
+ * How many rows a statement changed, of those that say so as Changed. Throws a StoreError where the answer has no such row:
+ * a trigger of somebody else's, for instance, can answer in its place.
+ */
+export function changedIn(rows: readonly Readonly<Record<string, unknown>>[]): number {
+  const changed = rows.find((row) => "Changed" in row)?.Changed;
+  if (typeof changed === "number") return changed;
+  throw new StoreError(
+    "unknown-outcome",
+    "sqlserver did not say how many rows it changed; the write may have happened",
+  );
 }
 
 interface Keys {

@@ -13,7 +13,15 @@ import {
 import { bytesOf, INDEX_CHARACTERS_MAX } from "./keys.ts";
 import { toFound, type ValueColumn } from "./layout.ts";
 import type { Session, Values } from "./session.ts";
-import { keysPadded, keyValues, LIVE, type Parameters, type Statement, type Statements } from "./statements.ts";
+import {
+  changedIn,
+  keysPadded,
+  keyValues,
+  LIVE,
+  type Parameters,
+  type Statement,
+  type Statements,
+} from "./statements.ts";
 
 /** Where a walk ends on both sides. Ends are texts, which are not always there: one that begins with U+FFFF has none. */
 export interface Bounds {
@@ -96,7 +104,9 @@ export async function listPage(walk: Walk, request: ListRequest): Promise<ListPa
   const ours = rows.filter(({ Ours }) => Ours === 1);
   const hits = ours.slice(0, limit);
   const until = rows.find(({ Number: number }) => Number(number) === look);
-  const next = ours.length > limit ? String(hits.at(-1)?.Key) : until === undefined ? null : String(until.Key);
+  // Keys that begin so are next to each other: behind one that does not there are none.
+  const isLast = until === undefined || !String(until.Key).startsWith(range.start);
+  const next = ours.length > limit ? String(hits.at(-1)?.Key) : isLast ? null : String(until.Key);
   const listed = hits.map(({ Key, Size }) => ({ key: String(Key), bytes: Number(Size) }));
   return values ? withValues(walk, listed, next) : { rows: listed.map(({ key }) => ({ key, found: null })), next };
 }
@@ -154,8 +164,7 @@ export async function countRange({ session, sql }: Walk, range: KeyRange): Promi
 export async function removeRange({ session, sql }: Walk, range: KeyRange, limit: number): Promise<number> {
   const ends = boundsOf(range, null);
   if (ends === null) return 0;
-  const [row] = await session.run(sql.removeRange(ends.bounds), { ...ends.parameters, Limit: limit });
-  return Number(row?.Changed);
+  return changedIn(await session.run(sql.removeRange(ends.bounds), { ...ends.parameters, Limit: limit }));
 }
 
 /** Null for a beginning that is longer than any key. Throws a StoreError of code `refused` for what is no position in it. */

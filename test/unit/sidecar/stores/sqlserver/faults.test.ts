@@ -174,6 +174,31 @@ describe("a failing SQL Server", () => {
     }
   });
 
+  it("takes no answer without a number of changed rows for a write that was made, or for a conflict", async () => {
+    const { store } = await open();
+    answer = () => ({ columns: [{ name: "Audit", type: "int" }], rows: [[0]] });
+    for (const attempt of [
+      () => store.set(write("k", "1", { etag: ETAG }), call),
+      () => store.set(write("k", "1", { firstWrite: true }), call),
+      () => store.remove(removal("k", { etag: ETAG }), call),
+      async () => store.removeRange?.({ scope: "app||", start: "app||" }, 10, call),
+    ]) {
+      const error = await caught(attempt());
+      assert.equal(error.code, "unknown-outcome");
+      assert.match(error.message, /did not say how many rows .*; the write may have happened/);
+    }
+  });
+
+  it("never uses a connection again in which the server has left a transaction open", async () => {
+    const { store, requests } = await open({ fields: { maxConns: "1" } });
+    answer = () => ({ leavesOpen: true });
+    await store.set(write("k", "1"), call);
+    answer = () => null;
+    await store.get("k", read, call);
+    const [before, after] = requests().map(({ connection }) => connection);
+    assert.notEqual(before, after);
+  });
+
   it("begins a transaction again whose connection broke before its commit", async () => {
     const { store, requests } = await open();
     let cuts = 1;
@@ -291,11 +316,10 @@ describe("a failing SQL Server", () => {
   it("ends calls under way when it is closed, and says of a write that it may have happened", async () => {
     const { store, server } = await open();
     answer = () => ({ instead: "hang" });
-    const from = server.requests.length;
+    const sent = (): number => server.requests.filter(({ kind }) => kind === "call").length;
+    const from = sent();
     const calls = [caught(store.get("k", read, call)), caught(store.set(write("k", "1"), call))];
-    await eventually(
-      () => server.requests.filter(({ kind }) => kind === "call").length >= 2 && server.requests.length > from,
-    );
+    await eventually(() => sent() === from + 2);
     await store.close();
     await store.close();
     assert.deepEqual(

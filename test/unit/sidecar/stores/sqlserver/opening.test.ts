@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { createRequire } from "node:module";
 import { systemClock } from "#kit/clock.ts";
 import type { ServerPlan } from "#sidecar/stores/sqlserver/server-plan.ts";
-import { Session } from "#sidecar/stores/sqlserver/session.ts";
+import { Session, type SessionOptions } from "#sidecar/stores/sqlserver/session.ts";
 import { TdsServer } from "#test/servers/tds/tds-server.ts";
 import { prepare as planOf } from "#test/unit/sidecar/stores/sqlserver/fixture.ts";
 import {
@@ -89,7 +89,7 @@ describe("opening SQL Server", () => {
     await store.close();
     const texts = server.requests.map(({ text }) => text).filter((text) => /^(CREATE|IF)/.test(text));
     assert.deepEqual(texts, [
-      "CREATE TABLE [shop].[orders] ([Key] INT NOT NULL CONSTRAINT [PK_orders] PRIMARY KEY, [Data] NVARCHAR(MAX) NULL, [BinaryData] VARBINARY(MAX) NULL, [isBinary] BIT NOT NULL DEFAULT 0, [InsertDate] DATETIME2 NOT NULL DEFAULT(GETDATE()), [UpdateDate] DATETIME2 NULL, [ExpireDate] DATETIME2 NULL, [customer] AS CONVERT(nvarchar(50), JSON_VALUE([Data], '$.customer.id')) PERSISTED, [RowVersion] ROWVERSION NOT NULL);",
+      "CREATE TABLE [shop].[orders] ([Key] INT NOT NULL CONSTRAINT [PK_orders] PRIMARY KEY, [Data] NVARCHAR(MAX) NULL, [BinaryData] VARBINARY(MAX) NULL, [isBinary] BIT NOT NULL DEFAULT 0, [InsertDate] DATETIME2 NOT NULL DEFAULT(GETDATE()), [UpdateDate] DATETIME2 NULL, [ExpireDate] DATETIME2 NULL, [customer] AS CONVERT(nvarchar(50), JSON_VALUE([Data], N'$.customer.id')) PERSISTED, [RowVersion] ROWVERSION NOT NULL);",
       "IF INDEXPROPERTY(OBJECT_ID(N'[shop].[orders]'), N'IX_customer', 'IndexID') IS NULL CREATE INDEX [IX_customer] ON [shop].[orders] ([customer]);",
     ]);
     assert.equal(store.features.list, false);
@@ -117,7 +117,7 @@ describe("opening SQL Server", () => {
     const texts = server.requests.map(({ text }) => text).filter((text) => text.startsWith("ALTER"));
     assert.deepEqual(texts, [
       "ALTER TABLE [dbo].[state] ADD [ExpireDate] DATETIME2 NULL;",
-      "ALTER TABLE [dbo].[state] ADD [c] AS CONVERT(int, JSON_VALUE([Data], '$.a')) PERSISTED;",
+      "ALTER TABLE [dbo].[state] ADD [c] AS CONVERT(int, JSON_VALUE([Data], N'$.a')) PERSISTED;",
     ]);
   });
 
@@ -226,32 +226,39 @@ describe("opening SQL Server", () => {
     );
   });
 
-  it("signs in with a token where one is given, and with no password", async () => {
-    server = await TdsServer.start();
+  const azure = { azureTenantId: "", azureClientId: "", azureClientSecret: "", azureCertificate: "" };
+  const more = { azureCertificateFile: "", azureCertificatePassword: "", azureEnvironment: "AzurePublicCloud" };
+
+  function withToken(port: number, token: () => Promise<string>): SessionOptions {
     const plan: ServerPlan = {
-      ...{ host: "127.0.0.1", port: server.port, instance: null, encryption: "none", trustsAnyone: false },
+      ...{ host: "127.0.0.1", port, instance: null, encryption: "none", trustsAnyone: false },
       ...{ authorityFile: null, certificateName: null, database: "dapr", databaseGiven: false },
       ...{ applicationName: null, workstation: null, multiSubnetFailover: false, packetSize: 4096 },
-      ...{ connectMs: 5000, timeoutMs: 5000 },
-      signIn: { kind: "password", user: "", password: "" },
+      ...{ connectMs: 1000, timeoutMs: 1000, signIn: { kind: "azure", settings: { ...azure, ...more } } },
     };
-    const azure = { azureTenantId: "", azureClientId: "", azureClientSecret: "", azureCertificate: "" };
-    const more = { azureCertificateFile: "", azureCertificatePassword: "", azureEnvironment: "AzurePublicCloud" };
+    const rest = { database: "dapr", authority: null, applicationName: "pannier-test", lockMs: 1000 };
+    return { plan, token, ...rest, clock: systemClock };
+  }
+
+  it("signs in with a token where one is given, and with no password", async () => {
+    server = await TdsServer.start();
     const session = await Session.open(
-      {
-        plan: { ...plan, signIn: { kind: "azure", settings: { ...azure, ...more } } },
-        database: "dapr",
-        authority: null,
-        token: async () => "the-token",
-        applicationName: "pannier-test",
-        lockMs: 1000,
-        clock: systemClock,
-      },
+      withToken(server.port, async () => "the-token"),
       new AbortController().signal,
     );
     session.close();
     const { token, user, password } = server.logins[0] ?? {};
     assert.deepEqual([token, user, password], ["the-token", "", ""]);
+  });
+
+  it("waits no longer for a token than for a connection, and not for one when it is closed", async () => {
+    server = await TdsServer.start();
+    const options = withToken(server.port, () => new Promise(() => undefined));
+    await assert.rejects(Session.open(options, new AbortController().signal), {
+      code: "unavailable",
+      message: /no answer within 1000 ms/,
+    });
+    await assert.rejects(Session.open(options, AbortSignal.timeout(10)), { code: "closed" });
   });
 
   it("reads after a failed write of the layout: a server that takes no writes still serves reads", async () => {

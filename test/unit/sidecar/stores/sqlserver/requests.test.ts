@@ -262,6 +262,20 @@ describe("a request to SQL Server", () => {
     });
   });
 
+  it("ends a walk with the first key that begins otherwise, which can come before the range's end", async () => {
+    const columns = [
+      { name: "Key", type: "nvarchar" },
+      { name: "Ours", type: "int" },
+      { name: "Number", type: "bigint" },
+      { name: "Size", type: "bigint" },
+    ] as const;
+    const { store } = await open({ answer: () => ({ columns, rows: [["app||\u{1f9fb}", 0, 1000, 1]] }) });
+    // U+1F9FA ends with a surrogate, so the end of the range is that of "app||", and other keys are between.
+    const range = { scope: "app||", start: "app||\u{1f9fa}" };
+    const page = await store.list?.({ range, after: null, limit: 2, values: false }, call);
+    assert.deepEqual(page, { rows: [], next: null });
+  });
+
   it("bounds a range behind all texts that begin with its start, in whatever plane they are", async () => {
     const { store, requests } = await open({
       answer: () => ({ columns: [{ name: "Count", type: "bigint" }], rows: [[7]] }),

@@ -92,6 +92,8 @@ describe("the settings of SQL Server", () => {
     assert.match(faults({ ...azure, azureClientSecret: "s" }), /azureTenantId and azureClientId beside a secret/);
     const both = { ...azure, tenantId: "t", clientId: "c", azureClientSecret: "s", azureCertificateFile: "f" };
     assert.match(faults(both), /one of azureClientSecret, azureCertificate and azureCertificateFile/);
+    const open = { ...azure, connectionString: "server=db;encrypt=disable" };
+    assert.match(faults(open), /connectionString.*encryption beside useAzureAD/);
     assert.match(faults({ ...azure, azureEnvironment: "Mars" }), /AzurePublicCloud, AzureChinaCloud/);
     assert.equal(cloudOf("AzureUSGovernmentCloud").scope, "https://database.usgovcloudapi.net/.default");
     assert.equal(cloudOf("AzurePublicCloud").scope, "https://database.windows.net/.default");
@@ -101,6 +103,7 @@ describe("the settings of SQL Server", () => {
     const connectionString = SERVER;
     assert.match(faults({ connectionString, tableName: "T", metadataTableName: "t" }), /another table than tableName/);
     assert.match(faults({ connectionString, schemaName: "a]b" }), /letters, digits and underscores/);
+    assert.equal(faults({ connectionString, schemaName: "größen", tableName: "état_2", metadataTableName: "表" }), "");
     assert.match(faults({ connectionString, keyLength: "0" }), /from 1 to 4000/);
     assert.match(faults({ connectionString, keyType: "text" }), /"string" or "uuid" or "integer"/);
   });
@@ -109,6 +112,7 @@ describe("the settings of SQL Server", () => {
     const connectionString = SERVER;
     const indexed = (text: string): string => faults({ connectionString, indexedProperties: text });
     assert.equal(indexed('[{"Column":"c","PROPERTY":"a.b[0]","type":"nvarchar(50)"}]'), "");
+    assert.equal(indexed('[{"column":"größe","property":"maße.größe","type":"int"}]'), "");
     assert.equal(indexed(""), "");
     for (const wrong of ["{", "{}", '[{"column":"c"}]', '[{"column":"c","property":"a\'b","type":"int"}]'])
       assert.match(indexed(wrong), /error: indexedProperties/);
