@@ -1,5 +1,8 @@
 // The rows of docs/differences.md that show on Firestore, over HTTP against the emulator.
 import assert from "node:assert/strict";
+import { driver } from "#sidecar/stores/firestore/firestore.ts";
+import { openContext } from "#test/conformance/case.ts";
+import { properties } from "#test/conformance/subject.ts";
 import { judge } from "#test/docs/judgement.ts";
 import { type DatastoreServer, describeWithDatastore, startDatastore } from "#test/servers/datastore.ts";
 import { ask, STORE, save } from "#test/wire/client.ts";
@@ -102,6 +105,22 @@ describeWithDatastore("differences on Firestore", () => {
       assert.match(answer.text, /a key in double underscores, which are Datastore's own/);
     } finally {
       await other.stop();
+    }
+  });
+
+  it("FS9: an emulator that only the environment names is not asked", async () => {
+    const { DATASTORE_EMULATOR_HOST: before } = process.env;
+    process.env.DATASTORE_EMULATOR_HOST = server.address;
+    const key = { private_key_id: "k", client_email: "a@b", private_key: "-----BEGIN PRIVATE KEY-----" };
+    try {
+      const opened = driver
+        .decode(properties({ project_id: "test", ...key }), [])
+        .open(openContext(AbortSignal.timeout(10_000), []));
+      // At an emulator nobody signs in.
+      await assert.rejects(opened, { message: "cannot sign in at Google: private_key is no key that can be read" });
+    } finally {
+      if (before === undefined) delete process.env.DATASTORE_EMULATOR_HOST;
+      else process.env.DATASTORE_EMULATOR_HOST = before;
     }
   });
 });

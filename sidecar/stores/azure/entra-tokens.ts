@@ -1,7 +1,7 @@
 // Who a driver is for Azure: a token of Entra ID for one service, kept until shortly before it ends. Alone knows
 // @azure/identity, and loads it only when somebody signs in: with a key of the account nobody does. Knows no service.
 import type { AccessToken, TokenCredential } from "@azure/identity";
-import type { Clock } from "#kit/clock.ts";
+import { type Clock, sleep } from "#kit/clock.ts";
 import { loading } from "../packages.ts";
 import { StoreError } from "../store.ts";
 import type { AzureCloud } from "./clouds.ts";
@@ -27,13 +27,18 @@ type Library = typeof import("@azure/identity");
 const EARLY_MS = 300_000;
 /** Longest that one sign-in takes, over all ways that are tried. */
 const SIGN_IN_MS = 20_000;
+/** Longest that a managed identity is waited for where another way comes behind it: outside of Azure nobody answers. */
+const MACHINE_MS = 5_000;
 
 /** Ready to sign in by the ways that the settings mean; nobody is asked yet. Rejects where the package is not installed. */
 export async function entraTokens(settings: Readonly<EntraSettings>, options: EntraOptions): Promise<Tokens> {
   const library = await loading(() => import("@azure/identity"));
-  const credentials = (entraMethods(settings) ?? []).flatMap((method) => {
+  const methods = entraMethods(settings) ?? [];
+  const credentials = methods.flatMap((method, index) => {
     const made = credentialOf(library, method, { settings, cloud: options.cloud });
-    return made === null ? [] : [made];
+    if (made === null) return [];
+    const isLast = index === methods.length - 1;
+    return [method === "managed-identity" && !isLast ? passedOver(library, made, options.clock) : made];
   });
   if (credentials.length === 0)
     throw new StoreError(
@@ -76,6 +81,19 @@ function credentialOf(
   }
 }
 
+/** The same credential, given up in time for the chain to try the next one. */
+function passedOver(library: Library, credential: TokenCredential, clock: Clock): TokenCredential {
+  return {
+    getToken: (scopes, given) => {
+      const over = new AbortController();
+      const late = sleep(clock, MACHINE_MS, over.signal).then(() => {
+        throw new library.CredentialUnavailableError("the machine's identity was not told in time");
+      });
+      return Promise.race([credential.getToken(scopes, given), late]).finally(() => over.abort());
+    },
+  };
+}
+
 class KeptToken implements Tokens {
   readonly #credential: TokenCredential;
   readonly #options: EntraOptions;
@@ -106,7 +124,8 @@ class KeptToken implements Tokens {
     const limit = new AbortController();
     const timer = clock.after(SIGN_IN_MS, () => limit.abort());
     try {
-      const token = await this.#credential.getToken(scope, { abortSignal: limit.signal });
+      const asked = this.#credential.getToken(scope, { abortSignal: limit.signal });
+      const token = await Promise.race([asked, untilAborted(limit.signal)]);
       if (token === null) throw new StoreError("unavailable", "Entra ID gave no token");
       this.#token = token;
       return token;
@@ -116,6 +135,15 @@ class KeptToken implements Tokens {
       timer.cancel();
     }
   }
+}
+
+/** Not all of the library's ways look at the signal that they are given: asking a machine for its identity can hang. */
+function untilAborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    const late = (): void =>
+      reject(new StoreError("unavailable", `Entra ID gave no token within ${SIGN_IN_MS / 1000} s`));
+    signal.addEventListener("abort", late, { once: true });
+  });
 }
 
 const AADSTS = /AADSTS\d+/;

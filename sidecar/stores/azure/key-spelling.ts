@@ -1,6 +1,7 @@
 // How keys are spelled where Azure does not take every character: "﹪" and two hex digits in place of such a one, as
 // "a﹪5Cb" for "a\b". Azure itself refuses these characters or takes them for others, so no row of Dapr's has them, and two
 // keys never meet in one row. A "﹪" of the key's own is doubled.
+import { StoreError } from "../store.ts";
 
 /** U+FE6A, which has no meaning to Azure, nor to anybody's keys. */
 const MARK = "﹪";
@@ -35,6 +36,12 @@ export function unspell(spelled: string): string {
   return spelled.replace(SPELLED, (_all, code: string) =>
     code === MARK ? MARK : String.fromCharCode(Number.parseInt(code, 16)),
   );
+}
+
+/** Throws a StoreError of code `refused` for what no address can hold; for the beginning of a key too. */
+export function mustBeText(text: string): void {
+  if (!text.isWellFormed())
+    throw new StoreError("refused", "the key holds half a surrogate pair, which no name in Azure can hold");
 }
 
 const SPACE = 0x20;

@@ -137,8 +137,8 @@ export class StorageLink {
 
   /** How long to wait before the request is sent again, or null when the answer is the one to give. */
   #waitMs({ isWrite }: StorageRequest, { status, code, headers }: StorageAnswer, again: number): number | null {
-    // Who speaks Azure's language has not begun with the request; a gateway before it may not know.
-    const isBusy = status === TOO_MANY_REQUESTS || (status === UNAVAILABLE && code !== "");
+    // By that word the service says that it has not begun. A gateway's 503, and another one of Cosmos DB's, does not.
+    const isBusy = status === TOO_MANY_REQUESTS || (status === UNAVAILABLE && code === "ServerBusy");
     if (!isBusy && (isWrite || status < SERVER_ERROR)) return null;
     const usualMs = WAIT_FIRST_MS * 2 ** again * (1 + this.#options.random.fraction());
     // The second one is Cosmos DB's.

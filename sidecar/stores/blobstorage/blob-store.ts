@@ -18,13 +18,12 @@ import type {
 } from "../store.ts";
 import type { Container, Unmet } from "./container.ts";
 import { headersOf } from "./headers.ts";
-import type { BlobNames } from "./names.ts";
+import { NAME_LENGTH_MAX, nameOf } from "./names.ts";
 import { listPage } from "./walk.ts";
 
 export interface BlobStoreParts {
   readonly link: StorageLink;
   readonly container: Container;
-  readonly names: BlobNames;
 }
 
 /** Deletes of one step that are under way at a time. */
@@ -34,7 +33,12 @@ export const PING_KEY: string = "pannier-ping";
 
 export class BlobStore implements Store {
   readonly features: Features = { etag: true, transactions: false, ttl: false, list: true };
-  readonly limits: Limits;
+  readonly limits: Limits = {
+    valueBytesMax: null,
+    keyBytesMax: NAME_LENGTH_MAX,
+    operationsMax: null,
+    ttlSecMin: 1,
+  };
   readonly traits: Traits = {
     values: "exact-bytes",
     foreignEtag: "mismatch",
@@ -53,37 +57,34 @@ export class BlobStore implements Store {
 
   constructor(parts: BlobStoreParts) {
     this.#parts = parts;
-    const { keyBytesMax } = parts.names;
-    this.limits = { valueBytesMax: null, keyBytesMax, operationsMax: null, ttlSecMin: 1 };
   }
 
   async get(key: string, _read: Read, call: Call): Promise<Found | null> {
-    const { container, names } = this.#parts;
-    const blob = await container.get(names.nameOf(key), call);
+    const { container } = this.#parts;
+    const blob = await container.get(nameOf(key), call);
     return blob === null ? null : { bytes: blob.bytes, etag: blob.etag, expiresAtMs: null };
   }
 
   async set({ key, bytes, etag, firstWrite, metadata }: Write, call: Call): Promise<void> {
-    const { container, names } = this.#parts;
+    const { container } = this.#parts;
     if (etag !== null) checkEtag(etag, ETAG_HEAD, ETAG_TAIL);
     const condition = { etag, absent: etag === null && firstWrite };
-    const unmet = await container.put(names.nameOf(key), { bytes, headers: headersOf(metadata), condition }, call);
+    const unmet = await container.put(nameOf(key), { bytes, headers: headersOf(metadata), condition }, call);
     if (unmet !== null) throw conflictOf(unmet);
   }
 
   /** First-write has no say in a delete. */
   async remove({ key, etag }: Removal, call: Call): Promise<void> {
-    const { container, names } = this.#parts;
+    const { container } = this.#parts;
     if (etag !== null) checkEtag(etag, ETAG_HEAD, ETAG_TAIL);
-    const unmet = await container.delete(names.nameOf(key), etag, call);
+    const unmet = await container.delete(nameOf(key), etag, call);
     if (unmet !== null && (etag !== null || unmet !== "missing")) throw conflictOf(unmet);
   }
 
   list(request: ListRequest, call: Call): Promise<ListPage> {
-    const { container, names } = this.#parts;
+    const { container } = this.#parts;
     return listPage(
       {
-        names,
         list: (asked) => container.list(asked, call),
         get: (key) => this.get(key, PLAIN_READ, call),
       },
@@ -92,19 +93,19 @@ export class BlobStore implements Store {
   }
 
   async removeListed(keys: readonly string[], call: Call): Promise<number> {
-    const { container, names } = this.#parts;
+    const { container } = this.#parts;
     let removed = 0;
     for (let at = 0; at < keys.length; at += DELETES_MAX) {
       const chunk = keys.slice(at, at + DELETES_MAX);
-      const unmet = await Promise.all(chunk.map((key) => container.delete(names.nameOf(key), null, call)));
+      const unmet = await Promise.all(chunk.map((key) => container.delete(nameOf(key), null, call)));
       removed += unmet.filter((each) => each === null).length;
     }
     return removed;
   }
 
   async ping(call: Call): Promise<void> {
-    const { container, names } = this.#parts;
-    await container.get(names.nameOf(PING_KEY), call);
+    const { container } = this.#parts;
+    await container.get(nameOf(PING_KEY), call);
   }
 
   async close(): Promise<void> {

@@ -10,7 +10,7 @@ import { type Account, accountOf } from "./account.ts";
 import { BlobStore, PING_KEY } from "./blob-store.ts";
 import { Container, VERSION } from "./container.ts";
 import { type BlobSettings, check, fields } from "./fields.ts";
-import { BlobNames } from "./names.ts";
+import { nameOf } from "./names.ts";
 
 const TYPE = "state.azure.blobstorage";
 
@@ -59,11 +59,10 @@ async function open(settings: Readonly<BlobSettings>, context: OpenContext): Pro
     random,
   });
   const container = new Container(link, settings.containerName);
-  const names = new BlobNames(settings.prefix);
   try {
-    const isThere = settings.disableEntityManagement || (await container.exists(names.nameOf(PING_KEY), { signal }));
+    const isThere = settings.disableEntityManagement || (await container.exists(nameOf(PING_KEY), { signal }));
     if (!isThere) await container.create(settings.publicAccessLevel, { signal });
-    const store = new BlobStore({ link, container, names });
+    const store = new BlobStore({ link, container });
     await store.ping({ signal });
     return store;
   } catch (error) {

@@ -102,7 +102,8 @@ export class Container {
     if (prefix !== "") query.prefix = prefix;
     if (marker !== "") query.marker = marker;
     const answer = await this.#send({ method: "GET", path: this.#path, query }, call);
-    if (answer.status === OK) return readPage(answer.body.toString());
+    const page = answer.status === OK ? readPage(answer.body.toString()) : null;
+    if (page !== null) return page;
     if (marker !== "" && MARKER_CODES.has(answer.code))
       throw new StorageError("refused", "the position of the page is none of this container");
     throw answerError(answer, this.#link.server, false);

@@ -10,7 +10,6 @@ export interface BlobSettings extends EntraSettings {
   readonly accountKey: string;
   readonly connectionString: string;
   readonly containerName: string;
-  readonly prefix: string;
   readonly publicAccessLevel: "none" | "blob" | "container";
   readonly endpoint: string;
   readonly retryCount: number;
@@ -46,7 +45,6 @@ export const fields: FieldTable<BlobSettings> = {
     want: "3 to 63 lower-case letters, digits and single hyphens",
     doc: "Container of the values; made when it is not there.",
   }),
-  prefix: text({ fallback: "", doc: "What stands before the name of each blob, followed by a slash." }),
   publicAccessLevel: word({
     fallback: "none",
     words: ["none", "blob", "container"],

@@ -13,7 +13,11 @@ export interface BlobPage {
   readonly next: string;
 }
 
-export function readPage(xml: string): BlobPage {
+const ROOT_END = "</EnumerationResults>";
+
+/** Null for a text that is no page: it would read as an empty one, and as the last. */
+export function readPage(xml: string): BlobPage | null {
+  if (!xml.includes(ROOT_END)) return null;
   const blobs: ListedBlob[] = [];
   for (let at = xml.indexOf("<Blob>"); at >= 0; at = xml.indexOf("<Blob>", at + 1)) {
     const end = xml.indexOf("</Blob>", at);

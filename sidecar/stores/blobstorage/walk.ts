@@ -10,7 +10,7 @@ import {
   StoreError,
 } from "../store.ts";
 import type { ListAsked } from "./container.ts";
-import type { BlobNames } from "./names.ts";
+import { beginningOf, keyOf } from "./names.ts";
 import type { BlobPage } from "./page.ts";
 
 /** Requests that one page makes for names: among many keys of actors it may be short, or empty. */
@@ -21,7 +21,6 @@ const NAMES_MAX = 5000;
 const READS_MAX = 16;
 
 export interface Reader {
-  readonly names: BlobNames;
   list(asked: ListAsked): Promise<BlobPage>;
   /** Null for one that is no longer there. */
   get(key: string): Promise<Found | null>;
@@ -53,10 +52,10 @@ export async function listPage(reader: Reader, request: ListRequest): Promise<Li
 }
 
 async function keysOf(
-  { names, list }: Reader,
+  { list }: Reader,
   { range, after, limit, values }: ListRequest,
 ): Promise<{ readonly keys: readonly string[]; readonly next: string | null }> {
-  const prefix = names.beginningOf(range.start);
+  const prefix = beginningOf(range.start);
   const keys: string[] = [];
   let bytes = 0;
   let position = after === null ? FIRST : readPosition(after);
@@ -68,7 +67,7 @@ async function keysOf(
     const begin = last === "" ? 0 : blobs.findIndex(({ name }) => name === last) + 1;
     for (const [index, blob] of blobs.entries()) {
       if (index < begin) continue;
-      const key = names.keyOf(blob.name);
+      const key = keyOf(blob.name);
       if (key === null || !isInRange(range, key)) continue;
       if (keys.length === limit || (values && bytes >= LIST_BYTES_MAX)) {
         const told = { marker: position.marker, last: blobs[index - 1]?.name ?? "", told: index };
@@ -92,7 +91,7 @@ function writePosition({ marker, last, told }: Position): string {
 function readPosition(text: string): Position {
   const [marker, last, told] = partsOf(text);
   const isCount = typeof told === "number" && Number.isInteger(told) && told >= 0 && told <= NAMES_MAX;
-  if (typeof marker !== "string" || typeof last !== "string" || !isCount)
+  if (typeof marker !== "string" || !marker.isWellFormed() || typeof last !== "string" || !isCount)
     throw new StoreError("refused", "the position of the page is none of this store");
   return { marker, last, told };
 }

@@ -91,6 +91,11 @@ export function awayError(who: string): StoreError {
   return new StoreError("unavailable", `${who} is away: nothing listens on its socket`);
 }
 
+/** While the store opens. */
+export function lateError(who: string): StoreError {
+  return new StoreError("unavailable", `${who} listens, and did not answer within initTimeout`);
+}
+
 export function closedError(): StoreError {
   return new StoreError("closed", "the store was closed");
 }

@@ -1,18 +1,20 @@
-// The connection to a pluggable component. Each connection begins with Init, which gives the component its Component's
-// metadata: when the component has gone and come back, another connection is made, with Init first. (Dapr's own client
-// reconnects by itself and leaves out Init, so that a component that was restarted never works again.)
+// The connection to a pluggable component. The first one begins with Init, which gives the component its Component's
+// metadata, and so does each one after the component has gone and come back. (Dapr's own client reconnects by itself and
+// leaves out Init, so that a component that was restarted never works again.) A component that only closes connections that
+// have been idle or old, as servers do, gets no second Init, which could make it forget what it has.
 import { Client, type ClientUnaryCall, connectivityState, credentials, Metadata } from "@grpc/grpc-js";
 import type { Clock } from "#kit/clock.ts";
 import type { Log } from "#kit/log.ts";
 import { decodeMessage, encodeMessage } from "#proto/wire.ts";
 import { abandonedError, awayError, closedError, leftError, statusError } from "./failures.ts";
 import { INIT, type Method } from "./methods.ts";
+import type { Socket } from "./sockets.ts";
 
 export interface LinkOptions {
   /** "pluggable component foo". */
   readonly who: string;
-  /** The socket's path; null while there is none. */
-  readonly socket: () => Promise<string | null>;
+  /** Null while there is none. */
+  readonly socket: () => Promise<Socket | null>;
   /** Name of the Component: a program may serve several. */
   readonly instance: string;
   /** The Component's metadata, secrets included. */
@@ -39,6 +41,8 @@ const CHANNEL_OPTIONS = {
   "grpc.enable_retries": 0,
   "grpc.enable_http_proxy": 0,
   "grpc.service_config_disable_resolution": 1,
+  // A connection that is not used stays, for as long as Node's timers run.
+  "grpc.client_idle_timeout_ms": 2 ** 31 - 1,
   // Connections end with the store, and not when a pool of the process looks after them next.
   "grpc.use_local_subchannel_pool": 1,
 };
@@ -49,6 +53,8 @@ export class Link {
   /** The connection, or the attempt to make one that all calls share. */
   #connection: Promise<Client> | null = null;
   #client: Client | null = null;
+  /** The socket behind which something has been through Init; null where that is not certain. */
+  #initialised: string | null = null;
   #closed = false;
 
   constructor(options: LinkOptions) {
@@ -91,16 +97,22 @@ export class Link {
 
   async #connect(): Promise<Client> {
     const { who, socket, properties } = this.#options;
-    const path = await socket();
-    if (path === null) throw awayError(who);
+    const before = await socket();
+    if (before === null) throw awayError(who);
     if (this.#closed) throw closedError();
-    const client = new Client(`unix:${path}`, credentials.createInsecure(), CHANNEL_OPTIONS);
+    const client = new Client(`unix:${before.path}`, credentials.createInsecure(), CHANNEL_OPTIONS);
     this.#client = client;
     try {
       await this.#ready(client);
-      const request = { metadata: { properties: { ...properties } } };
-      // By the shared attempt: it goes on when the caller who began it leaves.
-      await this.#call(client, { method: INIT, request, timeoutMs: INIT_MS }, null);
+      // The socket of this connection, unless another one has come in its place meanwhile.
+      const identity = (await socket())?.identity === before.identity ? before.identity : null;
+      if (this.#closed) throw closedError();
+      if (identity === null || identity !== this.#initialised) {
+        const request = { metadata: { properties: { ...properties } } };
+        // By the shared attempt: it goes on when the caller who began it leaves.
+        await this.#call(client, { method: INIT, request, timeoutMs: INIT_MS }, null);
+        this.#initialised = identity;
+      }
       this.#watch(client);
       return client;
     } catch (error) {
@@ -126,7 +138,7 @@ export class Link {
     });
   }
 
-  /** A connection that is lost is given up, before the library makes another one without Init. */
+  /** A connection that is lost is given up, before the library makes another one by itself. */
   #watch(client: Client): void {
     const channel = client.getChannel();
     const state = channel.getConnectivityState(false);
@@ -139,7 +151,8 @@ export class Link {
     this.#client = null;
     this.#connection = null;
     client.close();
-    if (!this.#closed) this.#options.log.warn("pluggable component is away", { component: this.#options.instance });
+    if (!this.#closed)
+      this.#options.log.info("connection to pluggable component ended", { component: this.#options.instance });
   }
 
   #call<Request, Response>(

@@ -4,7 +4,7 @@
 import type { Property } from "#crds/fields.ts";
 import { type Clock, sleep } from "#kit/clock.ts";
 import { type OpenContext, type PreparedStore, type Store, type StoreDriver, StoreError } from "../store.ts";
-import { awayError, NotServed } from "./failures.ts";
+import { lateError, NotServed } from "./failures.ts";
 import { Link } from "./link.ts";
 import { FEATURES, MULTI_MAX_SIZE, PING } from "./methods.ts";
 import { PluggableStore } from "./pluggable-store.ts";
@@ -66,20 +66,26 @@ async function open({ type, folder, properties }: Plugged, context: OpenContext)
     return new PluggableStore({ link, who, capabilities: capabilities.features, operationsMax });
   } catch (error) {
     link.close();
-    throw signal.aborted ? awayError(who) : error;
+    throw error instanceof StoreError && error.code === "timeout" && signal.aborted ? lateError(who) : error;
   }
 }
 
-/** A socket can be there before its component listens, and after one that was killed. */
+/**
+ * A socket can be there before its component listens, and after one that was killed. What went wrong before the time was
+ * up is told rather than that it is up.
+ */
 async function untilAnswered<T>(
   ask: () => Promise<T>,
   { clock, signal }: { readonly clock: Clock; readonly signal: AbortSignal },
 ): Promise<T> {
+  let before: StoreError | null = null;
   for (;;) {
     try {
       return await ask();
     } catch (error) {
-      if (!(error instanceof StoreError) || error.code !== "unavailable" || signal.aborted) throw error;
+      if (signal.aborted) throw before ?? error;
+      if (!(error instanceof StoreError) || error.code !== "unavailable") throw error;
+      before = error;
       await sleep(clock, ASK_AGAIN_MS, signal);
     }
   }

@@ -45,7 +45,8 @@ export function batchBody(parts: readonly Part[], { base, accept, boundary }: Ba
   return Buffer.concat(chunks.map((chunk) => (typeof chunk === "string" ? Buffer.from(chunk) : chunk)));
 }
 
-const STATUS = /HTTP\/1\.1 (\d{3})/g;
+/** At the beginning of a line, which no value within JSON can be. */
+const STATUS = /^HTTP\/1\.1 (\d{3})/gm;
 /** How the text of an error says which change it is about: "2:The specified entity already exists." */
 const PLACE = /"value"\s*:\s*"(\d+):/;
 const SUCCESS_LAST = 299;
@@ -59,7 +60,7 @@ export function refusalIn(answer: StorageAnswer, server: string): Refusal | null
   if (failed < 0 && statuses.length > 0) return null;
   // An answer without any status is none of the service's.
   const status = statuses[failed] ?? BAD_GATEWAY;
-  const body = Buffer.from(text.slice(text.indexOf(`HTTP/1.1 ${status}`)));
+  const body = Buffer.from(text.slice(text.indexOf(`\nHTTP/1.1 ${status}`)));
   const code = codeOf(status, {}, body);
   const at = Number(PLACE.exec(text)?.[1] ?? failed);
   return { code, at, error: answerError({ status, headers: {}, body, code }, server, true) };

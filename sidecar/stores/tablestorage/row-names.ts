@@ -1,7 +1,7 @@
 // How rows are named after keys (dapr-state-stores.md 17): what stands before the first "||" is the PartitionKey, what
 // stands behind it the RowKey. Keys with more bars keep all of it, where Dapr drops it and makes them all one row. Knows no
 // request.
-import { isControl, spell, unspell } from "../azure/key-spelling.ts";
+import { isControl, mustBeText, spell, unspell } from "../azure/key-spelling.ts";
 import { StoreError } from "../store.ts";
 
 export interface RowName {
@@ -33,8 +33,9 @@ export class RowNames {
     this.emptyRow = isCosmos ? COSMOS_EMPTY_ROW : "";
   }
 
-  /** Throws a StoreError of code `refused` for a key that is too long, or whose row would be another key's. */
+  /** Throws a StoreError of code `refused` for a key that is too long, or whose row would be another key's, or that is no text. */
   nameOf(key: string): RowName {
+    mustBeText(key);
     const bars = key.indexOf(BARS);
     const partition = spelled(bars < 0 ? key : key.slice(0, bars));
     const row = bars < 0 ? this.emptyRow : spelled(key.slice(bars + BARS.length));

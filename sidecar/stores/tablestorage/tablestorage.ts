@@ -35,7 +35,8 @@ async function open(settings: Readonly<TableSettings>, context: OpenContext): Pr
   const table = new Table(link, base, settings.tableName);
   const names = new RowNames(isCosmos);
   try {
-    const isThere = settings.skipCreateTable || (await table.exists(names.nameOf(PING_KEY), { signal }));
+    // Cosmos DB may have one word for a row and for a table that is not there: asking for a row would not tell.
+    const isThere = settings.skipCreateTable || (!isCosmos && (await table.exists(names.nameOf(PING_KEY), { signal })));
     if (!isThere) await table.create({ signal });
     const store = new TableStore({ link, table, names, isCosmos, random });
     await store.ping({ signal });

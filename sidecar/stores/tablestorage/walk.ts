@@ -1,6 +1,7 @@
 // Walks over keys: ranges of row names within one partition, or of partitions for keys without bars. Subtrees of keys with a
 // further "||" are jumped over. The service's order is nowhere promised in full, so only what all orders have in common is
 // used: what begins with a text comes together, and "|" comes before "}".
+import { mustBeText } from "../azure/key-spelling.ts";
 import {
   isInRange,
   type KeyRange,
@@ -68,6 +69,7 @@ class Scope {
   readonly #walked: "RowKey" | "PartitionKey";
 
   constructor(names: RowNames, { scope, start }: KeyRange) {
+    mustBeText(start);
     this.#walked = scope === "" ? "PartitionKey" : "RowKey";
     this.beginning = spelled(start.slice(scope.length));
     this.#fixed =
@@ -96,7 +98,7 @@ class Scope {
     const name = text.slice(1);
     const kind = KINDS[text.charAt(0)];
     if (kind === "token") return { kind, token: readToken(name) };
-    if (kind === undefined || !name.startsWith(this.beginning)) throw badPosition();
+    if (kind === undefined || !name.startsWith(this.beginning) || !name.isWellFormed()) throw badPosition();
     return { kind, name };
   }
 }
@@ -111,11 +113,15 @@ function writePosition(position: Position): string {
 function readToken(text: string): Continuation {
   try {
     const { partition, row }: { partition?: unknown; row?: unknown } = JSON.parse(text);
-    if (typeof partition === "string" && typeof row === "string") return { partition, row };
+    if (isText(partition) && isText(row)) return { partition, row };
   } catch {
     // No JSON, so it was not written here: the same as one of another shape.
   }
   throw badPosition();
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === "string" && value.isWellFormed();
 }
 
 function badPosition(): StoreError {

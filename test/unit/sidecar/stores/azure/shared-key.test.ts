@@ -49,7 +49,7 @@ describe("a signature by the account's key", () => {
     const container = new ContainerClient(`${address}/state`, new StorageSharedKeyCredential(ACCOUNT, KEY), options);
     for (const name of NAMES) {
       const blob = container.getBlockBlobClient(name);
-      const metadata = { partitionKey: "p", nobody: "knows me" };
+      const metadata = { partitionKey: "p", nobody: "knows me", part: "1", part2: "2" };
       const blobHTTPHeaders = { blobContentType: "application/json", blobCacheControl: "no-cache" };
       await assert.rejects(blob.upload("value", 5, { metadata, blobHTTPHeaders, conditions: { ifMatch: '"0x1"' } }));
       await assert.rejects(blob.upload("", 0, { conditions: { ifNoneMatch: "*" } }));

@@ -113,10 +113,11 @@ describe("a link to a storage service", () => {
   it("repeats a read that the service failed in, and no write", async () => {
     replies = [status(500), status(200)];
     assert.equal((await link.send(READ, call)).status, 200);
-    replies = [status(500), status(503)];
+    replies = [status(500), status(503), status(503, { "x-ms-error-code": "ServiceUnavailable" })];
     assert.equal((await link.send(WRITE, call)).status, 500);
     assert.equal((await link.send(WRITE, call)).status, 503, "a gateway's 503 does not say that nothing was done");
-    assert.equal(came.length, 4);
+    assert.equal((await link.send(WRITE, call)).status, 503, "nor does another word than the service's own for busy");
+    assert.equal(came.length, 5);
   });
 
   it("repeats a read whose connection breaks, and says of a write that it may have happened", async () => {

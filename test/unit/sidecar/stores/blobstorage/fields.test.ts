@@ -30,7 +30,6 @@ describe("the fields of state.azure.blobstorage", () => {
       storageAccountName: "orders",
       storageAccessKey: KEY,
       storageAccountContainer: "state",
-      prefix: "in",
       publicAccessLevel: "blob",
       storageEndpoint: "http://127.0.0.1:10000",
       getBlobRetryCount: "5",

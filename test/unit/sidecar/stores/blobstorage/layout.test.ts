@@ -46,6 +46,8 @@ describeWithAzurite("the layout of state.azure.blobstorage", () => {
       cacheControl: "no-cache",
       contentMD5: "ICy5YqxZB1uWSwcVLSNLcA==",
       partitionKey: "p-1",
+      part: "1",
+      part2: "2",
       "with-hyphen": " 5 € ",
       "1st": "no name of the service's",
     };
@@ -53,19 +55,8 @@ describeWithAzurite("the layout of state.azure.blobstorage", () => {
     const found = await container("metadata").getBlobClient("app||k").getProperties();
     assert.deepEqual([found.contentType, found.cacheControl], ["application/json", "no-cache"]);
     // The second client gives names in lower case, whatever was sent.
-    assert.deepEqual(found.metadata, { partitionkey: "p-1", withhyphen: "5" });
+    assert.deepEqual(found.metadata, { partitionkey: "p-1", part: "1", part2: "2", withhyphen: "5" });
     await assert.rejects(store.set(write("app||k", "1", { metadata: { contentMD5: "x" } }), call), { code: "refused" });
-  });
-
-  it("puts the Component's prefix before names, and never makes one of two keys", async () => {
-    const store = await bench.open("blobs", { containerName: "prefixed", prefix: "in/here/" });
-    await store.set(write("app||a", "1"), call);
-    await store.set(write("/b", "2"), call);
-    await store.set(write("b", "3"), call);
-    assert.deepEqual(await names("prefixed"), ["in/here/app||a", "in/here/b", "in/here/﹪2Fb"]);
-    assert.deepEqual([await textOf(store, "/b"), await textOf(store, "b")], ["2", "3"]);
-    assert.deepEqual(await keysIn(store, "", ""), ["/b", "b"]);
-    assert.equal(store.limits.keyBytesMax, 1024 - "in/here/".length);
   });
 
   it("spells what the service takes for something else", async () => {
@@ -80,6 +71,18 @@ describeWithAzurite("the layout of state.azure.blobstorage", () => {
     const store = await bench.open("blobs", { containerName: "foreign" });
     for (const name of ["app||a﹪b", "app||a﹪41", "app||ok"]) await container("foreign").uploadBlockBlob(name, "1", 1);
     assert.deepEqual(await keysIn(store, "app||", "app||"), ["app||ok"]);
+  });
+
+  it("takes no key, beginning or position that is half a surrogate pair", async () => {
+    const store = await bench.open("blobs");
+    const refused = { code: "refused", name: "StoreError" };
+    await assert.rejects(store.get("app||\ud800", read, call), refused);
+    await assert.rejects(store.set(write("app||\ud800", "1", { firstWrite: true }), call), refused);
+    await assert.rejects(store.remove(removal("app||\ud800"), call), refused);
+    await assert.rejects(keysIn(store, "app||", "app||\ud800"), refused);
+    const range = { scope: "app||", start: "app||" };
+    for (const after of [Buffer.from('["\\ud800","",0]').toString("base64url")])
+      await assert.rejects(async () => store.list?.({ range, after, limit: 1, values: false }, call), refused);
   });
 
   it("takes no key that is empty or longer than a name", async () => {

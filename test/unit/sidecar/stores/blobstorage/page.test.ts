@@ -21,8 +21,8 @@ describe("a page of a container's blobs", () => {
   });
 
   it("has no next one where the marker is empty or not there", () => {
-    assert.equal(readPage(page(blob("a", 1), "<NextMarker />")).next, "");
-    assert.equal(readPage(page("", "<NextMarker></NextMarker>")).next, "");
+    assert.equal(readPage(page(blob("a", 1), "<NextMarker />"))?.next, "");
+    assert.equal(readPage(page("", "<NextMarker></NextMarker>"))?.next, "");
     assert.deepEqual(readPage(page("", "")), { blobs: [], next: "" });
   });
 
@@ -32,13 +32,18 @@ describe("a page of a container's blobs", () => {
       "",
     );
     assert.deepEqual(
-      readPage(text).blobs.map(({ name }) => name),
+      readPage(text)?.blobs.map(({ name }) => name),
       ["a<Blob>&lt;\"'\r\n\u{1f9fa}", "a\uffffb%"],
     );
   });
 
+  it("is none where something else answers, or the text is cut", () => {
+    for (const text of ["", "<html>Sign in first</html>", page(blob("a", 1), "").slice(0, -5)])
+      assert.equal(readPage(text), null, text);
+  });
+
   it("passes over what stands for names behind the delimiter", () => {
     const text = page(`<BlobPrefix><Name>app||cat||</Name></BlobPrefix>${blob("app||a", 1)}`, "");
-    assert.deepEqual(readPage(text).blobs, [{ name: "app||a", bytes: 1 }]);
+    assert.deepEqual(readPage(text)?.blobs, [{ name: "app||a", bytes: 1 }]);
   });
 });

@@ -35,6 +35,18 @@ describeWithAzurite("the layout of state.azure.tablestorage", () => {
   const bench = onOneAzurite();
   const table = (name = "state"): TableClient => bench.azurite().table(name);
 
+  it("takes no key, beginning or position that is half a surrogate pair", async () => {
+    const store = await bench.open("tables");
+    const refused = { code: "refused", name: "StoreError" };
+    await assert.rejects(store.get("app||\ud800", read, call), refused);
+    await assert.rejects(store.set(write("app||\ud800", "1", { firstWrite: true }), call), refused);
+    await assert.rejects(store.remove(removal("app||\ud800"), call), refused);
+    await assert.rejects(keysIn(store, "app||", "app||\ud800"), refused);
+    const range = { scope: "app||", start: "app||" };
+    for (const after of [">\ud800", '~{"partition":"\\ud800","row":""}'])
+      await assert.rejects(async () => store.list?.({ range, after, limit: 1, values: false }, call), refused);
+  });
+
   it("is the value as a string beside the row's name, and nothing else", async () => {
     const store = await bench.open("tables");
     await store.set(write("app||order-1", '{"b":1, "a":"é\u{1f9fa}"}'), call);
