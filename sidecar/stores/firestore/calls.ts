@@ -116,18 +116,24 @@ export class Calls {
     const entities = new Map<string, EntityResult>();
     let transaction: Uint8Array = new Uint8Array(0);
     let keys = names.map((name) => keyOf(layout, name));
-    while (keys.length > 0) {
-      const asked = keys.slice(0, KEYS_MAX);
-      const readOptions = previous === null ? undefined : optionsOf(transaction, previous);
-      const answer = await this.#ask(LOOKUP, { projectId, readOptions, keys: asked }, how);
-      for (const each of answer.found) entities.set(nameOf(layout, each.entity?.key) ?? "", each);
-      if (answer.transaction.length > 0) transaction = answer.transaction;
-      // Without an id the commit would not be bound to what was looked at.
-      if (previous !== null && transaction.length === 0)
-        throw new StoreError("failed", `${client.server} began no transaction`);
-      if (answer.deferred.length >= asked.length)
-        throw new StoreError("unavailable", `${client.server} put off every key of a lookup`);
-      keys = [...answer.deferred, ...keys.slice(KEYS_MAX)];
+    try {
+      while (keys.length > 0) {
+        const asked = keys.slice(0, KEYS_MAX);
+        const readOptions = previous === null ? undefined : optionsOf(transaction, previous);
+        const answer = await this.#ask(LOOKUP, { projectId, readOptions, keys: asked }, how);
+        for (const each of answer.found) entities.set(nameOf(layout, each.entity?.key) ?? "", each);
+        if (answer.transaction.length > 0) transaction = answer.transaction;
+        // Without an id the commit would not be bound to what was looked at.
+        if (previous !== null && transaction.length === 0)
+          throw new StoreError("failed", `${client.server} began no transaction`);
+        if (answer.deferred.length >= asked.length)
+          throw new StoreError("unavailable", `${client.server} put off every key of a lookup`);
+        keys = [...answer.deferred, ...keys.slice(KEYS_MAX)];
+      }
+    } catch (error) {
+      // Nobody else knows the transaction, and it would hold its locks until it is too old.
+      if (transaction.length > 0) this.rollback(transaction, how);
+      throw error;
     }
     return { entities, transaction };
   }

@@ -45,14 +45,16 @@ export function explained(error: unknown, server: string, project: string): unkn
 
 const TRANSACTION_GONE = /transaction.*(expired|no longer valid|closed)|invalid transaction/i;
 
-/**
- * The transaction was ended, for another one's sake or because it is unknown: too old, or from before an emulator's restart.
- * It can be tried again from its beginning. Nothing was written.
- */
-export function isEnded(error: unknown): boolean {
-  if (!(error instanceof GoogleError)) return false;
-  const { status, details } = error;
-  return status === STATUS.ABORTED || (status === STATUS.INVALID_ARGUMENT && TRANSACTION_GONE.test(details));
+/** The transaction was ended for another one's sake. It can be tried again from its beginning. Nothing was written. */
+export function isAborted(error: unknown): boolean {
+  return error instanceof GoogleError && error.status === STATUS.ABORTED;
+}
+
+/** The same of a transaction that is unknown: too old, or from before an emulator's restart. */
+export function isGone(error: unknown): boolean {
+  return (
+    error instanceof GoogleError && error.status === STATUS.INVALID_ARGUMENT && TRANSACTION_GONE.test(error.details)
+  );
 }
 
 /** An insert found an entity. Nothing was written. */

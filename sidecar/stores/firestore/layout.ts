@@ -83,6 +83,9 @@ export function mustFit(change: Change, where: string): void {
 }
 
 function mustBeName(key: string, where: string): void {
+  // In UTF-8 it would be another one's.
+  if (!key.isWellFormed())
+    throw new StoreError("refused", `${where}the key holds half a surrogate pair, which is no text`);
   const keyBytes = Buffer.byteLength(key);
   if (keyBytes > KEY_BYTES_MAX)
     throw new StoreError("refused", `${where}a key of ${keyBytes} bytes, want at most ${KEY_BYTES_MAX}`);
@@ -93,5 +96,5 @@ function mustBeName(key: string, where: string): void {
 /** Whether an entity can have this name at all. Asking for any other is an error of Datastore's. */
 export function isName(key: string): boolean {
   const isReserved = key.length >= 4 && key.startsWith("__") && key.endsWith("__");
-  return key !== "" && !isReserved && Buffer.byteLength(key) <= KEY_BYTES_MAX;
+  return key !== "" && !isReserved && key.isWellFormed() && Buffer.byteLength(key) <= KEY_BYTES_MAX;
 }

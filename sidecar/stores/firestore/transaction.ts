@@ -6,7 +6,7 @@ import type { Random } from "#kit/random.ts";
 import type { Mutation } from "#proto/gen/clients/google/datastore/v1/datastore.ts";
 import type { How } from "../google/client.ts";
 import type { Calls, Looked } from "./calls.ts";
-import { conflict, isEnded, isReadLost, isThere } from "./failures.ts";
+import { conflict, isAborted, isGone, isReadLost, isThere } from "./failures.ts";
 
 export interface Work<T> {
   /** Whose entities are looked at; empty: the commit is all there is. */
@@ -46,9 +46,11 @@ export class Transactions {
       } catch (error) {
         if (isThere(error)) throw conflict("", "item already exists and no etag was passed");
         // Of a look that was lost nothing is in doubt. The connection is another one next time, once.
-        const isAgain = isEnded(error) || (isReadLost(error) && !wasLost);
+        const isAgain = isAborted(error) || isGone(error) || (isReadLost(error) && !wasLost);
         if (!isAgain || !(await this.#pause(PAUSE_FIRST_MS * 2 ** attempt, how))) throw error;
         wasLost ||= isReadLost(error);
+        // What Datastore does not know has no place, and its name could be refused with every further attempt.
+        if (isGone(error)) previous = NONE.transaction;
       }
     }
   }

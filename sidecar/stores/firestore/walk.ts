@@ -29,6 +29,7 @@ const ENTITIES_MAX = 1000;
 /** Values come whole, at up to a mebibyte each: so many of them at most in one answer. */
 const VALUES_MAX = 100;
 const PROPERTY = { name: "__key__" };
+const CUT = "datastore cuts every answer short, before its first entity; try again";
 const STUCK = "too many entities of this kind have a parent or a number in place of a name; something else wrote them";
 
 /** Where a query begins: behind a key, or at the first key that is not below it. */
@@ -51,7 +52,8 @@ export async function listPage(
   how: How,
 ): Promise<ListPage> {
   const rows: ListedRow[] = [];
-  let position = positionOf(range, after);
+  const first = positionOf(range, after);
+  let position = first;
   let bytes = 0;
   for (let queries = 0; queries < QUERIES_MAX && bytes < LIST_BYTES_MAX; queries++) {
     // One more than there is room for tells whether there are more.
@@ -74,8 +76,10 @@ export async function listPage(
       bytes += found?.bytes.length ?? 0;
     }
     if (isLast && !hasJumped) return { rows, next: null };
-    if (position === before) throw new StoreError("corrupt", STUCK);
+    // An answer may be cut even before its first entity; the next query has more time.
+    if (position === before && entities.length > 0) throw new StoreError("corrupt", STUCK);
   }
+  if (position === first) throw new StoreError("unavailable", CUT);
   return { rows, next: textOf(position) };
 }
 
@@ -132,6 +136,7 @@ function textOf({ kind, key }: Position): string {
 
 /** Any text may come in as a position; one that is no place within the range is refused. */
 function positionOf({ start }: KeyRange, after: string | null): Position {
+  if (!start.isWellFormed()) throw new StoreError("refused", "the range begins with half a surrogate pair");
   if (after === null) return { kind: "from", key: start };
   const [letter, key] = [after.slice(0, 1), after.slice(1)];
   const kind = letter === "b" || letter === "f" ? LETTERS[letter] : null;

@@ -9,10 +9,11 @@
 //
 // `endpoint` comes from parseEndpoint (endpoint.ts), `credentials` from openCredentials (credentials.ts), both after the
 // fields of fields.ts. Knows no service and no message.
-import { Client, credentials, Metadata, type ServiceError } from "@grpc/grpc-js";
+import { type Client, Metadata, type ServiceError } from "@grpc/grpc-js";
 import { assert } from "#kit/assert.ts";
 import type { Clock } from "#kit/clock.ts";
 import { StoreError } from "../store.ts";
+import { Channel } from "./channel.ts";
 import type { Credentials } from "./credentials.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { GoogleError, statusError } from "./failures.ts";
@@ -50,26 +51,6 @@ export interface GoogleClientOptions {
   readonly clock: Clock;
 }
 
-const RECONNECT_FIRST_MS = 100;
-const RECONNECT_LONGEST_MS = 2_000;
-const KEEPALIVE_MS = 30_000;
-const KEEPALIVE_ANSWER_MS = 5_000;
-
-const CHANNEL_OPTIONS = {
-  "grpc.initial_reconnect_backoff_ms": RECONNECT_FIRST_MS,
-  "grpc.max_reconnect_backoff_ms": RECONNECT_LONGEST_MS,
-  "grpc.keepalive_time_ms": KEEPALIVE_MS,
-  "grpc.keepalive_timeout_ms": KEEPALIVE_ANSWER_MS,
-  // Messages are as large as the service lets them be.
-  "grpc.max_receive_message_length": -1,
-  "grpc.max_send_message_length": -1,
-  // What is tried again is decided by the driver, by whether something may have been written.
-  "grpc.enable_retries": 0,
-  "grpc.service_config_disable_resolution": 1,
-  // Connections end with the store, and not when a pool of the process looks after them next.
-  "grpc.use_local_subchannel_pool": 1,
-};
-
 /** Sends a call over a channel, and calls `done` once: with what gRPC says against it, or with its result. */
 type Send<O> = (call: {
   readonly channel: Client;
@@ -84,7 +65,7 @@ export class GoogleClient {
   readonly #options: GoogleClientOptions;
   readonly #pending: Pending;
   /** Made when it is first used, and anew after a call that had no answer in time. */
-  #channel: Client | null = null;
+  #channel: Channel | null = null;
 
   constructor(options: GoogleClientOptions) {
     this.#options = options;
@@ -151,7 +132,7 @@ export class GoogleClient {
     const isWrite = effect === "write";
     const { clock } = this.#options;
     const options = { deadline: clock.nowMs() + how.deadlineMs - clock.monotonicMs() };
-    let channel: Client | null = null;
+    let channel: Channel | null = null;
     try {
       return await this.#pending.run<O>({ ...how, isWrite }, ({ resolve, reject }) => {
         const done = (error: ServiceError | StoreError | null, result?: O): void => {
@@ -160,7 +141,7 @@ export class GoogleClient {
           else reject(statusError({ status: error, server: this.server, isWrite }));
         };
         channel = this.#open();
-        return send({ channel, metadata, options, done });
+        return send({ channel: channel.client, metadata, options, done });
       });
     } catch (error) {
       // A server that is silent may be behind a connection that is dead: the next call gets another one. Unless one was
@@ -185,12 +166,8 @@ export class GoogleClient {
     return who === null ? [] : this.wait(who.headers(), how);
   }
 
-  #open(): Client {
-    if (this.#channel !== null) return this.#channel;
-    const { address, isService } = this.#options.endpoint;
-    const security = isService ? credentials.createSsl() : credentials.createInsecure();
-    const options = { ...CHANNEL_OPTIONS, "grpc.enable_http_proxy": isService ? 1 : 0 };
-    this.#channel = new Client(`dns:${address}`, security, options);
+  #open(): Channel {
+    this.#channel ??= new Channel(this.#options.endpoint);
     return this.#channel;
   }
 

@@ -72,10 +72,13 @@ export const MAY_HAVE = "; the write may have happened";
 /** How @grpc/grpc-js begins when there was no connection at all: the request has not left this machine. */
 const NOT_SENT = /^(No connection established|Channel closed before call started)/;
 
+/** How @grpc/grpc-js names a stream that was reset, under numbers that are a service's answer otherwise. */
+const RESET = /^(Bandwidth exhausted or memory limit exceeded|Protocol not secure enough)$/;
+
 /** The error for a call that gRPC ended with a status other than OK. */
 export function statusError({ status, server, isWrite }: Failed): GoogleError {
   const { code, details } = status;
-  const known = MEANINGS[code];
+  const known = RESET.test(details) ? undefined : MEANINGS[code];
   const answered = { status: code, details, ending: "answered" } as const;
   if (known !== undefined) return new GoogleError(known.code, `${server} ${known.text}${hintOf(status)}`, answered);
   if (code === STATUS.UNAVAILABLE && NOT_SENT.test(details)) {

@@ -21,6 +21,7 @@ const CLIENTS = [...Object.keys(OPTIONAL_PACKAGES), "@grpc/grpc-js", "ioredis", 
 const CLIENTS_OF: Readonly<Record<string, readonly string[]>> = {
   "state.aws.dynamodb": ["@aws-sdk/client-dynamodb"],
   "state.cassandra": ["cassandra-driver"],
+  "state.cockroachdb": ["pg"],
   "state.etcd": ["@grpc/grpc-js"],
   "state.gcp.firestore": ["@grpc/grpc-js"],
   "state.gcp.spanner": ["@grpc/grpc-js"],
@@ -30,6 +31,7 @@ const CLIENTS_OF: Readonly<Record<string, readonly string[]>> = {
   "state.postgresql": ["pg"],
   "state.redis": ["ioredis"],
   "state.sqlserver": ["tedious"],
+  "state.yugabytedb": ["pg"],
 };
 
 interface Cost {

@@ -141,6 +141,25 @@ describeWithDatastore("the calls to Datastore", () => {
     assert.deepEqual(options, ["newTransaction", "transaction", "transaction", undefined]);
   });
 
+  it("give a transaction up whose lookup fails half way", async () => {
+    const { store, client } = listening();
+    for (const key of ["h1", "h2"]) await store.set(write(key, key), call);
+    let lookups = 0;
+    client.instead = async (sent, send) => {
+      if (sent.method !== "Lookup") return send();
+      if (++lookups === 2) throw answered(8, "quota");
+      const { found, transaction } = (await send()) as LookupResponse;
+      return {
+        found: found.slice(0, 1),
+        deferred: found.slice(1).flatMap(({ entity }) => entity?.key ?? []),
+        transaction,
+      };
+    };
+    client.sent.length = 0;
+    await assert.rejects(async () => store.removeListed?.(["h1", "h2"], call), { code: "unavailable" });
+    assert.deepEqual(client.methods, ["Lookup", "Lookup", "Rollback"]);
+  });
+
   it("end where every key is put off", async () => {
     const { store, client } = listening();
     client.instead = async ({ message }) => ({
@@ -152,7 +171,7 @@ describeWithDatastore("the calls to Datastore", () => {
     assert.equal(client.sent.length, 1);
   });
 
-  it("begin a transaction again that was ended for another one, and name the one before", async () => {
+  it("begin a transaction again that was ended, and name the one before unless Datastore does not know it", async () => {
     const { store, client } = listening();
     await store.set(write("again", "1"), call);
     const etag = await etagOf(store, "again");
@@ -168,7 +187,7 @@ describeWithDatastore("the calls to Datastore", () => {
       const type = (message as LookupRequest).readOptions?.consistencyType;
       return type?.$case === "newTransaction" ? type.newTransaction.mode?.readWrite.previousTransaction.length : null;
     });
-    assert.deepEqual([before[0], before[2] !== 0, before[4] !== 0], [0, true, true]);
+    assert.deepEqual([before[0], before[2] !== 0, before[4]], [0, true, 0]);
     assert.equal(await textOf(store, "again"), "2");
   });
 

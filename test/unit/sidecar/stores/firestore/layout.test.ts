@@ -98,6 +98,19 @@ describeWithDatastore("the layout of Firestore's entities", () => {
     );
   });
 
+  it("has no place for a key with half a surrogate pair, which would be another key in UTF-8", async () => {
+    const store = await open();
+    const [text, half] = ["app||s\uFFFD", "app||s\uD800"];
+    await store.set(write(text, "1"), call);
+    const refused = { code: "refused", message: /half a surrogate pair/ };
+    await assert.rejects(store.set(write(half, "2"), call), refused);
+    await assert.rejects(store.remove(removal(half), call), refused);
+    await assert.rejects(async () => store.transact?.([upsert(text, "3"), upsert(half, "4")], call), refused);
+    assert.deepEqual([await textOf(store, half), await textOf(store, text)], [null, "1"]);
+    const range = { scope: "app||", start: half };
+    await assert.rejects(async () => store.list?.({ range, after: null, limit: 1, values: false }, call), refused);
+  });
+
   it("refuses a transaction of more bytes than Datastore takes, before it is sent", async () => {
     const store = await open();
     const text = "x".repeat(1_000_000);

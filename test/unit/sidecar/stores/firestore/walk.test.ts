@@ -1,6 +1,7 @@
 // Walks that the conformance suite cannot make: many actors' keys in between, answers that are cut short, entities that
 // somebody else wrote in the way.
 import assert from "node:assert/strict";
+import { QueryResultBatch_MoreResultsType } from "#proto/gen/clients/google/datastore/v1/datastore.ts";
 import type { How, Method } from "#sidecar/stores/google/client.ts";
 import type { ListedRow, ListPage, Store } from "#sidecar/stores/store.ts";
 import { describeWithDatastore } from "#test/servers/datastore.ts";
@@ -86,6 +87,27 @@ describeWithDatastore("a walk over Firestore's keys", () => {
       keys,
     );
     assert.equal(pages, 3);
+  });
+
+  it("asks again where an answer is cut before its first entity, and ends where each one is", async () => {
+    let cuts = 1;
+    class Cutting extends GoogleClient {
+      override async ask<I, O>(method: Method<I, O>, message: I, how: How): Promise<O> {
+        const answer = await super.ask(method, message, how);
+        if (!method.path.endsWith("/RunQuery") || cuts-- <= 0) return answer;
+        return { batch: { entityResults: [], moreResults: QueryResultBatch_MoreResultsType.NOT_FINISHED } } as O;
+      }
+    }
+    const store = over((options) => new Cutting(options));
+    await fill(store, ["app||a", "app||b"], "1");
+    const { rows } = await walk(store, 10, false);
+    assert.deepEqual(
+      rows.map(({ key }) => key),
+      ["app||a", "app||b"],
+    );
+    cuts = 1000;
+    await assert.rejects(walk(store, 10, false), { code: "unavailable", message: /cuts every answer short/ });
+    assert.equal(cuts, 980);
   });
 
   it("refuses a position that no page of the range has ended with", async () => {

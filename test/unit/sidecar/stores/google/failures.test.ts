@@ -26,6 +26,9 @@ describe("the end of a call to one of Google's services", () => {
   const doubtful: [status: number, details: string][] = [
     [1, "Call cancelled"],
     [2, "something"],
+    // The library's own words for streams that were reset: no answer of the service.
+    [7, "Protocol not secure enough"],
+    [8, "Bandwidth exhausted or memory limit exceeded"],
     [13, "Received RST_STREAM with code 2"],
     [14, "Connection dropped"],
     [15, "data loss"],
