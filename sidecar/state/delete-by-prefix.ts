@@ -5,7 +5,7 @@ import { invalid, type StateError } from "./errors.ts";
 import { runEach } from "./outcomes.ts";
 import { type Caller, failure, type StateService, type StepRules } from "./service.ts";
 import type { StoreEntry } from "./table.ts";
-import { checkedLimit, nextPage, toWalk, WALK_PAGE_ROWS, type Walk } from "./walk.ts";
+import { checkedLimit, nextPage, tooManyPages, toWalk, WALK_PAGE_ROWS, type Walk, walkPagesMax } from "./walk.ts";
 
 /** Rows that one request deletes when it does not say, and at most. */
 export const DELETE_LIMIT_DEFAULT = 10_000;
@@ -104,14 +104,16 @@ async function deleteRange(
 /** The same for a store that is walked. */
 async function deleteByWalk(walk: Walk, progress: Progress, caller: Caller): Promise<boolean> {
   let after: string | null = null;
-  do {
+  for (let pages = 0; pages < walkPagesMax(walk.entry); pages++) {
     const limit = Math.min(WALK_PAGE_ROWS, progress.limit - progress.deleted);
     const page: ListPage = await nextPage(walk, { after, limit, values: false }, caller);
     await deleteRows(walk, page.rows, progress, caller);
     after = page.next;
     if (after === null) return false;
-  } while (progress.deleted < progress.limit);
-  return true;
+    if (progress.deleted >= progress.limit) return true;
+  }
+  const text = `${tooManyPages(walk.entry)}; ${progress.deleted} were deleted`;
+  throw invalid("delete-by-prefix-failed", text, walk.entry.name);
 }
 
 async function deleteRows(

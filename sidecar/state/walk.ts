@@ -1,6 +1,6 @@
 // Walks over the keys of one caller: a page of them, and their number. The bounds of every walk come from the caller's
 // prefix, before which the Component's key prefix is put: nothing else can be reached.
-import { type KeyRange, LIST_BYTES_MAX, type ListPage, type Store, StoreError } from "../stores/store.ts";
+import { type KeyRange, LIST_BYTES_MAX, type ListPage, type Store, StoreError, type Traits } from "../stores/store.ts";
 import { invalid, StateError, type StateErrorCode } from "./errors.ts";
 import { KeySet } from "./key-set.ts";
 import { qualify } from "./keys.ts";
@@ -17,6 +17,16 @@ const STORE_PAGES_MAX = 8;
 export const WALK_PAGE_ROWS = 1000;
 /** Keys that one count meets at most in a store that may tell a key twice. */
 const COUNT_KEYS_MAX = 1_000_000;
+/**
+ * Pages that one walk to the end asks of a store. Where keys have no order a walk meets other applications' keys too, up to
+ * 50,000 for a page of Redis, and most pages can be empty.
+ */
+const WALK_PAGES_MAX: Readonly<Record<Traits["listOrder"], number>> = { key: 10_000, none: 1000 };
+
+/** Pages that a walk to the end may ask of this store. */
+export function walkPagesMax({ store }: StoreEntry): number {
+  return WALK_PAGES_MAX[store.traits.listOrder];
+}
 
 /** A page changes nothing and can be asked for again. */
 const REPEATABLE: StepRules = { retry: null, conditional: false };
@@ -137,14 +147,20 @@ async function countByWalk(walk: Walk, caller: Caller): Promise<number> {
   const different = entry.store.traits.listOrder === "none" ? new KeySet() : null;
   let count = 0;
   let after: string | null = null;
-  do {
+  for (let pages = 0; pages < walkPagesMax(entry); pages++) {
     const page: ListPage = await nextPage(walk, { after, limit: WALK_PAGE_ROWS, values: false }, caller);
     count += page.rows.length;
     for (const { key } of page.rows) different?.add(key);
     if (different !== null && different.size > COUNT_KEYS_MAX) throw tooManyKeys(entry);
+    if (page.next === null) return different?.size ?? count;
     after = page.next;
-  } while (after !== null);
-  return different?.size ?? count;
+  }
+  throw invalid("count-failed", tooManyPages(entry), entry.name);
+}
+
+/** A store that is so large is not walked to its end: nobody waits for that, and the store should not. */
+export function tooManyPages(entry: StoreEntry): string {
+  return `walked ${walkPagesMax(entry)} pages of the keys of ${entry.type} and was not at their end: too many keys, of other applications too, to go through all of them in one request`;
 }
 
 function tooManyKeys(entry: StoreEntry): StateError {

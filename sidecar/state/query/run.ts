@@ -6,6 +6,7 @@ import { type Found, type ListedRow, type ListPage, StoreError } from "../../sto
 import { invalid, queryNotSupported, type StateError } from "../errors.ts";
 import { type Caller, failure, type StateService } from "../service.ts";
 import type { StoreEntry } from "../table.ts";
+import { walkPagesMax } from "../walk.ts";
 import { comparisonsOf, compileFilter, type Matcher } from "./filter.ts";
 import { queryNatively } from "./native.ts";
 import { RowOrder } from "./order.ts";
@@ -18,8 +19,6 @@ import { type QueryPosition, querySubject, readQueryToken, writeQueryToken } fro
 export const QUERY_ROWS_MAX = 100_000;
 /** Bytes of the values that one query may look at. */
 export const QUERY_BYTES_MAX: number = 256 * 1024 * 1024;
-/** Pages that one query may ask of a store: in a store without an order of keys, most of them can be empty. */
-const STORE_PAGES_MAX = 10_000;
 /** Rows of one page asked of the store. */
 const STORE_PAGE_ROWS = 1000;
 /** After so many bytes of values, each as often as it may be compared, other requests have their turn: about 10 ms. */
@@ -149,7 +148,8 @@ async function run(service: StateService, scan: Scan, caller: Caller): Promise<Q
   /** Where the walk for the next page begins: with the store's page that held the last row of this one. */
   let resumeAt = after;
   for (let pages = 0; ; pages++) {
-    if (pages === STORE_PAGES_MAX) throw tooMuch(`ask the store for more than ${STORE_PAGES_MAX} pages of its keys`);
+    const pagesMax = walkPagesMax(scan.entry);
+    if (pages === pagesMax) throw tooMuch(`ask the store for more than ${pagesMax} pages of its keys`);
     const page = await readPage(service, scan, after, caller);
     for (const row of page.rows) {
       const isTaken = await look(scan, row, caller);

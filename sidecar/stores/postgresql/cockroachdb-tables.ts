@@ -3,8 +3,14 @@
 import { quoteName, quoteTable } from "./names.ts";
 import type { Tables } from "./statements.ts";
 
-/** `columns`: of the table that is there; empty without one. */
-export function cockroachSteps({ state }: Tables, columns: ReadonlySet<string>): readonly string[] {
+export interface TableThere {
+  /** Empty without a table. */
+  readonly columns: ReadonlySet<string>;
+  /** `row_id` has its unique index, which comes last. */
+  readonly isNumbered: boolean;
+}
+
+export function cockroachSteps({ state }: Tables, { columns, isNumbered }: TableThere): readonly string[] {
   const table = quoteTable(state);
   const index = (suffix: string): string => quoteName(`${state.name}_${suffix}`);
   const expiry = `CREATE INDEX IF NOT EXISTS ${index("expiredate_idx")} ON ${table} (expiredate)`;
@@ -22,7 +28,7 @@ export function cockroachSteps({ state }: Tables, columns: ReadonlySet<string>):
     return [create, expiry];
   }
   // Without an ETag it is a table of something else, which is left as it is.
-  if (!columns.has("etag") || (columns.has("expiredate") && columns.has("row_id"))) return [];
+  if (!columns.has("etag") || (columns.has("expiredate") && isNumbered)) return [];
   return [
     `ALTER TABLE ${table} ADD COLUMN IF NOT EXISTS expiredate timestamptz NULL`,
     expiry,

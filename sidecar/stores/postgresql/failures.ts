@@ -42,7 +42,7 @@ interface Meaning {
   readonly again: Again | null;
 }
 
-const CHECK_SIGN_IN = "check user and password";
+const CHECK_SIGN_IN = "check user and password, or with a token the user's right to sign in by one";
 
 function unavailable(text: string, again: Again | null = null): Meaning {
   return { code: "unavailable", text, again };
@@ -57,6 +57,11 @@ const POOLER =
   "ended the session; where it is pgbouncer, its log says why: its server is down or has no free connection, or it does not take a database or a session setting of connectionString";
 const LAYOUT = "see the layout in docs/stores/postgresql.md";
 const GOING_DOWN = unavailable("is shutting down or was told to end this connection", "connection");
+const UNSURE: Meaning = {
+  code: "unknown-outcome",
+  text: "does not know whether the change was made; read it again",
+  again: null,
+};
 const FORGOTTEN: Meaning = {
   code: "failed",
   text: "lost a prepared statement; behind a pooler in transaction mode set queryExecMode to exec",
@@ -90,9 +95,13 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
   "42703": { code: "corrupt", text: `has a table with other columns; ${LAYOUT}`, again: null },
   "57014": { code: "timeout", text: "cancelled the statement; nothing was written", again: null },
   "40001": { ...unavailable("undid the change because another one met it; try again"), again: "conflict" },
-  "40003": { code: "unknown-outcome", text: "does not know whether the change was made; read it again", again: null },
+  "40003": UNSURE,
   "40P01": { ...unavailable("undid the change to end a deadlock; try again"), again: "conflict" },
-  "0A000": FORGOTTEN,
+  "0A000": {
+    code: "failed",
+    text: "does not support a statement of this driver; is it older than docs/stores ask for?",
+    again: null,
+  },
   "26000": FORGOTTEN,
   "42P05": FORGOTTEN,
   "22P02": refused(`cannot hold this text as JSON; ${LAYOUT}`),
@@ -116,7 +125,26 @@ const CLASSES: Readonly<Record<string, Meaning>> = {
 /** An error that the server answered. `server`: "postgresql at 127.0.0.1:5432". */
 export function replyError(sqlState: string, server: string): PostgresError {
   const meaning = MEANINGS[sqlState] ?? CLASSES[sqlState.slice(0, 2)];
-  const { code, text, again } = meaning ?? { code: "failed", text: "refused the statement", again: null };
+  return meant(meaning ?? { code: "failed", text: "refused the statement", again: null }, sqlState, server);
+}
+
+/** The same of a statement that was prepared: PostgreSQL has one SQLSTATE for what it lacks, and for a plan of an older table. */
+export function preparedError(sqlState: string, server: string): PostgresError {
+  return sqlState === "0A000" ? meant(FORGOTTEN, sqlState, server) : replyError(sqlState, server);
+}
+
+/** Cancelled, out of something, broken: what a database of several nodes may say of a change that was made all the same. */
+const UNSURE_CLASSES: ReadonlySet<string> = new Set(["53", "57", "58", "XX"]);
+
+/** The same of a change, from a server whose errors do not always undo. */
+export function unsureError(sqlState: string, server: string): PostgresError {
+  if (!UNSURE_CLASSES.has(sqlState.slice(0, 2))) return replyError(sqlState, server);
+  return meant(sqlState === CANCELLED ? { ...UNSURE, code: "timeout" } : UNSURE, sqlState, server);
+}
+
+const CANCELLED = "57014";
+
+function meant({ code, text, again }: Meaning, sqlState: string, server: string): PostgresError {
   return new PostgresError(code, `${server} ${text} (SQLSTATE ${sqlState})`, { again, sqlState });
 }
 

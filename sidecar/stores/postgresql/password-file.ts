@@ -30,24 +30,19 @@ export function passwordIn(text: string, { host, port, database, user }: SignInP
   const wanted = [host.startsWith("/") ? "localhost" : host, String(port), database, user];
   for (const line of text.split(/\r?\n/)) {
     if (line.startsWith("#")) continue;
-    const [password, ...rest] = fieldsOf(line).toReversed();
-    const given = rest.toReversed();
-    if (password === undefined || given.length !== wanted.length) continue;
+    const [, ...fields] = LINE.exec(line) ?? [];
+    const password = fields.pop();
     // A star that is written with a backslash is one.
-    if (given.every((field, index) => field.raw === "*" || field.text === wanted[index])) return password.text;
+    const fits = wanted.every((each, index) => fields[index] === "*" || plain(fields[index] ?? "") === each);
+    if (password !== undefined && fits) return plain(password);
   }
   return null;
 }
 
-interface LineField {
-  readonly raw: string;
-  readonly text: string;
-}
+/** Four fields that end with a colon, and the password, which is the rest of the line with its own colons. */
+const LINE = /^((?:[^:\\]|\\.)*):((?:[^:\\]|\\.)*):((?:[^:\\]|\\.)*):((?:[^:\\]|\\.)*):(.*)$/s;
 
-/** Between colons; a backslash keeps the colon or the backslash that follows. */
-function fieldsOf(line: string): readonly LineField[] {
-  return [...line.matchAll(/(?:^|:)((?:[^:\\]|\\.)*)/gs)].map(([, raw = ""]) => ({
-    raw,
-    text: raw.replaceAll(/\\(.)/gs, "$1"),
-  }));
+/** A backslash keeps what follows; the one at the end is itself. */
+function plain(field: string): string {
+  return field.replaceAll(/\\(.)/gs, "$1");
 }

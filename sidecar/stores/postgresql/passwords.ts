@@ -90,16 +90,25 @@ function limited(source: Source, clock: Clock): Passwords {
     refused: (password) => source.refused(password),
     next: (endpoint, signal) =>
       new Promise((resolve, reject) => {
-        const leave = (): void => reject(closedError());
-        const timer = clock.after(TOKEN_MS, () => reject(tokenError(`none within ${TOKEN_MS / 1000} s`)));
+        const settle = (): void => {
+          timer.cancel();
+          signal.removeEventListener("abort", leave);
+        };
+        // Settles too, for the library may never answer.
+        const fail = (error: PostgresError): void => {
+          settle();
+          reject(error);
+        };
+        const leave = (): void => fail(closedError());
+        const timer = clock.after(TOKEN_MS, () => fail(tokenError(`none within ${TOKEN_MS / 1000} s`)));
         signal.addEventListener("abort", leave, { once: true });
-        source
-          .next(endpoint)
-          .then(resolve, (error: unknown) => reject(explain(error)))
-          .finally(() => {
-            timer.cancel();
-            signal.removeEventListener("abort", leave);
-          });
+        source.next(endpoint).then(
+          (password) => {
+            settle();
+            resolve(password);
+          },
+          (error: unknown) => fail(explain(error)),
+        );
       }),
   };
 }

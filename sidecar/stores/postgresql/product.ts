@@ -11,6 +11,11 @@ export interface Product {
   readonly transactionalTables: boolean;
   /** "bytes": the primary key goes by the bytes of the key. "database": as the database orders texts. */
   readonly keyOrder: "bytes" | "database";
+  /**
+   * A statement that it answers with an error was not done. Databases of several nodes say so of some too that they have lost
+   * sight of: CockroachDB calls a write cancelled whose outcome it does not know, and YugabyteDB one that took too long broken.
+   */
+  readonly errorsUndo: boolean;
   /** Nothing here has met a real server of it. */
   readonly unproved: boolean;
 }
@@ -21,6 +26,7 @@ export const POSTGRESQL: Product = {
   advisoryLocks: true,
   transactionalTables: true,
   keyOrder: "database",
+  errorsUndo: true,
   unproved: false,
 };
 
@@ -31,6 +37,7 @@ export const COCKROACHDB: Product = {
   advisoryLocks: false,
   transactionalTables: false,
   keyOrder: "bytes",
+  errorsUndo: false,
   unproved: true,
 };
 
@@ -41,5 +48,6 @@ export const YUGABYTEDB: Product = {
   advisoryLocks: false,
   transactionalTables: false,
   keyOrder: "bytes",
+  errorsUndo: false,
   unproved: true,
 };

@@ -163,7 +163,7 @@ function withTls(
 }
 
 function isLocal(endpoints: readonly Endpoint[]): boolean {
-  return endpoints.length > 0 && endpoints.every(({ host }) => host.startsWith("/"));
+  return endpoints.length > 0 && endpoints.every(({ address }) => address.startsWith("/"));
 }
 
 function parameterFaults(parameters: ReadonlyMap<string, string>): readonly Fault[] {

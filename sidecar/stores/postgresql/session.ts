@@ -11,9 +11,11 @@ import {
   endsSession,
   lossError,
   type PostgresError,
+  preparedError,
   replyError,
   sqlStateOf,
   unreplicatedError,
+  unsureError,
 } from "./failures.ts";
 import type { Passwords } from "./passwords.ts";
 import type { Product } from "./product.ts";
@@ -81,6 +83,7 @@ export class Session {
   readonly #clock: Clock;
   readonly #endpoint: Endpoint;
   readonly #prepares: boolean;
+  readonly #errorsUndo: boolean;
   readonly #ended: PromiseWithResolvers<void> = Promise.withResolvers();
   #key: BackendKey | null = null;
   #ending: Ending | null = null;
@@ -94,6 +97,7 @@ export class Session {
     this.#clock = clock;
     this.#endpoint = endpoint;
     this.#prepares = plan.prepares;
+    this.#errorsUndo = plan.product.errorsUndo;
     this.server = nameOf(plan.product, endpoint);
     this.openedMs = clock.monotonicMs();
     client.connection.on("backendKeyData", (key: { processID: number; secretKey: number }) => {
@@ -155,7 +159,8 @@ export class Session {
       return session;
     } catch (error) {
       session.destroy("broken");
-      if (sqlStateOf(error) === "28P01") options.passwords.refused(password);
+      // 28P01, and 28000 where PAM asks somebody else, as on RDS.
+      if (sqlStateOf(error)?.startsWith("28")) options.passwords.refused(password);
       throw isLate ? connectError(session.server, late) : error;
     } finally {
       timer.cancel();
@@ -184,7 +189,7 @@ export class Session {
     const query = this.#prepares && name !== "" ? { name, text, values: [...values] } : { text, values: [...values] };
     this.#unreplicated = false;
     const result = await this.#client.query(query).then(lastOf, (error: unknown) => {
-      throw this.#explain(error, statement.lasting);
+      throw this.#explain(error, statement);
     });
     const { command, rows, rowCount } = result;
     // Asked to stop, the server ends a wait for standbys too, and calls the commit that was made before a success.
@@ -225,17 +230,23 @@ export class Session {
     if (rows[0]?.readOnly !== false) throw replyError("25006", this.server);
   }
 
-  #explain(error: unknown, lasting: boolean): PostgresError {
+  #explain(error: unknown, { lasting, name }: Statement): PostgresError {
     const sqlState = sqlStateOf(error);
     if (sqlState === null) return lossError({ ending: this.#ending ?? "broken", lasting, server: this.server });
     if (endsSession(sqlState)) {
       this.destroy("broken");
       if (lasting) return lossError({ ending: "broken", lasting, server: this.server });
     }
-    const failure = replyError(sqlState, this.server);
+    const failure = this.#reading({ lasting, isPrepared: this.#prepares && name !== "" })(sqlState, this.server);
     // What was prepared here is of no use any more; another connection prepares anew.
     if (failure.again === "connection" || failure.again === "elsewhere") this.destroy("broken");
     return failure;
+  }
+
+  /** What the server's answer to a statement means. */
+  #reading({ lasting, isPrepared }: { readonly lasting: boolean; readonly isPrepared: boolean }): typeof replyError {
+    if (lasting && !this.#errorsUndo) return unsureError;
+    return isPrepared ? preparedError : replyError;
   }
 }
 

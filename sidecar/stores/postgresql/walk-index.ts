@@ -19,6 +19,8 @@ export interface WalkIndexOptions {
 
 /** A build that takes longer is given up by us; the server may finish it all the same. */
 const BUILD_MS_MAX = 6 * 3_600_000;
+/** A pooler may have no second connection to give, while others wait for the one that is held here. */
+const SECOND_MS_MAX = 5000;
 
 export class WalkIndex {
   readonly #options: WalkIndexOptions;
@@ -46,14 +48,16 @@ export class WalkIndex {
     const { connect, clock, log, sql } = this.#options;
     const { signal } = this.#leaving;
     const sessions: Session[] = [];
+    let isAlone = false;
     const leave = (): void => {
       for (const session of sessions) session.destroy("closed");
     };
-    const timer = clock.after(BUILD_MS_MAX, leave);
+    let timer = clock.after(BUILD_MS_MAX, leave);
     signal.addEventListener("abort", leave, { once: true });
     try {
       const claiming = await connect(signal);
       sessions.push(claiming);
+      if ((await this.#find(claiming)) === true) return;
       // Another sidecar is at it: builds that run side by side end in deadlocks. A lock of the session would do without a
       // transaction, and stay behind with a pooler's connection; a build cannot be inside of one.
       await claiming.run(begin(POSTGRESQL, 0));
@@ -61,11 +65,19 @@ export class WalkIndex {
       if (claims[0]?.mine !== true) return;
       const building = await connect(signal);
       sessions.push(building);
-      await this.#build(building);
+      timer.cancel();
+      timer = clock.after(SECOND_MS_MAX, () => {
+        isAlone = true;
+        leave();
+      });
+      const valid = await this.#find(building);
+      timer.cancel();
+      timer = clock.after(BUILD_MS_MAX, leave);
+      await this.#build(building, valid);
     } catch (error) {
       const how = `as the table's owner run: ${sql.makeIndex.text}`;
-      if (!signal.aborted)
-        log.warn("no index for walks over keys, they read the whole table", { error: String(error), how });
+      const why = isAlone ? `the pooler gave no second connection within ${SECOND_MS_MAX} ms` : String(error);
+      if (!signal.aborted) log.warn("no index for walks over keys, they read the whole table", { error: why, how });
     } finally {
       timer.cancel();
       signal.removeEventListener("abort", leave);
@@ -74,12 +86,16 @@ export class WalkIndex {
     }
   }
 
-  async #build(session: Session): Promise<void> {
+  /** Null where there is none, false where it is not finished. */
+  async #find(session: Session): Promise<unknown> {
+    const { rows } = await session.run(this.#options.sql.findIndex, [quoteTable(this.#options.tables.state)]);
+    return rows[0]?.valid;
+  }
+
+  async #build(session: Session, valid: unknown): Promise<void> {
     const { log, tables, sql } = this.#options;
-    const table = quoteTable(tables.state);
-    const { rows } = await session.run(sql.findIndex, [table]);
-    const valid = rows[0]?.valid;
     if (valid === true) return;
+    const table = quoteTable(tables.state);
     if (valid === false) log.warn("an index for walks was not finished; drop it and list again", { table });
     else await session.run(sql.makeIndex);
   }

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { deleteByPrefix } from "#sidecar/state/delete-by-prefix.ts";
 import { countKeys, type ListKeysRequest, listKeys } from "#sidecar/state/walk.ts";
 import { LIST_BYTES_MAX, type ListPage, type ListRequest, type Store, StoreError } from "#sidecar/stores/store.ts";
 import { call, type Over, overMemory, saving } from "./over-memory.ts";
@@ -253,5 +254,30 @@ describe("counting keys", () => {
       message: /more than 1000000 keys.*longer prefixes/,
     });
     assert.equal(page, 1001);
+  }).timeout(20_000);
+
+  it("ends with an error where the store has pages without end, and none of them a key of the prefix", async () => {
+    for (const [listOrder, pagesMax] of [
+      ["none", 1000],
+      ["key", 10_000],
+    ] as const) {
+      let pages = 0;
+      const list = async (): Promise<ListPage> => {
+        pages++;
+        return { rows: [], next: "on" };
+      };
+      const over = await overMemory({
+        parts: ({ traits }) => ({ count: undefined, removeRange: undefined, list, traits: { ...traits, listOrder } }),
+      });
+      const message = new RegExp(`walked ${pagesMax} pages`);
+      await assert.rejects(countKeys(over.service, "s", "", call), { code: "count-failed", fault: "invalid", message });
+      assert.equal(pages, pagesMax);
+      const request = { prefix: "cart-", all: false, limit: null };
+      await assert.rejects(deleteByPrefix(over.service, "s", request, call), {
+        code: "delete-by-prefix-failed",
+        message,
+      });
+      assert.equal(pages, 2 * pagesMax);
+    }
   }).timeout(20_000);
 });

@@ -1,5 +1,12 @@
 import assert from "node:assert/strict";
-import { connectError, lossError, replyError, sqlStateOf } from "#sidecar/stores/postgresql/failures.ts";
+import {
+  connectError,
+  lossError,
+  preparedError,
+  replyError,
+  sqlStateOf,
+  unsureError,
+} from "#sidecar/stores/postgresql/failures.ts";
 
 const SERVER = "postgresql at db:5432";
 
@@ -19,7 +26,8 @@ describe("what PostgreSQL answers", () => {
     ["55P03", "unavailable", /lock_timeout/, null],
     ["40001", "unavailable", /try again/, "conflict"],
     ["40P01", "unavailable", /deadlock/, "conflict"],
-    ["0A000", "failed", /queryExecMode to exec/, "connection"],
+    ["0A000", "failed", /does not support a statement of this driver/, null],
+    ["26000", "failed", /queryExecMode to exec/, "connection"],
     ["22P05", "refused", /cannot hold a character/, null],
     ["54000", "refused", /of this size/, null],
     ["54001", "refused", /of this depth/, null],
@@ -35,6 +43,20 @@ describe("what PostgreSQL answers", () => {
       assert.match(error.message, new RegExp(`^${SERVER} .*\\(SQLSTATE ${sqlState}\\)$`));
     });
   }
+
+  it("is a lost plan for 0A000 only where the statement was prepared", () => {
+    const { again, message } = preparedError("0A000", SERVER);
+    assert.equal(again, "connection");
+    assert.match(message, /lost a prepared statement/);
+    assert.equal(preparedError("22003", SERVER).message, replyError("22003", SERVER).message);
+  });
+
+  it("leaves a change open where the server's errors do not undo, unless they tell of a conflict or of the value", () => {
+    for (const sqlState of ["53200", "57014", "58C00", "XX000", "XXUUU"])
+      assert.match(unsureError(sqlState, SERVER).message, /does not know whether the change was made/);
+    for (const sqlState of ["40001", "22003", "25006", "42P01"])
+      assert.equal(unsureError(sqlState, SERVER).message, replyError(sqlState, SERVER).message);
+  });
 
   it("never passes its own words on, which quote values", () => {
     const answer = Object.assign(new Error('invalid input: "s3cr3t"'), {

@@ -19,6 +19,9 @@ describe("a password file", () => {
     ["db:5432:orders:a\\:b:c\\:d\\\\e", { user: "a:b" }, "c:d\\e"],
     ["\\*:5432:orders:app:no", {}, null],
     ["db:5432:orders:app:", {}, ""],
+    ["db:5432:orders:app:with:colons", {}, "with:colons"],
+    ["db:5432:orders:app:at the end\\", {}, "at the end\\"],
+    ["db:5432:orders\\", { database: "orders\\" }, null],
     ["db:5432:orders:app", {}, null],
     ["", {}, null],
   ];

@@ -1,6 +1,7 @@
 // What pgbouncer before the server changes: whose connection a statement runs on, and which errors come.
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
+import type { Log } from "#kit/log.ts";
 import type { Store } from "#sidecar/stores/store.ts";
 import { makeCertificates } from "#test/servers/certificates.ts";
 import { describeWithPgbouncer, type PgbouncerOptions, startPgbouncer } from "#test/servers/pgbouncer.ts";
@@ -15,12 +16,12 @@ describeWithPgbouncer("PostgreSQL behind pgbouncer", () => {
   async function pooler(
     mode: PgbouncerOptions["mode"],
     more: Pick<PgbouncerOptions, "poolSize" | "tls"> = {},
-  ): Promise<(database: string, fields?: Fields, query?: string) => Promise<Store>> {
+  ): Promise<(database: string, fields?: Fields, query?: string, log?: Log) => Promise<Store>> {
     const pgbouncer = await startPgbouncer({ mode, ...more, serverPort: server().port });
     keep(pgbouncer, () => pgbouncer.stop());
-    return async (name, fields = {}, query = "") => {
+    return async (name, fields = {}, query = "", log = listeningLog()) => {
       const connectionString = `${server().url(name, pgbouncer.port)}${query}`;
-      const store = await openStore({ version: "v2", fields: { connectionString, ...fields } });
+      const store = await openStore({ version: "v2", fields: { connectionString, ...fields }, log });
       return keep(store, () => store.close());
     };
   }
@@ -129,6 +130,21 @@ describeWithPgbouncer("PostgreSQL behind pgbouncer", () => {
       assert.deepEqual(await server().query(text, [], name), [{ valid: true }]);
       assert.deepEqual(await server().query("SELECT 1 FROM pg_locks WHERE locktype = 'advisory'"), []);
     });
+  });
+
+  it("gives up the index for walks where pgbouncer has one connection only, and serves calls on", async () => {
+    const open = await pooler("transaction", { poolSize: 1 });
+    const name = await database("TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE 'en-US'");
+    const log = listeningLog();
+    const store = await open(name, { queryExecMode: "exec", timeout: "10s" }, "", log);
+    await store.list?.({ range: { scope: "", start: "" }, after: null, limit: 10, values: false }, call);
+    await eventually(async () => {
+      const text = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory'";
+      assert.equal((await server().query(text, [], name)).length, 1);
+    });
+    await store.set(write("k", "1"), call);
+    assert.equal(await textOf(store, "k"), "1");
+    assert.match(log.warnings.join("\n"), /no index for walks over keys.*no second connection/);
   });
 
   it("makes a lost server an error in time, and none of it again when the server is back", async () => {

@@ -5,7 +5,7 @@ import { spawnSync } from "node:child_process";
 import { chmodSync, copyFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import { join } from "node:path";
-import { systemClock } from "#kit/clock.ts";
+import { type Clock, systemClock } from "#kit/clock.ts";
 import { describeFault } from "#kit/fault.ts";
 import { v2Fields } from "#sidecar/stores/postgresql/fields.ts";
 import { openPasswords, type Passwords } from "#sidecar/stores/postgresql/passwords.ts";
@@ -96,6 +96,44 @@ describe("a token of AWS IAM", () => {
     }
   });
 
+  it("is waited for no longer than the store is open, with nothing left behind", async () => {
+    const service = createServer(() => undefined);
+    await new Promise<void>((resolve) => service.listen(0, "127.0.0.1", resolve));
+    const bound = service.address();
+    assert.ok(bound !== null && typeof bound === "object");
+    process.env.AWS_ENDPOINT_URL_STS = `http://127.0.0.1:${bound.port}`;
+    try {
+      const timers = new Set<object>();
+      const clock: Clock = {
+        ...systemClock,
+        after: (delayMs, task) => {
+          const timer = systemClock.after(delayMs, task);
+          timers.add(timer);
+          const cancel = (): void => {
+            timers.delete(timer);
+            timer.cancel();
+          };
+          return { cancel };
+        },
+      };
+      const role = { assumeRoleArn: "arn:aws:iam::123456789012:role/db" };
+      const settings = settingsOf({ connectionString, useAWSIAM: true, awsRegion: "eu-west-1", ...KEYS, ...role });
+      const plan = planOf(settings);
+      const [endpoint] = plan.endpoints;
+      assert.ok(endpoint !== undefined);
+      const passwords = await openPasswords(settings, plan, clock);
+      const leaving = new AbortController();
+      const asking = passwords.next(endpoint, leaving.signal);
+      leaving.abort();
+      await assert.rejects(asking, { code: "closed" });
+      assert.equal(timers.size, 0);
+    } finally {
+      delete process.env.AWS_ENDPOINT_URL_STS;
+      service.closeAllConnections();
+      await new Promise((resolve) => service.close(resolve));
+    }
+  });
+
   it("is not there where nobody gives credentials, which is an error without their text", async () => {
     const names = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE", "AWS_EC2_METADATA_DISABLED"];
     const before = names.map((name) => [name, process.env[name]] as const);
@@ -160,6 +198,8 @@ describe("the fields of a sign-in without a password", () => {
     assert.deepEqual(levels(`${URL_OF}?sslmode=prefer&sslrootcert=x`), ["authority"]);
     assert.deepEqual(levels(`${URL_OF}?sslmode=verify-full`), ["full"]);
     assert.deepEqual(levels("host=/run/postgresql user=u"), ["none"]);
+    assert.deepEqual(levels("host=/run/postgresql hostaddr=192.0.2.1 user=u"), ["unverified"]);
+    assert.deepEqual(levels("host=/run/a,db user=u sslmode=verify-full"), ["full"]);
   });
 });
 
@@ -227,6 +267,17 @@ describeWithPostgres("signing in to PostgreSQL by a token", () => {
       assert.doesNotMatch(`${error.stack}${JSON.stringify(error)}`, /t0ken/);
       return true;
     });
+    assert.deepEqual(refused, ["t0ken"]);
+  });
+
+  it("gives it back too where the server has another word for that, as RDS has", async () => {
+    await server.query("CREATE ROLE shut NOLOGIN");
+    const refused: string[] = [];
+    const source: Passwords = { next: async () => "t0ken", refused: (token) => void refused.push(token) };
+    await server.query("ALTER ROLE shut PASSWORD 't0ken'");
+    const given = options(source);
+    const session = Session.open({ ...given, plan: { ...given.plan, user: "shut" } }, never);
+    await assert.rejects(session, { message: /with a token.*SQLSTATE 28000/ });
     assert.deepEqual(refused, ["t0ken"]);
   });
 
