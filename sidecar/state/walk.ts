@@ -21,7 +21,7 @@ const COUNT_KEYS_MAX = 1_000_000;
  * Pages that one walk to the end asks of a store. Where keys have no order a walk meets other applications' keys too, up to
  * 50,000 for a page of Redis, and most pages can be empty.
  */
-const WALK_PAGES_MAX: Readonly<Record<Traits["listOrder"], number>> = { key: 10_000, none: 1000 };
+const WALK_PAGES_MAX: Readonly<Record<Traits["listOrder"], number>> = { key: 10_000, none: 2000 };
 
 /** Pages that a walk to the end may ask of this store. */
 export function walkPagesMax({ store }: StoreEntry): number {

@@ -1,4 +1,5 @@
-// The subjects of pluggable components: one of our own, and Dapr's own driver of PostgreSQL behind the same protocol.
+// The subject of pluggable components: one of our own. No component written with a public SDK can be had (the module of the
+// Go SDK is in no registry); Dapr's own drivers behind the same protocol, with its generated code, serve test/interchange/.
 import { pluggableDriver } from "#sidecar/stores/pluggable/pluggable.ts";
 import type { StoreDriver } from "#sidecar/stores/store.ts";
 import { startComponent } from "#test/servers/pluggable.ts";

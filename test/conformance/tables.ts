@@ -3,16 +3,19 @@ import type { Subject } from "./subject.ts";
 import { STORES, type Tried, type TriedStore } from "./subjects.ts";
 import { CHAPTERS, chosen } from "./suite.ts";
 
+/** By type; versions of one stay in their order. */
+const SORTED = STORES.toSorted((a, b) => (a.type < b.type ? -1 : Number(a.type > b.type)));
+
 /** A row for each subject, and after the table the cases that an emulator gets wrong. */
 export function subjectTable(): string {
-  const rows = STORES.flatMap((store) => store.tried.map((tried) => subjectRow(store, tried)));
+  const rows = SORTED.flatMap((store) => store.tried.map((tried) => subjectRow(store, tried)));
   const head = ["type", "against", "transactions", "ETags", "TTL", "list", "values", "cases run", "not run"];
   return `${table(head, rows)}${exceptions()}`;
 }
 
 /** A row for each store: what it declares, and what stood behind the suite. */
 export function storeTable(): string {
-  const rows = STORES.map((store) => {
+  const rows = SORTED.map((store) => {
     const { type, versions, says = {} } = store;
     const features = { transactions: declared(store, "transactions"), etag: declared(store, "etag") };
     return [
@@ -45,7 +48,7 @@ function subjectRow({ type, versions }: TriedStore, { subject, against, byAddres
 }
 
 function exceptions(): string {
-  const parts = STORES.flatMap(({ tried }) => tried).map(({ subject, against }) => {
+  const parts = SORTED.flatMap(({ tried }) => tried).map(({ subject, against }) => {
     const cases = Object.entries(subject.excepted ?? {});
     if (cases.length === 0) return "";
     return `\nNot run on ${against}:\n\n${cases.map(([name, why]) => `- ${name}: ${why}\n`).join("")}`;

@@ -25,6 +25,16 @@ describe("the end of a call to etcd", () => {
     assert.match(outcome({ code: 14, details }, false)[2], /check tlsEnable, ca, cert and key/);
   });
 
+  it("names what is wrong with the server's certificate, and passes no other word on", () => {
+    const details = "No connection established. Last error: Error: certificate has expired (s3cret.internal)";
+    assert.deepEqual(outcome({ code: 14, details }, true), [
+      "unavailable",
+      "elsewhere",
+      "cannot connect to etcd at etcd:2379: the server's certificate has expired; " +
+        "check tlsEnable, ca, cert and key, and the server's certificate",
+    ]);
+  });
+
   it("leaves open what became of a write whose connection broke, and never has it sent again", () => {
     const status = { code: 14, details: "Connection dropped" };
     const text = "lost the connection to etcd at etcd:2379";

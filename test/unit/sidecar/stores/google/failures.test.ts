@@ -20,7 +20,7 @@ describe("the end of a call to one of Google's services", () => {
 
   it("points at the endpoint where TLS fails", () => {
     const details = "No connection established. Last error: Error: self-signed certificate";
-    assert.match(end(14, details, false).message, /check endpoint/);
+    assert.match(end(14, details, false).message, /: the server's certificate is self-signed; check endpoint/);
   });
 
   const doubtful: [status: number, details: string][] = [

@@ -37,6 +37,10 @@ describe("the text of a document", () => {
 
   it("is none for bytes that are no UTF-8", () => assert.equal(documentText(Buffer.of(0x22, 0xff, 0x22)), null));
 
+  it("is none for the rare double of 16 or 17 digits that no digits and power give exactly", () => {
+    for (const json of ["-277120983138520.66", "0.9770163796995693"]) assert.equal(textFor(json), null);
+  });
+
   it("takes a hundred levels", () => assert.notEqual(textFor("[".repeat(100) + "]".repeat(100)), null));
 
   it("spells in another way what has more digits, or a higher power, than the server reads exactly", () => {
@@ -62,7 +66,7 @@ describeWithRedisStack("the text of a document on the server", () => {
     return JSON.parse(String(await plain.call("JSON.GET", "k"))).data;
   }
 
-  it("gives back every double that it takes, and takes those of everyday size", async () => {
+  it("gives back every double that it takes, and takes those of everyday size with up to 15 digits", async () => {
     const everyday = fc.double({ noNaN: true, min: -1e15, max: 1e15 }).filter((n) => n === 0 || Math.abs(n) > 1e-4);
     const any = fc.double({ noNaN: true, noDefaultInfinity: true });
     const decimal = fc
@@ -79,7 +83,8 @@ describeWithRedisStack("the text of a document on the server", () => {
       { numRuns: 3000 },
     );
     assert.ok(taken > 500, `${taken} were taken`);
-    await fc.assert(fc.property(everyday, (double) => textFor(JSON.stringify(double)) !== null));
+    const short = everyday.map((double) => Number(double.toPrecision(15)));
+    await fc.assert(fc.property(short, (double) => textFor(JSON.stringify(double)) !== null));
   });
 
   it("gives back every JSON value that it takes", async () => {

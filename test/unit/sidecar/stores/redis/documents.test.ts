@@ -2,9 +2,9 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import type { Redis } from "ioredis";
-import { evaluate, SET, TRANSACT, VERDICT } from "#sidecar/stores/redis/scripts.ts";
+import { evaluate, MEASURE_DOCUMENT, NO_MEASURE, SET, TRANSACT, VERDICT } from "#sidecar/stores/redis/scripts.ts";
 import type { ListPage, Store, Write } from "#sidecar/stores/store.ts";
-import type { RedisServer } from "#test/servers/redis.ts";
+import { describeWithRedis, type RedisServer } from "#test/servers/redis.ts";
 import { startRedisCluster } from "#test/servers/redis-cluster.ts";
 import { describeWithRedisStack, redisStack } from "#test/servers/redis-stack.ts";
 import {
@@ -189,6 +189,54 @@ describeWithRedisStack("a row as a JSON document", () => {
     await assert.rejects(store.set(write("k", "2"), call), { code: "corrupt" });
   });
 
+  it("counts versions of any length up by one, as a hash does", async () => {
+    for (const version of [
+      "0",
+      "-1",
+      "-10",
+      "99999999999999",
+      "-100000000000000",
+      "-99999999999999",
+      "100000999999999",
+      "999999999999999999",
+      "123456789999999999",
+      "-12345678000000000",
+    ]) {
+      await putRaw("k", `{"data":1,"version":${version}}`);
+      await store.set(write("k", "2", asDocument({ etag: version })), call);
+      assert.equal(await raw("k"), `{"data":2,"version":${BigInt(version) + 1n}}`);
+    }
+  });
+
+  it("is refused like a hash when the memory is full, whatever is under the key", async () => {
+    await store.set(write("k", '"kept"', { ttlSec: 100 }), call);
+    await store.set(write("l", "1", asDocument()), call);
+    await plain.config("SET", "maxmemory", "1mb");
+    try {
+      for (const key of ["none", "k", "l"]) {
+        await assert.rejects(store.set(write(key, "2", asDocument()), call), /out of memory/);
+        await assert.rejects(async () => store.transact?.([upsert(key, "2", asDocument())], call), /out of memory/);
+      }
+    } finally {
+      await plain.config("SET", "maxmemory", "0");
+    }
+    assert.deepEqual([await textOf(store, "k"), await plain.ttl("k"), await textOf(store, "l")], ['"kept"', 100, "1"]);
+    assert.equal(await plain.exists("none"), 0);
+  });
+
+  it("that is gone by the time it is measured is no row, and what is a hash or a string by then no document", async () => {
+    await plain.set("s", "old");
+    await plain.hset("h", "data", "1", "version", "1");
+    const link = await openLink(server.port, 5_000);
+    try {
+      assert.equal(await evaluate(link, MEASURE_DOCUMENT, ["1", "none", "1"]), NO_MEASURE.noRow);
+      assert.equal(await evaluate(link, MEASURE_DOCUMENT, ["1", "h", "1"]), NO_MEASURE.hash);
+      assert.equal(await evaluate(link, MEASURE_DOCUMENT, ["1", "s", "1"]), NO_MEASURE.noDocument);
+    } finally {
+      link.close("closed");
+    }
+  });
+
   const UNFIT: Readonly<Record<string, string>> = {
     "a number with more digits than a double": '{"pi":3.14159265358979323846}',
     "a whole number beyond 64 bits": "[18446744073709551616]",
@@ -257,6 +305,56 @@ describeWithRedisStack("JSON documents on servers of their own", () => {
     await assert.rejects(store.set(write("k", "2"), call), { code: "unavailable", message: /'json.get'/ });
   });
 
+  it("take no place that could not be given back: what is there stays, and so do the changes before it", async () => {
+    for (const missing of ["dump", "pttl", "restore", "type"]) {
+      const server = await start({ ...redisStack(), acl: [`user default on nopass ~* +@all -${missing}`] });
+      const store = await open(server.port);
+      await store.set(write("new", "1", asDocument()), call);
+      const key = missing === "type" ? "new" : "k";
+      if (key === "k") await store.set(write(key, "1"), call);
+      const forbidden = { code: "unavailable", message: new RegExp(`'${missing}'`) };
+      await assert.rejects(store.set(write(key, "2", asDocument()), call), forbidden);
+      await assert.rejects(
+        async () => store.transact?.([upsert("l", "1"), upsert(key, "2", asDocument())], call),
+        forbidden,
+      );
+      assert.deepEqual([await textOf(store, key), await textOf(store, "l")], ["1", null]);
+    }
+  });
+
+  it("keep nobody without their rights from hashes and strings", async () => {
+    const server = await start({ ...redisStack(), acl: ["user default on nopass ~* +@all -json.get -json.type"] });
+    const store = await open(server.port);
+    const plain = plainClient(server.port);
+    keep(plain, async () => plain.disconnect());
+    await store.set(write("app||h", "1"), call);
+    await plain.set("app||s", "2");
+    await plain.sadd("app||set", "member");
+    for (const metadata of [{}, JSON_TYPE]) {
+      const found = await store.getMany?.(["app||h", "app||s"], { ...read, metadata }, call);
+      assert.deepEqual(
+        found?.map((each) => each !== null && "bytes" in each && Buffer.from(each.bytes).toString()),
+        ["1", "2"],
+      );
+    }
+    const range = { scope: "app||", start: "app||" };
+    const list = async (): Promise<ListPage | undefined> =>
+      store.list?.({ range, after: null, limit: 100, values: true }, call);
+    assert.deepEqual((await list())?.rows.map(({ key }) => key).sort(), ["app||h", "app||s"]);
+    await plain.call("JSON.SET", "app||d", "$", '{"data":1,"version":1}');
+    const forbidden = { code: "unavailable", message: /run the command 'json.(get|type)'/ };
+    await assert.rejects(list(), forbidden);
+    await assert.rejects(store.get("app||d", { ...read, metadata: JSON_TYPE }, call), forbidden);
+    await assert.rejects(async () => store.removeListed?.(["app||d"], call), forbidden);
+    assert.equal(await plain.exists("app||d"), 1);
+    // The key is free when it is looked at, and a document that he may not read when its turn comes again.
+    const twice = [upsert("app||n", "1", asDocument()), upsert("app||n", "2", asDocument())];
+    await assert.rejects(async () => store.transact?.(twice, call), {
+      code: "unknown-outcome",
+      message: /change 2 of 2/,
+    });
+  });
+
   it("need no more rights than the docs page names", async () => {
     const page = readFileSync(new URL("../../../../../docs/stores/redis.md", import.meta.url), "utf8");
     const [, rights = ""] = /^user app on >password ~orders-app\|\|\* (.*)$/m.exec(page) ?? [];
@@ -314,5 +412,55 @@ describeWithRedisStack("JSON documents on servers of their own", () => {
       after = page?.next ?? null;
     } while (after !== null);
     assert.deepEqual([...new Set(told)].sort(), [...keys, "app||{s}-1", "app||{s}-2"].sort());
+  });
+});
+
+/** What a plain row costs, each command of scripts included. */
+async function costs(
+  port: number,
+  store: Store,
+  metadata: Write["metadata"],
+): Promise<Readonly<Record<string, number>>> {
+  const plain = plainClient(port);
+  try {
+    for (const warm of ["w", "x"]) {
+      await store.set(write(warm, "1"), call);
+      await store.remove(removal(warm), call);
+      await store.transact?.([upsert(warm, "1")], call);
+    }
+    await plain.config("RESETSTAT");
+    await store.set(write("k", "1", { metadata, isJson: false }), call);
+    await store.get("k", { ...read, metadata }, call);
+    await store.transact?.([upsert("k", "2", { metadata, etag: "1", isJson: false }), deletion("none")], call);
+    await store.remove(removal("k", { metadata, etag: "2" }), call);
+    const told = await plain.info("commandstats");
+    const counted = [...told.matchAll(/^cmdstat_(\S+?):calls=(\d+)/gm)].map(([, name = "", calls]) => [
+      name,
+      Number(calls),
+    ]);
+    return Object.fromEntries(counted.filter(([name]) => name !== "config|resetstat" && name !== "info"));
+  } finally {
+    plain.disconnect();
+  }
+}
+
+const PLAIN_COSTS = { evalsha: 3, hget: 5, hset: 2, hincrby: 2, persist: 2, hmget: 1, pexpiretime: 1, del: 2 };
+
+describeWithRedis("a plain row on a server without documents", () => {
+  const { start, open } = onServersOfItsOwn();
+
+  it("costs the same commands whatever content type the request names", async () => {
+    const { port } = await start();
+    const store = await open(port);
+    for (const metadata of [{}, JSON_TYPE]) assert.deepEqual(await costs(port, store, metadata), PLAIN_COSTS);
+  });
+});
+
+describeWithRedisStack("a plain row on a server with documents", () => {
+  const { start, open } = onServersOfItsOwn();
+
+  it("costs no more commands than without them", async () => {
+    const { port } = await start(redisStack());
+    assert.deepEqual(await costs(port, await open(port), {}), PLAIN_COSTS);
   });
 });

@@ -2,8 +2,10 @@
 import assert from "node:assert/strict";
 import type { Redis } from "ioredis";
 import { systemClock } from "#kit/clock.ts";
+import { RedisError } from "#sidecar/stores/redis/errors.ts";
 import type { RowLink } from "#sidecar/stores/redis/rows.ts";
 import { SCAN_CALLS_MAX, SCAN_KEYS_MAX, scanPage } from "#sidecar/stores/redis/scan.ts";
+import { NO_MEASURE } from "#sidecar/stores/redis/scripts.ts";
 import { LIST_BYTES_MAX, type ListPage, type Store } from "#sidecar/stores/store.ts";
 import { describeWithRedis, startRedis } from "#test/servers/redis.ts";
 import { call, eventually, onOneServer, openStore, removal, write } from "./fixture.ts";
@@ -224,6 +226,24 @@ describe("a page of SCAN", () => {
       limit,
       values: false,
     });
+
+  it("tells a row that was a document when it was first looked at, and is a hash by now", async () => {
+    const table = buckets(() => [["app||k"]]);
+    let looks = 0;
+    const link: RowLink = {
+      ...table,
+      hasJson: true,
+      async call(effect, name, args) {
+        if (name === "hexists" && ++looks <= 2) throw new RedisError("corrupt", "", { reply: "WRONGTYPE" });
+        return name === "evalsha" ? NO_MEASURE.hash : table.call(effect, name, args);
+      },
+    };
+    const { rows } = await page(link, null, 10);
+    assert.deepEqual(
+      rows.map(({ key }) => key),
+      ["app||k"],
+    );
+  });
 
   const bucket = (name: string, size: number): string[] =>
     Array.from({ length: size }, (_, index) => `app||${name}${index}`);
