@@ -193,10 +193,13 @@ export class Link {
     if (password !== "" || username !== "") await this.#authenticate(username, password);
     if (database !== 0) await this.call("read", "select", [String(database)]);
     await this.call("read", "ping", []);
-    await this.#optional("client", ["SETNAME", name]);
-    const known = await this.#optional("command", ["INFO", "pexpiretime"]);
+    const [known, hasJson] = await Promise.all([
+      this.#optional("command", ["INFO", "pexpiretime"]),
+      this.#knowsJson(),
+      this.#optional("client", ["SETNAME", name]),
+    ]);
     if (Array.isArray(known) && known[0] !== null && known[0] !== undefined) this.expiryCommand = "pexpiretime";
-    this.hasJson = await this.#knowsJson();
+    this.hasJson = hasJson;
   }
 
   /**

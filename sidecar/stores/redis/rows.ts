@@ -58,10 +58,18 @@ async function readAs(
   try {
     return await READERS[form](link, key, clock);
   } catch (error) {
-    if (others.length > 0 && error instanceof RedisError && error.reply === "WRONGTYPE")
-      return readAs(others, link, key, clock);
-    throw error;
+    if (others.length === 0) throw error;
+    if (isReply(error, "WRONGTYPE")) return await readAs(others, link, key, clock);
+    if (form !== "document" || !isReply(error, "NOPERM")) throw error;
+    // Who may not read documents still reads hashes and strings.
+    return await readAs(others, link, key, clock).catch((other: unknown) => {
+      throw isReply(other, "WRONGTYPE") ? error : other;
+    });
   }
+}
+
+function isReply(error: unknown, reply: string): boolean {
+  return error instanceof RedisError && error.reply === reply;
 }
 
 async function readHash(link: RowLink, key: string, clock: Clock): Promise<Found | null> {

@@ -15,7 +15,7 @@ import {
 } from "../store.ts";
 import { RedisError } from "./errors.ts";
 import { type RowForm, type RowLink, type RowReader, readRow } from "./rows.ts";
-import { evaluate, MEASURE_DOCUMENT } from "./scripts.ts";
+import { evaluate, MEASURE_DOCUMENT, NO_MEASURE } from "./scripts.ts";
 
 /** Calls of SCAN that one page makes, and keys that each of them looks at (COUNT): a page may find less, or nothing. */
 export const SCAN_CALLS_MAX = 50;
@@ -195,26 +195,29 @@ type Looking = Pick<Scan, "range" | "values">;
 
 async function candidateOver(link: RowLink, key: string, looking: Looking): Promise<Candidate | null> {
   try {
-    const [data, version, bytes] = await Promise.all([
-      link.call("read", "hexists", [key, "data"]),
-      link.call("read", "hexists", [key, "version"]),
-      looking.values ? link.call("read", "hstrlen", [key, "data"]) : 0,
-    ]);
-    return data === 1 && version === 1 ? { key, form: "hash", bytes: Number(bytes) } : null;
+    return await hashOf(link, key, looking);
   } catch (error) {
     if (!isWrongType(error)) throw error;
     return link.hasJson ? documentOf(link, key, looking) : stringOf(link, key, looking);
   }
 }
 
+async function hashOf(link: RowLink, key: string, { values }: Looking): Promise<Candidate | null> {
+  const [data, version, bytes] = await Promise.all([
+    link.call("read", "hexists", [key, "data"]),
+    link.call("read", "hexists", [key, "version"]),
+    values ? link.call("read", "hstrlen", [key, "data"]) : 0,
+  ]);
+  return data === 1 && version === 1 ? { key, form: "hash", bytes: Number(bytes) } : null;
+}
+
+/** One script, which tells a document of a string, a set and so on by its type: of these a user may have no right to JSON. */
 async function documentOf(link: RowLink, key: string, looking: Looking): Promise<Candidate | null> {
-  try {
-    const bytes = Number(await evaluate(link, MEASURE_DOCUMENT, ["1", key, looking.values ? "1" : ""]));
-    return bytes < 0 ? null : { key, form: "document", bytes };
-  } catch (error) {
-    if (!isWrongType(error)) throw error;
-    return stringOf(link, key, looking);
-  }
+  const bytes = Number(await evaluate(link, MEASURE_DOCUMENT, ["1", key, looking.values ? "1" : ""]));
+  // It has become one since it was looked at, and would be missed.
+  if (bytes === NO_MEASURE.hash) return hashOf(link, key, looking);
+  if (bytes === NO_MEASURE.noDocument) return stringOf(link, key, looking);
+  return bytes < 0 ? null : { key, form: "document", bytes };
 }
 
 async function stringOf(link: RowLink, key: string, { range }: Looking): Promise<Candidate | null> {

@@ -17,7 +17,7 @@ export const VERDICT = {
   nothingThere: -2,
   somethingThere: -3,
   badVersion: -4,
-  /** A document was refused although it was tried before: the changes before it are applied. */
+  /** A row could not be read or made a document, although that was tried before: the changes before it are applied. */
   partlyApplied: -5,
 } as const;
 
@@ -34,23 +34,28 @@ export const CHANGE_ARGUMENTS = 6;
 // names itself before it reads the arguments. Its answer is put in words here, because Redis 6 begins it with the line.
 // What was met before anything was written is told by the code for missing rights, and not in the words for a script that
 // was stopped halfway.
-const SHARED = `
+const UNWRITTEN = `
 local function unwritten(failure)
   if string.find(failure.err, 'ACL failure', 1, true) or string.find(failure.err, 'executing the script', 1, true) then
     return redis.error_reply('NOPERM ' .. failure.err)
   end
   return failure
 end
+`;
 
+/** Reading and judging. A key's form, its version or false, and an answer that ends the script come as three values. */
+const JUDGE = `${UNWRITTEN}
 local function look(key)
   local version = redis.pcall('HGET', key, 'version')
-  if type(version) ~= 'table' then return {kind = 'hash', version = version} end
-  if not string.find(version.err, 'WRONGTYPE', 1, true) then return nil, version end
-  if redis.call('TYPE', key).ok ~= 'ReJSON-RL' then return {kind = 'other', version = false} end
+  if type(version) ~= 'table' then return 'hash', version end
+  if not string.find(version.err, 'WRONGTYPE', 1, true) then return nil, nil, unwritten(version) end
+  local kind = redis.pcall('TYPE', key)
+  if kind.err then return nil, nil, unwritten(kind) end
+  if kind.ok ~= 'ReJSON-RL' then return 'other', false end
   local versions = redis.pcall('JSON.GET', key, '$.version')
-  if type(versions) ~= 'string' then return nil, unwritten(versions) end
-  local version = string.sub(versions, 2, -2)
-  return {kind = 'document', version = version ~= '' and version}
+  if type(versions) ~= 'string' then return nil, nil, unwritten(versions) end
+  version = string.sub(versions, 2, -2)
+  return 'document', version ~= '' and version
 end
 
 local function verdict(key, version, etag, first)
@@ -63,51 +68,6 @@ local function verdict(key, version, etag, first)
   return 0
 end
 
-local function counts(version)
-  return not version or (#version < 19 and
-    (version == '0' or string.find(version, '^-?[1-9]%d*$') ~= nil))
-end
-
-local function put_hash(key, row, first, value)
-  if row.kind ~= 'hash' then redis.call('DEL', key) end
-  if first == '1' then
-    redis.call('HSET', key, 'data', value, 'first-write', '0')
-  else
-    redis.call('HSET', key, 'data', value)
-  end
-  if row.kind == 'document' and row.version then redis.call('HSET', key, 'version', row.version) end
-  redis.call('HINCRBY', key, 'version', 1)
-end
-
-local function document(row, first, value)
-  local mark = first == '1' and ',"first-write":0' or ''
-  return '{"data":' .. value .. mark .. ',"version":' .. (row.version or '0') .. '}'
-end
-
-local function put_document(key, row, first, value)
-  local before, left = false, 0
-  if row.kind ~= 'document' then
-    before, left = redis.call('DUMP', key), redis.call('PTTL', key)
-    redis.call('DEL', key)
-  end
-  local answer = redis.pcall('JSON.SET', key, '$', document(row, first, value))
-  if answer.err then
-    if before then redis.call('RESTORE', key, math.max(left, 0), before) end
-    return unwritten(answer)
-  end
-  redis.call('JSON.NUMINCRBY', key, '$.version', 1)
-end
-
-local function put(key, row, first, ttl, as_document, value)
-  if as_document == '1' then
-    local failure = put_document(key, row, first, value)
-    if failure then return failure end
-  else
-    put_hash(key, row, first, value)
-  end
-  if ttl == '' then redis.call('PERSIST', key) else redis.call('EXPIRE', key, ttl) end
-end
-
 local function refuse(key, answer)
   local probe = redis.pcall('EXPIRE', key, 'never')
   if type(probe) == 'table' and string.find(probe.err, 'READONLY', 1, true) then
@@ -117,29 +77,107 @@ local function refuse(key, answer)
 end
 `;
 
+// A document takes the place of a row of another form by way of DEL, after which Redis looks at no memory limit any more.
+// Therefore nothing is deleted where nothing is, and what is in the way is saved first: RESTORE over a key that is there
+// changes nothing, and its refusal tells that it would be allowed, by rights and by memory.
+// Lua makes each function anew whenever a script runs: those for documents are made where one is written, so that hashes
+// do not pay for them.
+const PUT = `
+local function documents()
+  local function raised(version)
+    if #version < 15 then return string.format('%.0f', version + 1) end
+    local sign = string.match(version, '^-?')
+    local head = tonumber(string.sub(version, #sign + 1, -10))
+    local tail = tonumber(string.sub(version, -9)) + (sign == '-' and -1 or 1)
+    local carry = math.floor(tail / 1e9)
+    return sign .. string.format('%.0f%09.0f', head + carry, tail - carry * 1e9)
+  end
+
+  local function set(key, version, first, value, condition)
+    local mark = first == '1' and ',"first-write":0' or ''
+    local text = '{"data":' .. value .. mark .. ',"version":' .. raised(version or '0') .. '}'
+    if condition then return redis.pcall('JSON.SET', key, '$', text, condition) end
+    return redis.pcall('JSON.SET', key, '$', text)
+  end
+
+  local function save(key)
+    local dump = redis.pcall('DUMP', key)
+    if type(dump) == 'table' then return nil, unwritten(dump) end
+    local left = redis.pcall('PTTL', key)
+    if type(left) == 'table' then return nil, unwritten(left) end
+    local refused = redis.pcall('RESTORE', key, 0, dump)
+    if not string.find(refused.err, 'BUSYKEY', 1, true) then return nil, unwritten(refused) end
+    return {dump = dump, left = left < 0 and 0 or math.max(left, 1)}
+  end
+
+  return set, save
+end
+
+local function put_document(key, kind, version, first, value)
+  local set, save = documents()
+  local before, failure
+  if kind ~= 'document' and redis.call('EXISTS', key) == 1 then
+    before, failure = save(key)
+    if failure then return failure end
+    redis.call('DEL', key)
+  end
+  local answer = set(key, version, first, value)
+  if not answer.err then return nil end
+  if before then redis.call('RESTORE', key, before.left, before.dump) end
+  return unwritten(answer)
+end
+
+local function put(key, kind, version, first, ttl, as_document, value)
+  if as_document == '1' then
+    local failure = put_document(key, kind, version, first, value)
+    if failure then return failure end
+  else
+    if kind ~= 'hash' then redis.call('DEL', key) end
+    if first == '1' then
+      redis.call('HSET', key, 'data', value, 'first-write', '0')
+    else
+      redis.call('HSET', key, 'data', value)
+    end
+    if kind == 'document' and version then redis.call('HSET', key, 'version', version) end
+    redis.call('HINCRBY', key, 'version', 1)
+  end
+  if ttl == '' then redis.call('PERSIST', key) else redis.call('EXPIRE', key, ttl) end
+end
+
+local function counts(version)
+  return not version or (#version < 19 and
+    (version == '0' or string.find(version, '^-?[1-9]%d*$') ~= nil))
+end
+`;
+
 /** KEYS: the key. ARGV: etag or "", first-write "1" or "", ttl in seconds or "", document "1" or "", value. */
-export const SET: Script = script(`${SHARED}
-local row, failure = look(KEYS[1])
+export const SET: Script = script(`${JUDGE}${PUT}
+local kind, version, failure = look(KEYS[1])
 if failure then return failure end
-if not counts(row.version) then return refuse(KEYS[1], ${VERDICT.badVersion}) end
-local answer = verdict(KEYS[1], row.version, ARGV[1], ARGV[2])
+if not counts(version) then return refuse(KEYS[1], ${VERDICT.badVersion}) end
+local answer = verdict(KEYS[1], version, ARGV[1], ARGV[2])
 if answer ~= 0 then return refuse(KEYS[1], answer) end
-return put(KEYS[1], row, ARGV[2], ARGV[3], ARGV[4], ARGV[5]) or 0
+return put(KEYS[1], kind, version, ARGV[2], ARGV[3], ARGV[4], ARGV[5]) or 0
 `);
 
 /** KEYS: the key. ARGV: etag or "". */
-export const REMOVE: Script = script(`${SHARED}
-local row, failure = look(KEYS[1])
+export const REMOVE: Script = script(`${JUDGE}
+local _, version, failure = look(KEYS[1])
 if failure then return failure end
-local answer = verdict(KEYS[1], row.version, ARGV[1], '')
+local answer = verdict(KEYS[1], version, ARGV[1], '')
 if answer ~= 0 then return refuse(KEYS[1], answer) end
 redis.call('DEL', KEYS[1])
 return 0
 `);
 
-const IS_DOCUMENT = `
+const IS_ROW = `${UNWRITTEN}
 local function is_row(key)
-  return #redis.call('JSON.TYPE', key, '$.data') == 1 and #redis.call('JSON.TYPE', key, '$.version') == 1
+  for _, path in ipairs({'$.data', '$.version'}) do
+    local types = redis.pcall('JSON.TYPE', key, path)
+    if types.err then return false, unwritten(types) end
+    if #types ~= 1 then return false end
+  end
+  return true
 end
 `;
 
@@ -148,27 +186,41 @@ end
  * version, or a plain string under a key prefix, which always has a "||"; a key told without a prefix has none. Answers
  * how many were deleted.
  */
-export const REMOVE_ROW: Script = script(`${IS_DOCUMENT}
-local kind = redis.call('TYPE', KEYS[1]).ok
+export const REMOVE_ROW: Script = script(`${IS_ROW}
+local answer = redis.pcall('TYPE', KEYS[1])
+if answer.err then return unwritten(answer) end
+local kind = answer.ok
 if kind == 'hash' then
   if redis.call('HEXISTS', KEYS[1], 'data') == 0 or redis.call('HEXISTS', KEYS[1], 'version') == 0 then return 0 end
 elseif kind == 'ReJSON-RL' then
-  if not is_row(KEYS[1]) then return 0 end
+  local is_one, failure = is_row(KEYS[1])
+  if not is_one then return failure or 0 end
 elseif kind ~= 'string' or not string.find(KEYS[1], '||', 1, true) then
   return 0
 end
 return redis.call('DEL', KEYS[1])
 `);
 
+/** What a document's measure is when there is none to take: no row of the layout, a hash, or neither of the two. */
+export const NO_MEASURE = { noRow: -1, hash: -2, noDocument: -3 } as const;
+
 /**
  * KEYS: the key. ARGV: "1" when the value's size is wanted. Answers the bytes of a document's value, 0 when nobody wants
- * to know, and -1 for a document that is no row.
+ * to know, and else one of NO_MEASURE.
  */
 export const MEASURE_DOCUMENT: Script = script(
-  `${IS_DOCUMENT}
-if not is_row(KEYS[1]) then return -1 end
+  `${IS_ROW}
+local kind = redis.pcall('TYPE', KEYS[1])
+if kind.err then return unwritten(kind) end
+if kind.ok == 'none' then return ${NO_MEASURE.noRow} end
+if kind.ok == 'hash' then return ${NO_MEASURE.hash} end
+if kind.ok ~= 'ReJSON-RL' then return ${NO_MEASURE.noDocument} end
+local is_one, failure = is_row(KEYS[1])
+if not is_one then return failure or ${NO_MEASURE.noRow} end
 if ARGV[1] ~= '1' then return 0 end
-return #redis.call('JSON.GET', KEYS[1], '$.data') - 2
+local value = redis.pcall('JSON.GET', KEYS[1], '$.data')
+if type(value) ~= 'string' then return unwritten(value) end
+return #value - 2
 `,
   "read",
 );
@@ -177,34 +229,38 @@ return #redis.call('JSON.GET', KEYS[1], '$.data') - 2
  * KEYS: the key of each change, in order. ARGV: six per change: "upsert" or "delete", etag or "", first-write "1" or "",
  * ttl or "", document "1" or "", value. All conditions are checked against the state before the first change, and each
  * document is tried: XX on a key that has none, and NX on one that has, read it and write nothing; a hash is told to be
- * of the wrong type before that. Answers {verdict, number of the failing change from 1}. ARGV is read by index and never
+ * of the wrong type before that, and must be one that can be saved. Answers {verdict, number of the failing change from 1}. ARGV is read by index and never
  * unpacked: Lua's stack holds some 8,000 values.
  */
-export const TRANSACT: Script = script(`${SHARED}
-local function trial(key, row, first, value)
-  local answer = redis.pcall('JSON.SET', key, '$', document(row, first, value), row.kind == 'document' and 'NX' or 'XX')
-  if type(answer) ~= 'table' or not answer.err or string.find(answer.err, 'wrong Redis type', 1, true) then return nil end
-  return unwritten(answer)
+export const TRANSACT: Script = script(`${JUDGE}${PUT}
+local function trial(key, kind, version, first, value)
+  local set, save = documents()
+  local answer = set(key, version, first, value, kind == 'document' and 'NX' or 'XX')
+  if type(answer) ~= 'table' or not answer.err then return nil end
+  if not string.find(answer.err, 'wrong Redis type', 1, true) then return unwritten(answer) end
+  local _, failure = save(key)
+  return failure
 end
 
 for i = 1, #KEYS do
   local at = (i - 1) * ${CHANGE_ARGUMENTS}
-  local row, failure = look(KEYS[i])
+  local kind, version, failure = look(KEYS[i])
   if failure then return failure end
-  if ARGV[at + 1] == 'upsert' and not counts(row.version) then
+  if ARGV[at + 1] == 'upsert' and not counts(version) then
     return refuse(KEYS[i], {${VERDICT.badVersion}, i})
   end
-  local answer = verdict(KEYS[i], row.version, ARGV[at + 2], ARGV[at + 3])
+  local answer = verdict(KEYS[i], version, ARGV[at + 2], ARGV[at + 3])
   if answer ~= 0 then return refuse(KEYS[i], {answer, i}) end
   if ARGV[at + 5] == '1' then
-    failure = trial(KEYS[i], row, ARGV[at + 3], ARGV[at + 6])
+    failure = trial(KEYS[i], kind, version, ARGV[at + 3], ARGV[at + 6])
     if failure then return failure end
   end
 end
 for i = 1, #KEYS do
   local at = (i - 1) * ${CHANGE_ARGUMENTS}
   if ARGV[at + 1] == 'upsert' then
-    local failure = put(KEYS[i], look(KEYS[i]), ARGV[at + 3], ARGV[at + 4], ARGV[at + 5], ARGV[at + 6])
+    local kind, version, failure = look(KEYS[i])
+    failure = failure or put(KEYS[i], kind, version, ARGV[at + 3], ARGV[at + 4], ARGV[at + 5], ARGV[at + 6])
     if failure then return {${VERDICT.partlyApplied}, i} end
   else
     redis.call('DEL', KEYS[i])
