@@ -46,10 +46,18 @@ const NOT_RUN: readonly { readonly page: string; readonly begins: string; readon
   },
   { page: "docs/stores/zookeeper.md", begins: "zkCli.sh ", why: "zookeeper-layout.test.ts runs them in that client" },
   { page: "docs/stores/etcd.md", begins: "etcdctl ", why: "etcd-layout.test.ts asks the same of etcd's own gateway" },
-  { page: "docs/stores/azure.blobstorage.md", begins: "az ", why: "azure-storage-layout.test.ts asks the same by a client" },
-  { page: "docs/stores/azure.tablestorage.md", begins: "az ", why: "azure-storage-layout.test.ts asks the same by a client" },
+  {
+    page: "docs/stores/azure.blobstorage.md",
+    begins: "az ",
+    why: "azure-storage-layout.test.ts asks the same by a client",
+  },
+  {
+    page: "docs/stores/azure.tablestorage.md",
+    begins: "az ",
+    why: "azure-storage-layout.test.ts asks the same by a client",
+  },
   { page: "docs/stores/memcached.md", begins: "printf ", why: "memcached-layout.test.ts sends it to a memcached" },
-  { page: "docs/stores/redis.md", begins: "redis-cli ", why: "layouts.test.ts sends its command by a client" },
+  { page: "docs/stores/redis.md", begins: "redis-cli ", why: "layouts.test.ts sends its commands by a client" },
 ];
 
 /** For curl: an error status is an error, and nothing but the answer is printed. */
@@ -165,6 +173,8 @@ describe("command lines in the docs", () => {
     known.add("take-ownership");
     // etcd's own, and etcdctl's, in docs/stores/etcd.md.
     for (const name of ["max-txn-ops", "max-request-bytes", "quota-backend-bytes", "prefix"]) known.add(name);
+    // Of redis-cli, in docs/stores/redis.md.
+    for (const name of ["scan", "pattern"]) known.add(name);
     // The AWS command line's own, in docs/stores/aws.dynamodb.md.
     for (const name of ["table-name", "billing-mode", "attribute-definitions", "key-schema"]) known.add(name);
     for (const name of ["time-to-live-specification", "statement"]) known.add(name);
