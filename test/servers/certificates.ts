@@ -1,5 +1,5 @@
 // A certificate authority of our own for tests, with one certificate for a server on this machine and one for a client.
-// Made by `openssl` in a temporary folder, good for a day.
+// Made by `openssl` in a temporary folder, good for a day; the server's one, if asked for, over for years.
 import { execFile } from "node:child_process";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -21,7 +21,22 @@ const run = promisify(execFile);
 const NEW_KEY = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
 const ONE_DAY = ["-days", "1"];
 
-export async function makeCertificates(): Promise<Certificates> {
+/** `openssl x509` of version 3.0 sets no end in the past; `openssl ca` does, and wants a file of settings for it. */
+const LONG_OVER = ["-startdate", "20200101000000Z", "-enddate", "20200102000000Z"];
+const SIGNING = `[ca]
+default_ca = own
+[own]
+database = issued
+new_certs_dir = .
+rand_serial = yes
+default_md = sha256
+policy = names
+[names]
+commonName = supplied
+`;
+
+/** `expired`: the server's certificate ended years ago; all else about it is right. */
+export async function makeCertificates({ expired = false }: { expired?: boolean } = {}): Promise<Certificates> {
   const folder = await mkdtemp(join(tmpdir(), "pannier-certificates-"));
   const at = (name: string): string => join(folder, name);
   const openssl = (...args: string[]): Promise<unknown> => run("openssl", args, { cwd: folder });
@@ -31,6 +46,23 @@ export async function makeCertificates(): Promise<Certificates> {
     await openssl("req", ...NEW_KEY, "-subj", `/CN=${name}`, "-keyout", `${name}.key`, "-out", `${name}.csr`);
     const signed = ["-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-extfile", "names"];
     await openssl("x509", "-req", "-in", `${name}.csr`, ...signed, ...ONE_DAY, "-out", `${name}.crt`);
+  }
+  if (expired) {
+    await writeFile(at("signing"), SIGNING);
+    await writeFile(at("issued"), "");
+    const signed = ["-cert", "ca.crt", "-keyfile", "ca.key", "-extfile", "names", ...LONG_OVER];
+    await openssl(
+      "ca",
+      "-batch",
+      "-notext",
+      "-config",
+      "signing",
+      ...signed,
+      "-in",
+      "server.csr",
+      "-out",
+      "server.crt",
+    );
   }
   return {
     authorityFile: at("ca.crt"),

@@ -1,5 +1,6 @@
 // What etcd or the connection to it said, as a StoreError with what to do about it. Of etcd's own words only those that
 // are known here are looked at, and none is passed on.
+import { connectCause } from "#kit/connect-cause.ts";
 import { StoreError, type StoreErrorCode } from "../store.ts";
 
 /** What another attempt would need to fare better. Nothing was written. */
@@ -109,13 +110,12 @@ export function statusError({ status, server, isWrite }: Failed): EtcdError {
   return new EtcdError(doubtful, `no answer of etcd from ${server} (status ${code})${written}`);
 }
 
-const BECAUSE = /(ECONN\w+|ENOTFOUND|EHOSTUNREACH|ENETUNREACH|ETIMEDOUT|EAI_AGAIN)/;
 const TLS_TROUBLE = /certificate|CERT|SSL|TLS|EPROTO|ERR_TLS/i;
 
 function connectError(server: string, details: string): EtcdError {
-  const because = BECAUSE.exec(details)?.[1];
+  const cause = connectCause(details);
   const hint = TLS_TROUBLE.test(details) ? "; check tlsEnable, ca, cert and key, and the server's certificate" : "";
-  const text = `cannot connect to etcd at ${server}${because === undefined ? "" : `: ${because}`}${hint}`;
+  const text = `cannot connect to etcd at ${server}${cause === null ? "" : `: ${cause}`}${hint}`;
   return new EtcdError("unavailable", text, "elsewhere");
 }
 

@@ -1,6 +1,7 @@
 // What one of Google's services, or the way to it, ended a call with, as a StoreError: gRPC's numbers mean the same for all
 // of them. A service's own words are in `details` for its driver to look at; no text for people holds them, for they can
 // hold keys.
+import { connectCause } from "#kit/connect-cause.ts";
 import { StoreError, type StoreErrorCode } from "../store.ts";
 
 /** gRPC's numbers for how a call ended, as far as they are told apart. */
@@ -103,13 +104,12 @@ function hintOf({ code, details }: Failed["status"]): string {
   return permission === undefined ? "; give it the rights on the page of this store" : `; it lacks ${permission}`;
 }
 
-const BECAUSE = /(ECONN\w+|ENOTFOUND|EHOSTUNREACH|ENETUNREACH|ETIMEDOUT|EAI_AGAIN)/;
 const TLS_TROUBLE = /certificate|CERT|SSL|TLS|EPROTO|ERR_TLS/i;
 
 function becauseOf(details: string): string {
-  const because = BECAUSE.exec(details)?.[1];
+  const cause = connectCause(details);
   const hint = TLS_TROUBLE.test(details) ? "; check endpoint: it is without https:// for an emulator only" : "";
-  return `${because === undefined ? "" : `: ${because}`}${hint}`;
+  return `${cause === null ? "" : `: ${cause}`}${hint}`;
 }
 
 const LOCAL = { status: null, details: "" } as const;

@@ -10,6 +10,7 @@ import {
   MongoServerSelectionError,
   MongoWriteConcernError,
 } from "mongodb";
+import { certificateCause } from "#kit/connect-cause.ts";
 import { StoreError, type StoreErrorCode } from "../store.ts";
 
 /** Why another attempt of the whole call may fare better. Nothing was written. */
@@ -229,9 +230,9 @@ const CONNECTING = /\b(?:connect|getaddrinfo) (ECONNREFUSED|ENOTFOUND|EHOSTUNREA
 const UNTRUSTED = /certificate|altnames|before secure TLS/i;
 const TLS_TROUBLE = /certificate|self[- ]signed|\b(CERT|SSL|TLS)|EPROTO|altnames/i;
 
-/** Why no connection could be made, as "ECONNREFUSED". */
+/** Why no connection could be made, as "ECONNREFUSED" or what is wrong with the server's certificate. */
 function becauseOf(error: Error): string | null {
-  return CONNECTING.exec(error.message)?.[1] ?? null;
+  return CONNECTING.exec(error.message)?.[1] ?? certificateCause(error.message);
 }
 
 function connectError(server: string, error: MongoError): MongodbError {

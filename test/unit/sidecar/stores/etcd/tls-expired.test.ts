@@ -19,7 +19,11 @@ describeWithEtcd("an etcd server whose certificate's time is over", () => {
   });
 
   it("says that the server's certificate has expired", async () => {
-    const fields = ({ authority: ca, clientCertificate: cert, clientKey: key }: Certificates): Record<string, string> => ({
+    const fields = ({
+      authority: ca,
+      clientCertificate: cert,
+      clientKey: key,
+    }: Certificates): Record<string, string> => ({
       ...{ endpoints: server.address, tlsEnable: "true" },
       ...{ ca, cert, key },
     });

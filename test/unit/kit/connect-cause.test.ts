@@ -1,0 +1,27 @@
+// Which causes of a failed connection are named, from the words of OpenSSL and of Node.
+import assert from "node:assert/strict";
+import { connectCause } from "#kit/connect-cause.ts";
+
+describe("the cause of a failed connection", () => {
+  const known: [words: string, cause: string][] = [
+    ["Error: connect ECONNREFUSED 10.0.0.1:2379", "ECONNREFUSED"],
+    ["Error: getaddrinfo ENOTFOUND store.internal", "ENOTFOUND"],
+    ["Error: certificate has expired", "the server's certificate has expired"],
+    ["Error: certificate is not yet valid", "the server's certificate is not valid yet"],
+    ["Error: self-signed certificate", "the server's certificate is self-signed"],
+    ["Error: self-signed certificate in certificate chain", "the server's certificate is of an unknown authority"],
+    ["Error: unable to verify the first certificate", "the server's certificate is of an unknown authority"],
+    ["Error: unable to get local issuer certificate", "the server's certificate is of an unknown authority"],
+    [
+      "Error: Hostname/IP does not match certificate's altnames: IP: 127.0.0.2 is not in the cert's list: ",
+      "the server's certificate is for another name",
+    ],
+  ];
+  for (const [words, cause] of known)
+    it(`is "${cause}" for "${words}"`, () => assert.equal(connectCause(`Last error: ${words} (now)`), cause));
+
+  it("is not known for words that are not known", () => {
+    assert.equal(connectCause("No connection established. Last error: something else"), null);
+    assert.equal(connectCause(""), null);
+  });
+});
