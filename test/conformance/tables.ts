@@ -79,7 +79,9 @@ function provedBy({ tried, remark }: TriedStore): string {
   const real = tried.filter(({ byAddress }) => byAddress !== true);
   const proved = real.map(({ subject, against }) => {
     const excepted = Object.keys(subject.excepted ?? {}).length;
-    return excepted === 0 ? against : `${against}, without ${excepted} cases that it gets wrong`;
+    return excepted === 0
+      ? against
+      : `${against}, without ${excepted === 1 ? "a case" : `${excepted} cases`} that it gets wrong`;
   });
   const never = tried.filter((each) => !real.includes(each));
   const unproved = never.map(({ against }) => `${against} by address only, never run here`);
