@@ -1,13 +1,13 @@
 // Signing in at Entra ID, as far as it goes without one: which ways are set up, and what is told of one that fails.
 import assert from "node:assert/strict";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Clock, systemClock } from "#kit/clock.ts";
 import { cloudOf } from "#sidecar/stores/azure/clouds.ts";
 import type { EntraSettings } from "#sidecar/stores/azure/entra-fields.ts";
 import { entraTokens, type Tokens } from "#sidecar/stores/azure/entra-tokens.ts";
+import { startIdentityEndpoint } from "#test/servers/identity-endpoint.ts";
 
 const NONE: EntraSettings = {
   azureTenantId: "",
@@ -26,28 +26,15 @@ function tokens(given: Partial<EntraSettings>, clock: Clock = systemClock): Prom
   return entraTokens({ ...NONE, ...given }, { scope: "https://storage.azure.com/.default", cloud, clock });
 }
 
-function restore(variables: Readonly<Record<string, string | undefined>>): void {
-  for (const [name, value] of Object.entries(variables))
-    if (value === undefined) delete process.env[name];
-    else process.env[name] = value;
-}
-
 describe("a sign-in at Entra ID", () => {
   it("is refused where the only way is one that this pod is not set up for", async () => {
     await assert.rejects(tokens({ azureAuthMethods: "wi" }), { code: "unavailable", message: /none of the ways/ });
   });
 
   it("is given up where whoever is asked never answers, and is begun anew by the next call", async () => {
-    const silent = createServer(() => undefined).listen(0, "127.0.0.1");
-    await new Promise((resolve) => silent.once("listening", resolve));
-    const address = silent.address();
-    assert.ok(typeof address === "object" && address !== null);
     // App Service's way to a managed identity: the library does not look at its signal here.
-    const { IDENTITY_ENDPOINT, IDENTITY_HEADER } = process.env;
-    Object.assign(process.env, { IDENTITY_ENDPOINT: `http://127.0.0.1:${address.port}`, IDENTITY_HEADER: "h" });
+    const silent = await startIdentityEndpoint(() => undefined);
     const hasty: Clock = { ...systemClock, after: (delayMs, task) => systemClock.after(delayMs / 200, task) };
-    const connections: Socket[] = [];
-    silent.on("connection", (socket) => void connections.push(socket));
     try {
       const source = await tokens({ azureAuthMethods: "mi" }, hasty);
       for (let time = 0; time < 2; time++)
@@ -57,9 +44,7 @@ describe("a sign-in at Entra ID", () => {
       const both = await tokens({ ...given, azureAuthMethods: "mi,cert" }, hasty);
       await assert.rejects(both.current(), { code: "unavailable", message: /^cannot sign in at Entra ID/ });
     } finally {
-      restore({ IDENTITY_ENDPOINT, IDENTITY_HEADER });
-      for (const socket of connections) socket.destroy();
-      silent.close();
+      silent.stop();
     }
   });
 

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { chmodSync, copyFileSync } from "node:fs";
-import { createServer, type Server } from "node:http";
+import { createServer } from "node:http";
 import { join } from "node:path";
 import { type Clock, systemClock } from "#kit/clock.ts";
 import { describeFault } from "#kit/fault.ts";
@@ -12,6 +12,7 @@ import { openPasswords, type Passwords } from "#sidecar/stores/postgresql/passwo
 import { planServer, type ServerPlan } from "#sidecar/stores/postgresql/server-plan.ts";
 import { Session } from "#sidecar/stores/postgresql/session.ts";
 import { type Certificates, makeCertificates } from "#test/servers/certificates.ts";
+import { startIdentityEndpoint } from "#test/servers/identity-endpoint.ts";
 import { describeWithPostgres, type PostgresServer, startPostgres } from "#test/servers/postgresql.ts";
 import { call, eventually, openStore, prepare, textOf, write } from "./fixture.ts";
 
@@ -302,7 +303,7 @@ describeWithPostgres("signing in to PostgreSQL by a token", () => {
         await store.close();
       }
     } finally {
-      await service.stop();
+      service.stop();
     }
   });
 });
@@ -310,9 +311,9 @@ describeWithPostgres("signing in to PostgreSQL by a token", () => {
 /** What a managed identity asks on Azure's App Service; each token is good for a minute, and takes the place of the one before. */
 async function startTokenService(
   handOut: (token: string) => Promise<unknown>,
-): Promise<{ readonly asked: readonly URL[]; stop(): Promise<void> }> {
+): Promise<{ readonly asked: readonly URL[]; stop(): void }> {
   const asked: URL[] = [];
-  const server: Server = createServer((request, response) => {
+  const endpoint = await startIdentityEndpoint((request, response) => {
     asked.push(new URL(request.url ?? "/", "http://service"));
     const token = `managed-${asked.length}`;
     void handOut(token).then(() => {
@@ -321,18 +322,5 @@ async function startTokenService(
       response.end(JSON.stringify({ access_token: token, expires_on: expires, token_type: "Bearer" }));
     });
   });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const bound = server.address();
-  assert.ok(bound !== null && typeof bound === "object");
-  process.env.IDENTITY_ENDPOINT = `http://127.0.0.1:${bound.port}/token`;
-  process.env.IDENTITY_HEADER = "header";
-  return {
-    asked,
-    stop: async () => {
-      delete process.env.IDENTITY_ENDPOINT;
-      delete process.env.IDENTITY_HEADER;
-      server.closeAllConnections();
-      await new Promise((resolve) => server.close(resolve));
-    },
-  };
+  return { asked, stop: () => endpoint.stop() };
 }
