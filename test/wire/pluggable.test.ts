@@ -9,8 +9,12 @@ import { until } from "./until.ts";
 const MANIFEST = component("statestore", "state.Ours", { colour: "red", keyPrefix: "none" });
 const QUERY = "/v1.0-alpha1/state/statestore/query";
 
-function sidecarAt(folder: string, manifest = MANIFEST): Promise<WireSidecar> {
-  return startWire({ manifests: { "a.yaml": manifest }, settings: { componentsSocketsFolder: folder } });
+function sidecarAt(
+  folder: string,
+  manifest = MANIFEST,
+  more: Readonly<Record<string, string>> = {},
+): Promise<WireSidecar> {
+  return startWire({ manifests: { "a.yaml": manifest, ...more }, settings: { componentsSocketsFolder: folder } });
 }
 
 describe("a pluggable component", () => {
@@ -19,7 +23,7 @@ describe("a pluggable component", () => {
 
   before(async () => {
     ours = await startComponent("ours");
-    wire = await sidecarAt(ours.folder);
+    wire = await sidecarAt(ours.folder, MANIFEST, { "b.yaml": component("prefixed", "state.ours") });
   });
   after(async () => {
     await wire.stop();
@@ -53,7 +57,20 @@ describe("a pluggable component", () => {
     assert.ok(Math.abs(Date.parse(String(told)) - Date.now() - 100_000) < 10_000, String(told));
   });
 
-  it("answers queries itself, page by page, and tells nothing of other applications", async () => {
+  it("tells a query nothing of keys beyond the caller's prefix", async () => {
+    await save(wire, "others", '{"city":"Portland"}');
+    await save(wire, "mine", '{"city":"Portland"}', "/v1.0/state/prefixed");
+    const query = { filter: { EQ: { city: "Portland" } } };
+    const { status, text } = await ask(wire, "POST", "/v1.0-alpha1/state/prefixed/query", query);
+    assert.equal(status, 200, text);
+    const { results }: { results: { key: string }[] } = JSON.parse(text);
+    assert.deepEqual(
+      results.map(({ key }) => key),
+      ["mine"],
+    );
+  });
+
+  it("answers queries itself, page by page", async () => {
     for (const [key, state] of [
       ["q1", "CA"],
       ["q2", "WA"],
