@@ -1,7 +1,6 @@
 // Starts the real command line as a process of its own, in a folder of its own, and sees to its end.
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -106,20 +105,6 @@ export async function eventually(what: string, holds: () => boolean | Promise<bo
     if (Date.now() > endMs) throw new Error(`not within ${DEADLINE_MS} ms: ${what}`);
     await delay(POLL_MS);
   }
-}
-
-/** A port of 127.0.0.1 that was free a moment ago. */
-export function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.on("error", reject);
-    server.listen(0, "127.0.0.1", () => {
-      const address = server.address();
-      server.close(() =>
-        address !== null && typeof address === "object" ? resolve(address.port) : reject(new Error("no port")),
-      );
-    });
-  });
 }
 
 export function isAlive(pid: number): boolean {

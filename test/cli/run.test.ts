@@ -5,7 +5,8 @@ import { mkdir, readFile, utimes, writeFile } from "node:fs/promises";
 import { type AddressInfo, createServer, type Server } from "node:net";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { Bench, eventually, freePort, isAlive, type Pannier } from "./pannier.ts";
+import { freePort } from "#test/servers/free-port.ts";
+import { Bench, eventually, isAlive, type Pannier } from "./pannier.ts";
 
 const shell = promisify(execFile);
 const NODE = process.execPath;

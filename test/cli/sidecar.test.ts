@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { utimes, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
-import { Bench, eventually, freePort, type Pannier, signalledWhenLoading } from "./pannier.ts";
+import { freePort } from "#test/servers/free-port.ts";
+import { Bench, eventually, type Pannier, signalledWhenLoading } from "./pannier.ts";
 
 const MANIFEST = `apiVersion: dapr.io/v1alpha1
 kind: Component

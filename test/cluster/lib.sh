@@ -77,8 +77,17 @@ wait_for() {
   done
 }
 
+# free_port: from the range of test/servers/free-port.ts, which the system gives to no connection: a server that starts again
+# finds its port free.
 free_port() {
-  node -e 'const s=require("net").createServer().listen(0,"127.0.0.1",()=>{console.log(s.address().port);s.close()})'
+  node -e '
+    const { createServer } = require("node:net");
+    const attempt = (left) => {
+      const port = 12000 + require("node:crypto").randomInt(18000);
+      const server = createServer().once("error", (error) => { if (left === 0) throw error; attempt(left - 1); });
+      server.listen(port, "127.0.0.1", () => server.close(() => console.log(port)));
+    };
+    attempt(100);'
 }
 
 KUBECTL=$(binary kubectl)

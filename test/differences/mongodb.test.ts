@@ -82,7 +82,7 @@ describeWithMongodb("differences on MongoDB", () => {
     server.pause();
     try {
       const { status, text: said } = await ask(other, "GET", `${STORE}/mg8`);
-      assert.equal(status, 500);
+      assert.equal(status, 500, said);
       assert.match(said, /no answer from mongodb at [\d.:]+ within operationTimeout/);
     } finally {
       server.resume();

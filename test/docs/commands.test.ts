@@ -11,7 +11,8 @@ import { RUN_FLAGS, RUN_FLAGS_WITHOUT_EFFECT } from "#cli/run/flags.ts";
 import { VERBS } from "#cli/verbs.ts";
 import { OPERATOR_FLAGS } from "#operator/flags.ts";
 import { DAPRD_FLAGS } from "#sidecar/daprd-flags.ts";
-import { Bench, freePort } from "#test/cli/pannier.ts";
+import { Bench } from "#test/cli/pannier.ts";
+import { freePort } from "#test/servers/free-port.ts";
 import { testHost } from "#test/unit/cli/output.ts";
 import { type Block, ROOT, readPage, readPages } from "./pages.ts";
 

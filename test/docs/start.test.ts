@@ -9,7 +9,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { Redis } from "ioredis";
-import { eventually, freePort } from "#test/cli/pannier.ts";
+import { eventually } from "#test/cli/pannier.ts";
+import { freePort } from "#test/servers/free-port.ts";
 import { type RedisServer, redisMissing, startRedis } from "#test/servers/redis.ts";
 import { ROOT } from "./pages.ts";
 

@@ -2,8 +2,9 @@
 import assert from "node:assert/strict";
 import { RUN_GRAMMAR } from "#cli/run/flags.ts";
 import { parseArguments } from "#kit/arguments.ts";
-import { Bench, freePort } from "#test/cli/pannier.ts";
+import { Bench } from "#test/cli/pannier.ts";
 import { judge } from "#test/docs/judgement.ts";
+import { freePort } from "#test/servers/free-port.ts";
 import { ask, STORE } from "#test/wire/client.ts";
 import { describeOnRedis } from "./redis-bench.ts";
 

@@ -2,6 +2,7 @@
 // Knows no particular server. What a test run leaves behind is killed when the run ends.
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { waitUntilStopped } from "./stopped.ts";
 
 export interface ChildServerOptions {
   readonly command: string;
@@ -79,9 +80,10 @@ export class ChildServer {
     return this.#end("SIGKILL");
   }
 
-  /** The process stays, its port accepts, nothing answers. */
+  /** The process stays, its port accepts, nothing answers any more once this returns. */
   pause(): void {
     this.#child?.kill("SIGSTOP");
+    waitUntilStopped(this.pid);
   }
 
   resume(): void {

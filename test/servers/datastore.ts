@@ -6,7 +6,6 @@ import { join } from "node:path";
 import { ChildServer } from "./child-server.ts";
 import { fetchedFolder, fetchedMissing, whyNotFetched } from "./fetched.ts";
 import { freePort } from "./free-port.ts";
-import { waitUntilStopped } from "./stopped.ts";
 
 export interface DatastoreServer {
   readonly host: "127.0.0.1";
@@ -92,10 +91,7 @@ async function planned(): Promise<DatastoreServer> {
     ask: (method, body) => ask(address, method, body),
     kill9: () => child.kill9(),
     halt: () => child.stop(),
-    pause: () => {
-      child.pause();
-      waitUntilStopped(child.pid);
-    },
+    pause: () => child.pause(),
     resume: () => child.resume(),
     restart: async () => {
       await child.stop();

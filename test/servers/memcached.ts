@@ -1,7 +1,6 @@
 // Real memcached servers for tests: private port on 127.0.0.1. The program is memcached from PATH, or what
 // PANNIER_TEST_MEMCACHED_SERVER names. What it holds is gone with its process.
 import { spawnSync } from "node:child_process";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { ChildServer } from "./child-server.ts";
@@ -83,10 +82,7 @@ function running(server: ChildServer, port: number): MemcachedServer {
     port,
     address: `127.0.0.1:${port}`,
     kill9: () => server.kill9(),
-    pause: () => {
-      server.pause();
-      waitUntilStopped(server.pid);
-    },
+    pause: () => server.pause(),
     resume: () => server.resume(),
     restart: async () => {
       await server.stop();
@@ -95,18 +91,6 @@ function running(server: ChildServer, port: number): MemcachedServer {
     raw: (lines) => raw(port, lines),
     stop: () => server.stop(),
   };
-}
-
-const STOPPED_WITHIN_MS = 1000;
-
-/** Its threads stop one after the other, and one that still runs could answer. Only Linux tells. */
-function waitUntilStopped(pid: number | null): void {
-  const folder = `/proc/${pid}/task`;
-  if (pid === null || !existsSync(folder)) return;
-  const isStopped = (thread: string): boolean => /\) T /.test(readFileSync(`${folder}/${thread}/stat`, "latin1"));
-  const end = Date.now() + STOPPED_WITHIN_MS;
-  while (!readdirSync(folder).every(isStopped))
-    if (Date.now() > end) throw new Error(`memcached still runs ${STOPPED_WITHIN_MS} ms after SIGSTOP`);
 }
 
 function raw(port: number, lines: string): Promise<string> {

@@ -9,7 +9,6 @@ import { type ConnectionOptions, connect, type NatsConnection } from "@nats-io/t
 import { ChildServer } from "./child-server.ts";
 import { freePort } from "./free-port.ts";
 import { isRequired } from "./required.ts";
-import { waitUntilStopped } from "./stopped.ts";
 
 export interface NatsServer {
   readonly host: "127.0.0.1";
@@ -153,10 +152,7 @@ function running(child: ChildServer, { port, folder }: Member): NatsServer {
     port,
     url: `nats://127.0.0.1:${port}`,
     kill9: () => child.kill9(),
-    pause: () => {
-      child.pause();
-      waitUntilStopped(child.pid);
-    },
+    pause: () => child.pause(),
     resume: () => child.resume(),
     restart: async () => {
       await child.stop();

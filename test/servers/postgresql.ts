@@ -9,6 +9,7 @@ import { Client } from "pg";
 import { ChildServer } from "./child-server.ts";
 import { freePort } from "./free-port.ts";
 import { isRequired } from "./required.ts";
+import { waitUntilStopped } from "./stopped.ts";
 
 export interface PostgresOptions {
   /** Settings for the server, as in `{ max_connections: "20" }`. */
@@ -188,7 +189,9 @@ function running(server: ChildServer, port: number, folder: string, { password }
     },
     pause: () => {
       server.pause();
-      signalAll(childrenOf(server.pid), "SIGSTOP");
+      const children = childrenOf(server.pid);
+      signalAll(children, "SIGSTOP");
+      for (const child of children) waitUntilStopped(child);
     },
     resume: () => {
       signalAll(childrenOf(server.pid), "SIGCONT");

@@ -6,7 +6,6 @@ import { join } from "node:path";
 import { ChildServer } from "./child-server.ts";
 import { fetchedFolder, fetchedMissing, whyNotFetched } from "./fetched.ts";
 import { freePort } from "./free-port.ts";
-import { waitUntilStopped } from "./stopped.ts";
 
 export interface SpannerServer {
   readonly host: "127.0.0.1";
@@ -83,10 +82,7 @@ async function planned(): Promise<SpannerServer> {
     address,
     metadata: { ...DATABASE, endpoint: address },
     kill9: () => child.kill9(),
-    pause: () => {
-      child.pause();
-      waitUntilStopped(child.pid);
-    },
+    pause: () => child.pause(),
     resume: () => child.resume(),
     restart: async () => {
       await child.stop();

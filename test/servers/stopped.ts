@@ -2,14 +2,34 @@
 // Only Linux tells; elsewhere nothing is waited for.
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 
-const STOPPED_WITHIN_MS = 1000;
+/** On a busy machine a thread that is asleep stops when its turn comes, which can take a while. */
+const STOPPED_WITHIN_MS = 5000;
 
-/** Returns when all threads have stopped. */
+/** Returns when all threads have stopped, or have ended. Throws when one still runs after 5 s. */
 export function waitUntilStopped(pid: number | null): void {
   const folder = `/proc/${pid}/task`;
   if (pid === null || !existsSync(folder)) return;
-  const isStopped = (thread: string): boolean => /\) T /.test(readFileSync(`${folder}/${thread}/stat`, "latin1"));
   const end = Date.now() + STOPPED_WITHIN_MS;
-  while (!readdirSync(folder).every(isStopped))
+  while (!threadsOf(folder).every((thread) => isStopped(`${folder}/${thread}/stat`)))
     if (Date.now() > end) throw new Error(`process ${pid} still runs ${STOPPED_WITHIN_MS} ms after SIGSTOP`);
+}
+
+function threadsOf(folder: string): readonly string[] {
+  return withoutMissing(() => readdirSync(folder), []);
+}
+
+/** T: stopped; Z and X: it has ended, and nobody has looked yet. */
+function isStopped(stat: string): boolean {
+  return withoutMissing(() => /\) [TtZX] /.test(readFileSync(stat, "latin1")), true);
+}
+
+/** What `read` gives, or `instead` where the thread has ended meanwhile. */
+function withoutMissing<T>(read: () => T, instead: T): T {
+  try {
+    return read();
+  } catch (error) {
+    const code = error instanceof Error && "code" in error ? error.code : null;
+    if (code === "ENOENT" || code === "ESRCH") return instead;
+    throw error;
+  }
 }

@@ -10,7 +10,6 @@ import { ChildServer } from "./child-server.ts";
 import { javaMissing } from "./fetched.ts";
 import { freePort } from "./free-port.ts";
 import { isRequired } from "./required.ts";
-import { waitUntilStopped } from "./stopped.ts";
 
 export interface ZooKeeperServer {
   readonly host: "127.0.0.1";
@@ -170,10 +169,7 @@ function running(child: ChildServer, { port, folder }: Member): ZooKeeperServer 
     port,
     address,
     kill9: () => child.kill9(),
-    pause: () => {
-      child.pause();
-      waitUntilStopped(child.pid);
-    },
+    pause: () => child.pause(),
     resume: () => child.resume(),
     restart: async () => {
       await child.stop();

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { RUN_GRAMMAR } from "#cli/run/flags.ts";
 import { makePlan, type Plan, withFreePorts } from "#cli/run/plan.ts";
 import { parseArguments } from "#kit/arguments.ts";
-import { freePort } from "#test/cli/pannier.ts";
+import { freePort } from "#test/servers/free-port.ts";
 import { testHost } from "../output.ts";
 
 async function planFor(...argv: string[]): Promise<Plan> {
