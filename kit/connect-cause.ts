@@ -15,12 +15,37 @@ const CERTIFICATE_WORDS: readonly (readonly [part: string, cause: string])[] = [
   ["does not match certificate's altnames", "the server's certificate is for another name"],
 ];
 
+/** The same for the rest of the handshake. An "alert" is what the other side says of this one (ssl_stat.c). */
+const HANDSHAKE_WORDS: readonly (readonly [part: string, cause: string])[] = [
+  ["wrong version number", "the server does not speak TLS"],
+  ["before secure TLS connection", "the server broke off the TLS handshake, as one does that speaks none"],
+  ["alert certificate required", "the server wants a certificate of the client"],
+  ["alert bad certificate", "the server refused the client's certificate"],
+  ["alert unknown ca", "the server refused the client's certificate: it does not know its authority"],
+  ["alert certificate unknown", "the server refused the client's certificate"],
+  ["alert certificate expired", "the server refused the client's certificate: it has expired"],
+  ["alert certificate revoked", "the server refused the client's certificate: it was revoked"],
+  ["alert unsupported certificate", "the server refused the client's certificate"],
+  ["alert handshake failure", "the server refused the TLS handshake, as it does without a client's certificate"],
+  ["alert protocol version", "the server does not speak this version of TLS"],
+  ["unsupported protocol", "the server does not speak this version of TLS"],
+];
+
 /** "the server's certificate has expired"; null when no fault of a certificate is known among the words. */
 export function certificateCause(words: string): string | null {
-  return CERTIFICATE_WORDS.find(([part]) => words.includes(part))?.[1] ?? null;
+  return causeAmong(CERTIFICATE_WORDS, words);
+}
+
+/** The same, or "the server does not speak TLS"; null when the words are not known to be about a TLS handshake. */
+export function tlsCause(words: string): string | null {
+  return certificateCause(words) ?? causeAmong(HANDSHAKE_WORDS, words);
 }
 
 /** The same, or "ECONNREFUSED"; null when no cause is known among the words. */
 export function connectCause(words: string): string | null {
-  return certificateCause(words) ?? SYSTEM_CODE.exec(words)?.[1] ?? null;
+  return tlsCause(words) ?? SYSTEM_CODE.exec(words)?.[1] ?? null;
+}
+
+function causeAmong(table: readonly (readonly [part: string, cause: string])[], words: string): string | null {
+  return table.find(([part]) => words.includes(part))?.[1] ?? null;
 }

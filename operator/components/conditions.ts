@@ -54,11 +54,21 @@ function conditionOf(
 function metadataValid(faults: readonly Fault[]): Verdict<ReasonOf<"MetadataValid">> {
   const errors = faults.filter(({ severity }) => severity === "error");
   const message = (errors.length > 0 ? errors : faults).map(describeFault).join("; ");
-  if (errors.some(({ field, got }) => got !== null && (field === "spec.type" || field === "spec.version")))
+  const certain = errors.filter((fault) => !mayBeBrought(fault));
+  if (errors.length > 0 && certain.length === 0)
+    return { status: "Unknown", reason: "TypeUnknown", message: `${BROUGHT}; else ${message}` };
+  if (certain.some(({ field, got }) => got !== null && (field === "spec.type" || field === "spec.version")))
     return { status: "False", reason: "TypeUnknown", message };
   if (errors.length > 0) return { status: "False", reason: "Invalid", message };
   if (faults.length > 0) return { status: "True", reason: "HasWarnings", message };
   return { status: "True", reason: "Valid", message: "the manifest is valid" };
+}
+
+const BROUGHT = "a pod may bring such a store as a pluggable component, which its sidecar then reports";
+
+/** The type of a state store that Pannier does not have. Which programs a pod brings is known in the pod alone. */
+function mayBeBrought({ field, got }: Fault): boolean {
+  return field === "spec.type" && got?.startsWith("state.") === true;
 }
 
 function storeReachable(reports: readonly ComponentReport[]): Verdict<ReasonOf<"StoreReachable">> {
@@ -92,7 +102,8 @@ function ready(
   const cause = manifest ?? secrets ?? notLoaded(reports);
   if (cause) return cause;
   if (verdicts.StoreReachable.status === "False") return verdicts.StoreReachable;
-  if (reports.length === 0) return noSidecar;
+  // Where it is not known whether there is such a store, that matters more than who could tell.
+  if (reports.length === 0) return verdicts.MetadataValid.status === "Unknown" ? verdicts.MetadataValid : noSidecar;
   const pending = reports.filter((report) => !isReady(report, generation));
   if (pending.length === 0) return { status: "True", reason: "Ready", message: `${sidecars(reports.length)} ready` };
   const message = `${pending.length} of ${sidecars(reports.length)} not on generation ${generation} yet`;

@@ -3,7 +3,7 @@
 import type { Fault } from "#kit/fault.ts";
 import { nearest } from "#kit/nearest.ts";
 import { PackageMissing } from "../stores/packages.ts";
-import { STORE_TYPE_NAMES, STORE_TYPES } from "../stores/registry.ts";
+import { firstVersionOf, STORE_TYPE_NAMES, STORE_TYPES } from "../stores/registry.ts";
 import type { StoreDriver } from "../stores/store.ts";
 
 /** Gives the driver of a type in lower case, or null when there is none. */
@@ -46,9 +46,13 @@ export function blockOf(type: string): ComponentBlock {
 /** Dapr takes these for the same version where a type has one only. */
 const INITIAL_VERSIONS = ["", "v0", "v1"];
 
-/** For comparing versions as manifests write them: in lower case, and the initial ones as one. */
-export function firstIfInitial(written: string): string {
+/**
+ * The version that is meant by one as manifests write it, for comparing: in lower case, the empty one as the type's first,
+ * v0 as v1. `type` in lower case, under any of its names.
+ */
+export function meantVersion(type: string, written: string): string {
   const version = written.toLowerCase();
+  if (version === "") return firstVersionOf(type);
   return INITIAL_VERSIONS.includes(version) ? "v1" : version;
 }
 

@@ -3,6 +3,7 @@
 import { decodeFields, type Property } from "#crds/fields.ts";
 import { type Fault, hasErrors } from "#kit/fault.ts";
 import type { Encryption } from "../state/encryption.ts";
+import type { NeededPackage } from "../stores/packages.ts";
 import type { PreparedStore, StoreDriver } from "../stores/store.ts";
 import { CORE_FIELD_NAMES, type CoreSettings, coreFields, refusedFields } from "./core-fields.ts";
 import { encryptionFaults, encryptionOf, mistypedKeys } from "./encryption-keys.ts";
@@ -21,6 +22,8 @@ export interface DecodedStore {
   readonly ready: ReadyStore | null;
   /** Of the core's fields first, then of the driver's; never with a secret. */
   readonly faults: readonly Fault[];
+  /** Optional packages that the driver's settings ask for, as far as they could be read. */
+  readonly packages: readonly NeededPackage[];
 }
 
 const CORE_NAMES = new Set(CORE_FIELD_NAMES.map((name) => name.toLowerCase()));
@@ -34,8 +37,10 @@ export function decodeStore(driver: StoreDriver, properties: readonly Property[]
   // A name that is mistyped here is unknown to the driver too, which only warns.
   const ofDriver = prepared.faults.filter(({ field }) => !told.has(field));
   const faults = [...decoded.faults, ...refusedFields(ofCore), ...ofKeys, ...ofDriver];
-  if (decoded.settings === null || prepared.fingerprint === null || hasErrors(faults)) return { ready: null, faults };
+  const packages = prepared.packages ?? [];
+  if (decoded.settings === null || prepared.fingerprint === null || hasErrors(faults))
+    return { ready: null, faults, packages };
   const core = { ...decoded.settings, keyPrefix: decoded.settings.keyPrefix.toLowerCase() };
   const encryption = encryptionOf(core, ofCore);
-  return { ready: { core, encryption, prepared, fingerprint: prepared.fingerprint }, faults };
+  return { ready: { core, encryption, prepared, fingerprint: prepared.fingerprint }, faults, packages };
 }

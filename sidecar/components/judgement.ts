@@ -4,6 +4,7 @@ import type { Component } from "#crds/component.ts";
 import type { FieldTable } from "#crds/fields.ts";
 import type { Fault } from "#kit/fault.ts";
 import { findSecretStoreType, SECRET_STORES } from "../secrets/registry.ts";
+import { lackingPackages, type NeededPackage } from "../stores/packages.ts";
 import { loadDriver, loadPluggable } from "../stores/registry.ts";
 import { blockOf, chooseDriver } from "./component-type.ts";
 import { coreFields } from "./core-fields.ts";
@@ -43,8 +44,28 @@ export async function judgeComponent(component: Component, options: JudgementOpt
   const chosen = await chooseDriver(block.type, component.version, load);
   if ("fault" in chosen) return { faults: [chosen.fault], tables: [] };
   const tables = [coreFields, chosen.driver.fields];
-  const faults = judgeOffline(component, tables, (properties) => decodeStore(chosen.driver, properties).faults);
-  return { faults: [...references, ...faults], tables };
+  const rounds: (readonly NeededPackage[])[] = [];
+  const faults = judgeOffline(component, tables, (properties) => {
+    const decoded = decodeStore(chosen.driver, properties);
+    rounds.push(decoded.packages);
+    return decoded.faults;
+  });
+  // The operator opens no store, and the image has every package.
+  const lacking = inCluster ? [] : await packageFaults(neededEachTime(rounds));
+  return { faults: [...references, ...faults, ...lacking], tables };
+}
+
+/** The packages that are needed whatever the secrets hold: each round judged other stand-ins for them. */
+function neededEachTime([first = [], ...others]: readonly (readonly NeededPackage[])[]): readonly NeededPackage[] {
+  return first.filter(({ name }) => others.every((round) => round.some((needed) => needed.name === name)));
+}
+
+async function packageFaults(needed: readonly NeededPackage[]): Promise<readonly Fault[]> {
+  const lacking = await lackingPackages(needed);
+  return lacking.map(({ field, error }) => {
+    const want = `a way to sign in whose package is installed: ${error.message}`;
+    return { severity: "error", field, got: null, want, hint: null };
+  });
 }
 
 /** In a cluster the default is Kubernetes' own secrets, so offline it is no more than a warning. */

@@ -1,4 +1,5 @@
 // The names and phrases of Dapr's log for Components, which people's alerts search for. Text only.
+import { firstVersionOf } from "../stores/registry.ts";
 
 export interface Titled {
   readonly name: string;
@@ -11,9 +12,9 @@ export function title(component: Titled): string {
   return `${component.name} (${component.type}/${versionOf(component)})`;
 }
 
-/** An empty version is the first one. */
-export function versionOf(component: Titled): string {
-  return component.version === "" ? "v1" : component.version;
+/** An empty version is the type's first one. */
+export function versionOf({ type, version }: Titled): string {
+  return version === "" ? firstVersionOf(type.toLowerCase()) : version;
 }
 
 /** "CREATE": there is no such type. "INIT": it could not be configured or opened. */

@@ -4,6 +4,7 @@ import { formatMs } from "#kit/duration.ts";
 import type { Log } from "#kit/log.ts";
 import type { Random } from "#kit/random.ts";
 import type { EntryCore } from "../state/table.ts";
+import { lackingPackages } from "../stores/packages.ts";
 import { type PreparedStore, type Store, StoreError } from "../stores/store.ts";
 import { DeadlineExceeded, within } from "./deadline.ts";
 import { withoutSecrets } from "./redaction.ts";
@@ -49,6 +50,9 @@ export function openStore(wanted: WantedStore, context: OpeningContext, signal: 
       );
   };
   return within({ clock, ms, signal, discard }, async (inner) => {
+    // Before anything is asked of a server; not every client library says by itself which package it lacks.
+    const [lacking] = await lackingPackages(wanted.prepared.packages ?? []);
+    if (lacking !== undefined) throw lacking.error;
     const store = await wanted.prepared.open({ component, appId, clock, random, log, signal: inner });
     try {
       await store.ping({ signal: inner });

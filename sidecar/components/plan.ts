@@ -5,7 +5,7 @@ import type { ComponentDenial } from "#crds/configuration.ts";
 import type { Resiliency } from "#crds/resiliency.ts";
 import { describeFault } from "#kit/fault.ts";
 import { typeOf } from "../stores/registry.ts";
-import { blockOf, firstIfInitial } from "./component-type.ts";
+import { blockOf, meantVersion } from "./component-type.ts";
 import { decisiveFaults, describePlaced, isMistake, type LocatedComponent } from "./documents.ts";
 import type { SourceProblem } from "./file-problem.ts";
 import { initFailure, title, versionOf } from "./naming.ts";
@@ -101,10 +101,14 @@ function planResiliencies(found: readonly LocatedComponent[], scope: PlanScope):
   return [...now, ...scope.inEffect.filter(({ name }) => !names.has(name) && mayBeHeld(name))];
 }
 
-/** By what the names mean, however either side spells them: a denial must not be passed by under an alias. */
-function fits({ type, version }: ComponentDenial, component: Component): boolean {
-  if (typeOf(component.type.toLowerCase()) !== typeOf(type)) return false;
-  return version === null || firstIfInitial(version) === firstIfInitial(component.version);
+/**
+ * By what the names mean, however either side spells them: a denial must not be passed by under an alias, or by a version
+ * that the manifest leaves out.
+ */
+function fits(denial: ComponentDenial, component: Component): boolean {
+  const type = component.type.toLowerCase();
+  if (typeOf(type) !== typeOf(denial.type)) return false;
+  return denial.version === null || meantVersion(type, denial.version) === meantVersion(type, component.version);
 }
 
 function deniedNote(component: Component): string {

@@ -15,6 +15,27 @@ export const OPTIONAL_PACKAGES: Readonly<Record<string, string>> = {
   tedious: "20.3.9",
 };
 
+/** Those that a driver loads for some settings only; each of the others it loads with its own module. */
+export type SettingsPackage =
+  | "@aws-sdk/credential-providers"
+  | "@aws-sdk/rds-signer"
+  | "@azure/identity"
+  | "google-auth-library";
+
+/** A package that a Component's settings ask for, and the field that does. */
+export interface NeededPackage {
+  readonly name: SettingsPackage;
+  readonly field: string;
+}
+
+/** Asked as drivers ask: whether a package is beside Pannier or in the bundle nothing else can tell. */
+const LOADERS: Readonly<Record<SettingsPackage, () => Promise<unknown>>> = {
+  "@aws-sdk/credential-providers": () => import("@aws-sdk/credential-providers"),
+  "@aws-sdk/rds-signer": () => import("@aws-sdk/rds-signer"),
+  "@azure/identity": () => import("@azure/identity"),
+  "google-auth-library": () => import("google-auth-library"),
+};
+
 /** Thrown by {@link loading} in place of Node's own error. */
 export class PackageMissing extends StoreError {
   /** The package's name. */
@@ -42,6 +63,27 @@ export async function loading<T>(load: () => Promise<T>): Promise<T> {
   } catch (error) {
     const missing = missingPackage(error);
     throw missing === null ? error : new PackageMissing(missing, error);
+  }
+}
+
+/** A needed package that is not there. */
+export interface LackingPackage extends NeededPackage {
+  readonly error: PackageMissing;
+}
+
+/** Those of the packages that are not installed; the others are loaded. Rejects with what else goes wrong with one. */
+export async function lackingPackages(needed: readonly NeededPackage[]): Promise<readonly LackingPackage[]> {
+  const found = await Promise.all(needed.map(lackOf));
+  return found.filter((each) => each !== null);
+}
+
+async function lackOf(needed: NeededPackage): Promise<LackingPackage | null> {
+  try {
+    await loading(LOADERS[needed.name]);
+    return null;
+  } catch (error) {
+    if (error instanceof PackageMissing) return { ...needed, error };
+    throw error;
   }
 }
 

@@ -35,6 +35,9 @@ const ALIASES: Readonly<Record<string, string>> = {
   "state.yugabyte": "state.yugabytedb",
 };
 
+/** What an empty version means where it is not v1 (dapr-state-stores.md 0.5): Dapr's YugabyteDB begins with v2. */
+const FIRST_VERSIONS: Readonly<Record<string, string>> = { "state.yugabytedb": "v2" };
+
 /** Every type that has a driver, in alphabetical order. */
 export const STORE_TYPES: readonly string[] = Object.keys(LOADERS).sort();
 
@@ -44,6 +47,11 @@ export const STORE_TYPE_NAMES: readonly string[] = [...STORE_TYPES, ...Object.ke
 /** The type that a name stands for, or the name itself. `name` in lower case. */
 export function typeOf(name: string): string {
   return ALIASES[name] ?? name;
+}
+
+/** The version of a type that an empty one means, without loading its driver. `name` in lower case. */
+export function firstVersionOf(name: string): string {
+  return FIRST_VERSIONS[typeOf(name)] ?? "v1";
 }
 
 /**

@@ -6,6 +6,7 @@ import type { Clock } from "#kit/clock.ts";
 import type { Fault } from "#kit/fault.ts";
 import type { Log } from "#kit/log.ts";
 import type { Random } from "#kit/random.ts";
+import type { NeededPackage } from "./packages.ts";
 
 /** What the store can do. Declared means proved by the conformance suite; not declared means refused by the core. */
 export interface Features {
@@ -268,6 +269,8 @@ export interface PreparedStore {
   readonly faults: readonly Fault[];
   /** Equal for equal decoded settings, whatever their order and spelling; null when a fault is an error. Holds secrets. */
   readonly fingerprint: string | null;
+  /** Optional packages that these settings load besides the driver's own client; also told beside faults. Absent: none. */
+  readonly packages?: readonly NeededPackage[];
   /** Connects, migrates and pings, or rejects with a StoreError and leaves nothing open. Only without error faults. */
   open(context: OpenContext): Promise<Store>;
 }
@@ -280,6 +283,8 @@ export interface DriverDefinition<S extends object> {
   readonly fields: FieldTable<S>;
   /** Faults between fields; called only when each field alone is right. */
   check(settings: Readonly<S>): readonly Fault[];
+  /** As {@link PreparedStore.packages}. Asked when each field alone is right, whatever `check` says of them together. */
+  packages?(settings: Readonly<S>): readonly NeededPackage[];
   open(settings: Readonly<S>, context: OpenContext): Promise<Store>;
 }
 
@@ -296,8 +301,10 @@ export function storeDriver<S extends object>(definition: DriverDefinition<S>): 
       const { settings } = decoded;
       if (settings === null) return unopenable(decoded.faults);
       const faults = [...decoded.faults, ...withoutSecrets(definition.check(settings), properties)];
-      if (faults.some((fault) => fault.severity === "error")) return unopenable(faults);
-      return { faults, fingerprint: JSON.stringify(settings), open: (context) => definition.open(settings, context) };
+      const packages = definition.packages?.(settings) ?? [];
+      if (faults.some((fault) => fault.severity === "error")) return { ...unopenable(faults), packages };
+      const open = (context: OpenContext): Promise<Store> => definition.open(settings, context);
+      return { faults, fingerprint: JSON.stringify(settings), packages, open };
     },
   };
 }

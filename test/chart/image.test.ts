@@ -95,6 +95,25 @@ const BUILD_WITHIN_MS = 180_000;
     for (const type of STORE_TYPES) assert.ok(stdout.includes(`(${type})`) || type === "state.in-memory", type);
   });
 
+  it("has the packages that only some fields ask for", async () => {
+    const manifests = join(folder, "signing-in");
+    await mkdir(manifests);
+    const postgres = {
+      connectionString: "host=db user=me",
+      awsRegion: "eu-central-1",
+      assumeRoleArn: "arn:aws:iam::1:role/r",
+    };
+    const fields = {
+      "state.azure.cosmosdb": { url: "https://account.documents.azure.com", database: "d", collection: "c" },
+      "state.gcp.firestore": { project_id: "p" },
+      "state.postgresql": { ...postgres, useAWSIAM: "true" },
+    };
+    for (const [type, each] of Object.entries(fields))
+      await writeFile(join(manifests, `${type}.yaml`), component(type.replaceAll(".", "-"), type, each));
+    const { stdout } = await run(process.execPath, [join(root(), "app/pannier.js"), "check", manifests]);
+    assert.equal(stdout, "3 Components in 3 files: 0 errors, 0 warnings\n");
+  });
+
   it("holds nothing that its user may write but /tmp", async () => {
     const { stdout } = await run("find", [
       root(),

@@ -9,7 +9,7 @@ import {
   azuriteMissing,
   startAzurite,
 } from "#test/servers/azurite.ts";
-import { type Declaration, properties, type Running, type Subject } from "./subject.ts";
+import { type Declaration, ownServer, properties, type Subject } from "./subject.ts";
 
 const declares: Declaration = {
   features: { etag: true, transactions: false, ttl: false, list: true },
@@ -29,9 +29,12 @@ const declares: Declaration = {
 const v2 = driver.byVersion?.v2;
 if (v2 === undefined) throw new Error("state.azure.blobstorage has no version v2");
 
-function settingsOf({ account, key, blobEndpoint }: AzureAccount, containerName: string): Running["properties"] {
+function settingsOf(
+  { account, key, blobEndpoint }: AzureAccount,
+  containerName: string,
+): Readonly<Record<string, string>> {
   const endpoint = blobEndpoint === "" ? {} : { endpoint: blobEndpoint };
-  return properties({ accountName: account, accountKey: key, containerName, ...endpoint });
+  return { accountName: account, accountKey: key, containerName, ...endpoint };
 }
 
 export const blobAzurite: Subject = {
@@ -46,20 +49,12 @@ export const blobAzurite: Subject = {
   },
   async start() {
     const azurite = await startAzurite();
-    return {
-      properties: settingsOf(azurite, "state"),
-      server: {
-        stop: () => azurite.kill9(),
-        start: async () => {
-          await azurite.restart();
-          // It comes back empty, which the service never does.
-          await azurite.container("state").createIfNotExists();
-        },
-        pause: () => azurite.pause(),
-        resume: () => azurite.resume(),
-      },
-      stop: () => azurite.stop(),
+    const restart = async (): Promise<void> => {
+      await azurite.restart();
+      // It comes back empty, which the service never does.
+      await azurite.container("state").createIfNotExists();
     };
+    return ownServer({ ...azurite, restart }, settingsOf(azurite, "state"));
   },
 };
 
@@ -73,6 +68,6 @@ export const blobService: Subject = {
     const account = azureService();
     const name = `pannier-${randomUUID()}`;
     const stop = async (): Promise<void> => void (await account.container(name).deleteIfExists());
-    return { properties: settingsOf(account, name), server: null, stop };
+    return { properties: properties(settingsOf(account, name)), server: null, stop };
   },
 };

@@ -5,7 +5,7 @@ import type { StoreDriver } from "#sidecar/stores/store.ts";
 import { type AddressVariable, addressMissing, makeDatabase, startStandIn } from "#test/servers/cockroachdb.ts";
 import { postgresMissing } from "#test/servers/postgresql.ts";
 import { postgresqlV1, postgresqlV2 } from "./postgresql.ts";
-import { type Declaration, properties, type Subject } from "./subject.ts";
+import { type Declaration, ownServer, properties, type Subject } from "./subject.ts";
 
 type Like = Pick<Subject, "name" | "driver" | "declares">;
 
@@ -17,16 +17,7 @@ export function standIn(like: Like): Subject {
     skip: postgresMissing(),
     async start() {
       const postgres = await startStandIn("conformance");
-      return {
-        properties: properties({ connectionString: postgres.url("conformance"), timeout: "5s" }),
-        server: {
-          stop: () => postgres.kill9(),
-          start: () => postgres.restart(),
-          pause: () => postgres.pause(),
-          resume: () => postgres.resume(),
-        },
-        stop: () => postgres.stop(),
-      };
+      return ownServer(postgres, { connectionString: postgres.url("conformance"), timeout: "5s" });
     },
   };
 }

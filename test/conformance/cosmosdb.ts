@@ -4,7 +4,7 @@ import type { StoreDriver } from "#sidecar/stores/store.ts";
 import { addressedCosmosdb, cosmosdbMissing, startCosmosdb } from "#test/servers/cosmosdb.ts";
 import { CosmosFront } from "#test/servers/cosmosdb-front.ts";
 import { inOnePartition, inOwnPartitions } from "./cosmosdb-partitions.ts";
-import { type Declaration, properties, type Subject } from "./subject.ts";
+import { type Declaration, lentServer, ownServer, properties, type Subject } from "./subject.ts";
 
 const MIB = 1024 * 1024;
 
@@ -36,7 +36,7 @@ function atAzure(name: string, driver: StoreDriver, transactions: boolean): Subj
     skip: "missing" in addressed ? addressed.missing : null,
     async start() {
       const fields = "fields" in addressed ? addressed.fields : {};
-      return { properties: properties(fields), server: null, stop: async () => undefined };
+      return lentServer(fields);
     },
   };
 }
@@ -63,16 +63,7 @@ export const cosmosEmulator: Subject = {
   skip: cosmosdbMissing(),
   async start() {
     const cosmos = await startCosmosdb();
-    return {
-      properties: properties(cosmos.fields),
-      server: {
-        stop: () => cosmos.kill9(),
-        start: () => cosmos.restart(),
-        pause: () => cosmos.pause(),
-        resume: () => cosmos.resume(),
-      },
-      stop: () => cosmos.stop(),
-    };
+    return ownServer(cosmos, cosmos.fields);
   },
 };
 

@@ -4,7 +4,7 @@ import { assert } from "#kit/assert.ts";
 import { driver } from "#sidecar/stores/dynamodb/dynamodb.ts";
 import type { Store, StoreDriver } from "#sidecar/stores/store.ts";
 import { addressedDynamo, dynamoMissing, KEYS, REGION, startDynamo, TTL_ATTRIBUTE } from "#test/servers/dynamodb.ts";
-import { type Declaration, properties, type Subject } from "./subject.ts";
+import { type Declaration, ownServer, properties, type Subject } from "./subject.ts";
 
 /** What is left of 400 KiB beside the longest key, the names of the attributes, an ETag and an expiry. */
 const VALUE_BYTES_MAX = 409_600 - 2_048 - "keyvalueetag".length - 16;
@@ -42,16 +42,7 @@ export const dynamo: Subject = {
     const server = await startDynamo();
     const table = await server.createTable();
     const { endpoint } = server;
-    return {
-      properties: properties({ table, region: REGION, endpoint, ...KEYS, ttlAttributeName: TTL_ATTRIBUTE }),
-      server: {
-        stop: () => server.kill9(),
-        start: () => server.restart(),
-        pause: () => server.pause(),
-        resume: () => server.resume(),
-      },
-      stop: () => server.stop(),
-    };
+    return ownServer(server, { table, region: REGION, endpoint, ...KEYS, ttlAttributeName: TTL_ATTRIBUTE });
   },
 };
 

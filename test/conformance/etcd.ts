@@ -2,7 +2,7 @@
 // middle.
 import { driver } from "#sidecar/stores/etcd/etcd.ts";
 import { etcdMissing, startEtcd } from "#test/servers/etcd.ts";
-import { type Declaration, properties, type Subject } from "./subject.ts";
+import { type Declaration, ownServer, type Subject } from "./subject.ts";
 
 const declares: Declaration = {
   features: { etag: true, transactions: true, ttl: true, list: true },
@@ -30,16 +30,7 @@ function subject(version: "v1" | "v2", keyPrefixPath: string): Subject {
     skip: etcdMissing(),
     async start() {
       const etcd = await startEtcd();
-      return {
-        properties: properties({ endpoints: etcd.address, keyPrefixPath }),
-        server: {
-          stop: () => etcd.kill9(),
-          start: () => etcd.restart(),
-          pause: () => etcd.pause(),
-          resume: () => etcd.resume(),
-        },
-        stop: () => etcd.stop(),
-      };
+      return ownServer(etcd, { endpoints: etcd.address, keyPrefixPath });
     },
   };
 }

@@ -2,7 +2,7 @@
 // the service, where PANNIER_TEST_FIRESTORE_PROJECT names a project of it, which nobody can hurt.
 import { driver } from "#sidecar/stores/firestore/firestore.ts";
 import { datastoreMissing, firestoreService as service, startDatastore } from "#test/servers/datastore.ts";
-import { type Declaration, properties, type Subject } from "./subject.ts";
+import { type Declaration, lentServer, ownServer, type Subject } from "./subject.ts";
 
 const declares: Declaration = {
   features: { etag: true, transactions: true, ttl: false, list: true },
@@ -27,16 +27,8 @@ export const firestoreEmulator: Subject = {
   skip: datastoreMissing(),
   async start() {
     const datastore = await startDatastore();
-    return {
-      properties: properties(datastore.metadata),
-      server: {
-        stop: () => datastore.halt(),
-        start: () => datastore.restart(),
-        pause: () => datastore.pause(),
-        resume: () => datastore.resume(),
-      },
-      stop: () => datastore.stop(),
-    };
+    // The service keeps what it has answered, which the emulator does at its own end alone.
+    return ownServer({ ...datastore, kill9: () => datastore.halt() }, datastore.metadata);
   },
 };
 
@@ -49,5 +41,5 @@ export const firestoreService: Subject = {
     service() === null
       ? "PANNIER_TEST_FIRESTORE_PROJECT names no project with a database in Datastore mode; it wants credentials in the environment too"
       : null,
-  start: async () => ({ properties: properties(service() ?? {}), server: null, stop: async () => undefined }),
+  start: async () => lentServer(service() ?? {}),
 };

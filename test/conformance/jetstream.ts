@@ -3,7 +3,7 @@
 import { randomUUID } from "node:crypto";
 import { driver } from "#sidecar/stores/jetstream/jetstream.ts";
 import { natsMissing, natsUrl, natsVersion, openBucket, startNats, startNatsServers } from "#test/servers/nats.ts";
-import { type Declaration, properties, type Running, type Subject } from "./subject.ts";
+import { type Declaration, ownServer, properties, type Running, type Subject } from "./subject.ts";
 
 const named = natsUrl();
 
@@ -27,16 +27,7 @@ function declares(etag: boolean): Declaration {
 async function start(): Promise<Running> {
   const nats = await startNats();
   await (await openBucket(nats.url, "state")).close();
-  return {
-    properties: properties({ natsURL: nats.url, bucket: "state" }),
-    server: {
-      stop: () => nats.kill9(),
-      start: () => nats.restart(),
-      pause: () => nats.pause(),
-      resume: () => nats.resume(),
-    },
-    stop: () => nats.stop(),
-  };
+  return ownServer(nats, { natsURL: nats.url, bucket: "state" });
 }
 
 /** What happens when its servers go is asked in test/faults/jetstream-killed.test.ts. */

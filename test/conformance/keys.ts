@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { type Case, type Chapter, type Context, caseFor } from "./case.ts";
 import { expectMissing, expectValue, getMany, outcomeOf, rejectsWith, transact } from "./checks.ts";
-import { call, erase, json, READ, removal, upsert, write } from "./requests.ts";
+import { call, deletion, json, READ, removal, upsert, write } from "./requests.ts";
 import { hasKeyLimit, hasTransactions } from "./subject.ts";
 import { refusesBars } from "./surface.ts";
 import { SCOPE } from "./walking.ts";
@@ -72,7 +72,7 @@ const cases: readonly Case[] = [
     for (const [index, each] of endings.entries()) await expectValue(store, each, json(index));
     await transact(
       store,
-      endings.map((each) => erase(each)),
+      endings.map((each) => deletion(each)),
     );
     for (const each of endings) await expectMissing(store, each);
   }),
@@ -98,14 +98,14 @@ const cases: readonly Case[] = [
     const barred = key("a||b");
     await store.set(write(key("a"), json("a")), call());
     const range = { scope: SCOPE, start: barred };
-    const both = [upsert(key("b"), json(1)), erase(key("a"))];
+    const both = [upsert(key("b"), json(1)), deletion(key("a"))];
     const calls: Readonly<Record<string, () => Promise<unknown> | undefined>> = {
       get: () => store.get(barred, READ, call()),
       set: () => store.set(write(barred, json(1)), call()),
       remove: () => store.remove(removal(barred), call()),
       getMany: () => getMany(store, [key("a"), barred]),
       "transact, an upsert": () => store.transact?.([...both, upsert(barred, json(1))], call()),
-      "transact, a delete": () => store.transact?.([...both, erase(barred)], call()),
+      "transact, a delete": () => store.transact?.([...both, deletion(barred)], call()),
       list: () => store.list?.({ range, after: null, limit: 1, values: false }, call()),
       count: () => store.count?.(range, call()),
       removeRange: () => store.removeRange?.(range, 1, call()),

@@ -2,7 +2,7 @@
 // middle, and a replica set by its address, which is left in peace.
 import { driver } from "#sidecar/stores/mongodb/mongodb.ts";
 import { addressedMongodb, mongodbMissing, startMongodb } from "#test/servers/mongodb.ts";
-import { type Declaration, properties, type Subject } from "./subject.ts";
+import { type Declaration, lentServer, ownServer, type Subject } from "./subject.ts";
 
 const TEXT = "mongo-java-server decodes strings, so that bytes which are not UTF-8 are lost";
 const ORDER = "mongo-java-server compares strings by their UTF-16, and not by their bytes";
@@ -48,16 +48,7 @@ export const mongodbAlone: Subject = {
   skip: mongodbMissing(),
   async start() {
     const server = await startMongodb();
-    return {
-      properties: properties({ host: server.address }),
-      server: {
-        stop: () => server.kill9(),
-        start: () => server.restart(),
-        pause: () => server.pause(),
-        resume: () => server.resume(),
-      },
-      stop: () => server.stop(),
-    };
+    return ownServer(server, { host: server.address });
   },
 };
 
@@ -72,6 +63,6 @@ export const mongodbReplicaSet: Subject = {
   async start() {
     const connectionString = "uri" in addressed ? addressed.uri : "";
     const databaseName = `pannier_conformance_${Date.now()}`;
-    return { properties: properties({ connectionString, databaseName }), server: null, stop: async () => undefined };
+    return lentServer({ connectionString, databaseName });
   },
 };

@@ -2,7 +2,7 @@
 // MySQL 8 by its address, which is left in peace.
 import { driver } from "#sidecar/stores/mysql/mysql.ts";
 import { addressedMysql, mysqlMissing, startMysql } from "#test/servers/mysql.ts";
-import { type Declaration, properties, type Subject } from "./subject.ts";
+import { type Declaration, lentServer, ownServer, type Subject } from "./subject.ts";
 
 /** By the max_allowed_packet of the server: three quarters, less what else is in a statement. */
 function declares(packetBytesMax: number): Declaration {
@@ -42,16 +42,7 @@ export const mariadb: Subject = {
   skip: mysqlMissing(),
   async start() {
     const server = await startMysql({ args: [`--max-allowed-packet=${SMALL_PACKET_BYTES}`] });
-    return {
-      properties: properties({ connectionString: server.dsn(), timeoutInSeconds: "5" }),
-      server: {
-        stop: () => server.kill9(),
-        start: () => server.restart(),
-        pause: () => server.pause(),
-        resume: () => server.resume(),
-      },
-      stop: () => server.stop(),
-    };
+    return ownServer(server, { connectionString: server.dsn(), timeoutInSeconds: "5" });
   },
 };
 
@@ -67,6 +58,6 @@ export const mysql: Subject = {
   async start() {
     const connectionString = "dsn" in addressed ? addressed.dsn : "";
     const schemaName = `pannier_conformance_${Date.now()}`;
-    return { properties: properties({ connectionString, schemaName }), server: null, stop: async () => undefined };
+    return lentServer({ connectionString, schemaName });
   },
 };

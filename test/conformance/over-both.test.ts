@@ -14,7 +14,7 @@ import { COMPONENT, startOn } from "./over/over.ts";
 import { ApiError } from "./over/refusal.ts";
 import { postgresqlV1, postgresqlV2 } from "./postgresql.ts";
 import { redisServer } from "./redis.ts";
-import { call, erase, json, READ, removal, upsert, write } from "./requests.ts";
+import { call, deletion, json, READ, removal, upsert, write } from "./requests.ts";
 import { sqliteFile } from "./sqlite.ts";
 import type { Running, Subject } from "./subject.ts";
 import { SCOPE } from "./walking.ts";
@@ -26,11 +26,11 @@ const REFUSED: Readonly<Record<string, (store: Store, key: string, stale: string
   "a delete of a key with two bars": (store, key) => store.remove(removal(`${key}||b`), call()),
   "a bulk get of a key with two bars": (store, key) => store.getMany?.([key, `${key}||b`], READ, call()),
   "a transaction with a key with two bars": (store, key) =>
-    store.transact?.([upsert(key, json(1)), erase(`${key}||b`)], call()),
+    store.transact?.([upsert(key, json(1)), deletion(`${key}||b`)], call()),
   "a stale ETag": (store, key, etag) => store.set(write(key, json(1), { etag }), call()),
   "a stale ETag of a delete": (store, key, etag) => store.remove(removal(key, { etag }), call()),
   "a stale ETag in a transaction": (store, key, etag) =>
-    store.transact?.([upsert(`${key}-b`, json(1)), erase(key, { etag })], call()),
+    store.transact?.([upsert(`${key}-b`, json(1)), deletion(key, { etag })], call()),
   "a foreign ETag": (store, key) => store.set(write(key, json(1), { etag: "bad-etag" }), call()),
   "a foreign ETag of a delete": (store, key) => store.remove(removal(key, { etag: "bad-etag" }), call()),
   "a foreign ETag in a transaction": (store, key) =>

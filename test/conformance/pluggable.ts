@@ -3,7 +3,7 @@
 import { pluggableDriver } from "#sidecar/stores/pluggable/pluggable.ts";
 import type { StoreDriver } from "#sidecar/stores/store.ts";
 import { startComponent } from "#test/servers/pluggable.ts";
-import { type Declaration, properties, type Subject } from "./subject.ts";
+import { type Declaration, ownServer, type Subject } from "./subject.ts";
 
 const declares: Declaration = {
   features: { etag: true, transactions: true, ttl: true, list: false },
@@ -36,15 +36,6 @@ export const pluggableOwn: Subject = {
   async start() {
     const component = await startComponent("ours");
     folder = component.folder;
-    return {
-      properties: properties({ colour: "red" }),
-      server: {
-        stop: () => component.kill9(),
-        start: () => component.restart(),
-        pause: () => component.pause(),
-        resume: () => component.resume(),
-      },
-      stop: () => component.stop(),
-    };
+    return ownServer(component, { colour: "red" });
   },
 };

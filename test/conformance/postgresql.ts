@@ -4,7 +4,7 @@ import { driver } from "#sidecar/stores/postgresql/postgresql.ts";
 import type { StoreDriver } from "#sidecar/stores/store.ts";
 import { type Pgbouncer, pgbouncerMissing, startPgbouncer } from "#test/servers/pgbouncer.ts";
 import { type PostgresServer, postgresMissing, startPostgres } from "#test/servers/postgresql.ts";
-import { type Declaration, properties, type Running, type Subject } from "./subject.ts";
+import { type Declaration, ownServer, properties, type Running, type Subject } from "./subject.ts";
 
 const MIB = 1024 * 1024;
 
@@ -42,16 +42,7 @@ function subject({ name, version, declares, database }: Case): Subject {
     async start() {
       const postgres = await startPostgres();
       await postgres.query(`CREATE DATABASE conformance TEMPLATE template0 ${database}`);
-      return {
-        properties: properties({ connectionString: postgres.url("conformance"), timeout: "5s" }),
-        server: {
-          stop: () => postgres.kill9(),
-          start: () => postgres.restart(),
-          pause: () => postgres.pause(),
-          resume: () => postgres.resume(),
-        },
-        stop: () => postgres.stop(),
-      };
+      return ownServer(postgres, { connectionString: postgres.url("conformance"), timeout: "5s" });
     },
   };
 }

@@ -6,7 +6,7 @@ import { type RedisOptions, type RedisServer, redisMissing, startRedis } from "#
 import { startRedisCluster } from "#test/servers/redis-cluster.ts";
 import { startRedisSentinels } from "#test/servers/redis-sentinel.ts";
 import { redisStack, redisStackMissing } from "#test/servers/redis-stack.ts";
-import { type Declaration, properties, type Running, type Server, type Subject } from "./subject.ts";
+import { type Declaration, ownServer, properties, type Running, type Server, type Subject } from "./subject.ts";
 
 /** The longest string that Redis holds (proto-max-bulk-len). */
 const STRING_BYTES_MAX = 512 * 1024 * 1024;
@@ -37,16 +37,7 @@ export const redisServer: Subject = {
 
 async function startOne(options: RedisOptions): Promise<Running> {
   const redis = await startRedis(options);
-  return {
-    properties: properties({ redisHost: `127.0.0.1:${redis.port}` }),
-    server: {
-      stop: () => redis.kill9(),
-      start: () => redis.restart(),
-      pause: () => redis.pause(),
-      resume: () => redis.resume(),
-    },
-    stop: () => redis.stop(),
-  };
+  return ownServer(redis, { redisHost: `127.0.0.1:${redis.port}` });
 }
 
 const DOCUMENT = { contentType: "application/json" };

@@ -7,7 +7,7 @@ import type { Change } from "#sidecar/stores/store.ts";
 import { type Case, type Chapter, type Context, caseFor } from "./case.ts";
 import { getMany, outcomeOf, transact } from "./checks.ts";
 import { type Condition, Model, type ModelChange, NO_VERSION } from "./model.ts";
-import { call, erase, json, upsert } from "./requests.ts";
+import { call, deletion, json, upsert } from "./requests.ts";
 import { hasEtags } from "./subject.ts";
 
 const RUNS = 40;
@@ -84,7 +84,7 @@ class Comparison {
       etag !== null ? { version: this.#versionOf(name, etag) } : firstWrite ? "first-write" : "none";
     const options = { etag, firstWrite };
     const key = this.#key(name);
-    if (kind === "delete") return [{ key: name, value: null, condition: meant }, erase(key, options)];
+    if (kind === "delete") return [{ key: name, value: null, condition: meant }, deletion(key, options)];
     const value = `${name}${++this.#writes}`;
     return [{ key: name, value, condition: meant }, upsert(key, json(value), options)];
   }

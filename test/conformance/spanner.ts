@@ -2,7 +2,7 @@
 // stopped in the middle; and the service, where PANNIER_TEST_SPANNER_DATABASE names a database of it, which nobody can hurt.
 import { driver } from "#sidecar/stores/spanner/spanner.ts";
 import { spannerService as service, spannerMissing, startSpanner } from "#test/servers/spanner.ts";
-import { type Declaration, properties, type Subject } from "./subject.ts";
+import { type Declaration, lentServer, ownServer, type Subject } from "./subject.ts";
 
 const declares: Declaration = {
   features: { etag: true, transactions: true, ttl: true, list: true },
@@ -27,16 +27,7 @@ export const spannerFake: Subject = {
   skip: spannerMissing(),
   async start() {
     const spanner = await startSpanner();
-    return {
-      properties: properties(spanner.metadata),
-      server: {
-        stop: () => spanner.kill9(),
-        start: () => spanner.restart(),
-        pause: () => spanner.pause(),
-        resume: () => spanner.resume(),
-      },
-      stop: () => spanner.stop(),
-    };
+    return ownServer(spanner, spanner.metadata);
   },
 };
 
@@ -49,5 +40,5 @@ export const spannerService: Subject = {
     service() === null
       ? "PANNIER_TEST_SPANNER_DATABASE names no database: projects/P/instances/I/databases/D, with credentials in the environment"
       : null,
-  start: async () => ({ properties: properties(service() ?? {}), server: null, stop: async () => undefined }),
+  start: async () => lentServer(service() ?? {}),
 };

@@ -2,6 +2,7 @@
 // Knows no driver by name.
 import type { Property } from "#crds/fields.ts";
 import type { Features, Limits, StoreDriver, Traits } from "#sidecar/stores/store.ts";
+import type { LocalServer } from "#test/servers/local-server.ts";
 import type { Surface } from "./surface.ts";
 
 /** The traits that the suite proves; the two sentences about strong calls are for people. */
@@ -64,6 +65,28 @@ export interface Subject {
   /** Why it cannot run here; null when it can. Becomes one pending test with the reason in its title. */
   readonly skip: string | null;
   start(): Promise<Running>;
+}
+
+/** A server of the subject's own, which the suite may hurt, under the metadata of a Component on it. */
+export function ownServer(
+  server: Omit<LocalServer, "host" | "port">,
+  pairs: Readonly<Record<string, string>>,
+): Running {
+  return {
+    properties: properties(pairs),
+    server: {
+      stop: () => server.kill9(),
+      start: () => server.restart(),
+      pause: () => server.pause(),
+      resume: () => server.resume(),
+    },
+    stop: () => server.stop(),
+  };
+}
+
+/** A server that is there already, to which nothing is done. */
+export function lentServer(pairs: Readonly<Record<string, string>>): Running {
+  return { properties: properties(pairs), server: null, stop: async () => undefined };
 }
 
 /** Turns plain pairs into properties, as a manifest without secrets has them. */

@@ -9,7 +9,7 @@ import {
   azuriteMissing,
   startAzurite,
 } from "#test/servers/azurite.ts";
-import { type Declaration, properties, type Running, type Subject } from "./subject.ts";
+import { type Declaration, ownServer, properties, type Subject } from "./subject.ts";
 
 const declares: Declaration = {
   features: { etag: true, transactions: true, ttl: false, list: true },
@@ -26,8 +26,11 @@ const declares: Declaration = {
   },
 };
 
-function settingsOf({ account, key, tableEndpoint }: AzureAccount, tableName: string): Running["properties"] {
-  return properties({ accountName: account, accountKey: key, tableName, serviceURL: tableEndpoint });
+function settingsOf(
+  { account, key, tableEndpoint }: AzureAccount,
+  tableName: string,
+): Readonly<Record<string, string>> {
+  return { accountName: account, accountKey: key, tableName, serviceURL: tableEndpoint };
 }
 
 const SHORT_KEYS = "Azurite 3.37 takes no RowKey of more than 512 characters, the service 1024";
@@ -44,20 +47,12 @@ export const tableAzurite: Subject = {
   },
   async start() {
     const azurite = await startAzurite();
-    return {
-      properties: settingsOf(azurite, "state"),
-      server: {
-        stop: () => azurite.kill9(),
-        start: async () => {
-          await azurite.restart();
-          // It comes back empty, which the service never does.
-          await azurite.table("state").createTable();
-        },
-        pause: () => azurite.pause(),
-        resume: () => azurite.resume(),
-      },
-      stop: () => azurite.stop(),
+    const restart = async (): Promise<void> => {
+      await azurite.restart();
+      // It comes back empty, which the service never does.
+      await azurite.table("state").createTable();
     };
+    return ownServer({ ...azurite, restart }, settingsOf(azurite, "state"));
   },
 };
 
@@ -71,6 +66,6 @@ export const tableService: Subject = {
     const account = azureService();
     const name = `pannier${randomUUID().replaceAll("-", "")}`;
     const stop = async (): Promise<void> => void (await account.table(name).deleteTable());
-    return { properties: settingsOf(account, name), server: null, stop };
+    return { properties: properties(settingsOf(account, name)), server: null, stop };
   },
 };

@@ -16,7 +16,7 @@ import {
   transact,
 } from "./checks.ts";
 import { foreignCode } from "./etags.ts";
-import { call, erase, json, removal, upsert, write } from "./requests.ts";
+import { call, deletion, json, removal, upsert, write } from "./requests.ts";
 import { all, hasEtags, hasTransactions, hasTtl, hasValueLimit, type Subject } from "./subject.ts";
 
 const NAMES = ["a", "b", "c", "d", "e"] as const;
@@ -35,7 +35,7 @@ async function preset({ store, key }: Context): Promise<() => Promise<void>> {
 
 /** An upsert, a delete, and so on over the five keys, with `bad` in one place of the list. */
 function listWith({ key }: Context, position: number, bad: Change): readonly Change[] {
-  const changes = NAMES.map((name, index) => (index % 2 === 0 ? upsert(key(name), json("new")) : erase(key(name))));
+  const changes = NAMES.map((name, index) => (index % 2 === 0 ? upsert(key(name), json("new")) : deletion(key(name))));
   return changes.with(position, bad);
 }
 
@@ -65,22 +65,24 @@ const unconditional: readonly Case[] = [
   plainCase("applies upserts and deletes, group after group", async ({ store, key }) => {
     await transact(store, [upsert(key("int"), json(123)), upsert(key("gone"), json("to be deleted"))]);
     await expectValue(store, key("int"), json(123));
-    await transact(store, [upsert(key("struct"), json({ message: "test" })), erase(key("gone"))]);
+    await transact(store, [upsert(key("struct"), json({ message: "test" })), deletion(key("gone"))]);
     await expectJson(store, key("struct"), { message: "test" });
     await expectMissing(store, key("gone"));
-    await transact(store, [erase(key("struct"))]);
+    await transact(store, [deletion(key("struct"))]);
     await expectMissing(store, key("struct"));
     await expectValue(store, key("int"), json(123));
   }),
 
-  plainCase("deletes a key that is not there", ({ store, key }) => transact(store, [erase(key("non-existent-key"))])),
+  plainCase("deletes a key that is not there", ({ store, key }) =>
+    transact(store, [deletion(key("non-existent-key"))]),
+  ),
 
   plainCase("applies changes in their order", async ({ store, key }) => {
     await store.set(write(key("1"), json("value1")), call());
     const changes = [
-      erase(key("1")),
+      deletion(key("1")),
       upsert(key("2"), json("value2")),
-      erase(key("2")),
+      deletion(key("2")),
       upsert(key("3"), json("value3")),
     ];
     await transact(store, changes);
@@ -92,7 +94,12 @@ const unconditional: readonly Case[] = [
   plainCase("takes a key several times: the last change stands", async ({ store, key }) => {
     await transact(store, [upsert(key("a"), json(1)), upsert(key("b"), json(1)), upsert(key("a"), json(2))]);
     await expectValue(store, key("a"), json(2));
-    await transact(store, [erase(key("a")), upsert(key("a"), json(3)), upsert(key("b"), json(2)), erase(key("b"))]);
+    await transact(store, [
+      deletion(key("a")),
+      upsert(key("a"), json(3)),
+      upsert(key("b"), json(2)),
+      deletion(key("b")),
+    ]);
     await expectValue(store, key("a"), json(3));
     await expectMissing(store, key("b"));
   }),
@@ -160,7 +167,7 @@ const conditional: readonly Case[] = [
     await store.set(write(key("a"), json(1)), call());
     await store.set(write(key("b"), json(1)), call());
     const [a, b] = [await etagOf(store, key("a")), await etagOf(store, key("b"))];
-    await transact(store, [upsert(key("a"), json(2), { etag: a }), erase(key("b"), { etag: b })]);
+    await transact(store, [upsert(key("a"), json(2), { etag: a }), deletion(key("b"), { etag: b })]);
     await expectValue(store, key("a"), json(2));
     assert.notEqual(await etagOf(store, key("a")), a);
     await expectMissing(store, key("b"));
@@ -172,7 +179,7 @@ const conditional: readonly Case[] = [
   }),
 
   etagCase("applies nothing when one delete has a stale ETag, wherever it stands", (context) => {
-    const stale = async (key: string): Promise<Change> => erase(key, { etag: await otherEtag(context) });
+    const stale = async (key: string): Promise<Change> => deletion(key, { etag: await otherEtag(context) });
     return refusedAnywhere(context, stale, ["etag-mismatch"]);
   }),
 
@@ -184,7 +191,7 @@ const conditional: readonly Case[] = [
     const etag = await otherEtag(context);
     const missing = context.key("missing");
     await refusedAnywhere(context, () => upsert(missing, json("new"), { etag }), ["etag-mismatch"]);
-    await refusedAnywhere(context, () => erase(missing, { etag }), ["etag-mismatch"]);
+    await refusedAnywhere(context, () => deletion(missing, { etag }), ["etag-mismatch"]);
     await expectMissing(context.store, missing);
   }),
 
@@ -195,7 +202,7 @@ const conditional: readonly Case[] = [
   caseFor(
     all(hasTransactions, hasEtags, refusesDelete),
     "applies nothing when one first-write delete meets a value",
-    (context) => refusedAnywhere(context, (key) => erase(key, { firstWrite: true }), ["etag-mismatch"]),
+    (context) => refusedAnywhere(context, (key) => deletion(key, { firstWrite: true }), ["etag-mismatch"]),
   ),
 
   caseFor(
@@ -204,7 +211,7 @@ const conditional: readonly Case[] = [
     async (context) => {
       const { store, key } = context;
       await store.set(write(key("a"), json(1)), call());
-      await transact(store, [erase(key("a"), { firstWrite: true }), upsert(key("b"), json(1))]);
+      await transact(store, [deletion(key("a"), { firstWrite: true }), upsert(key("b"), json(1))]);
       await expectMissing(store, key("a"));
     },
   ),
@@ -225,10 +232,10 @@ const conditional: readonly Case[] = [
     await transact(store, [upsert(key("a"), json(2)), upsert(key("a"), json(3), { etag })]);
     await expectValue(store, key("a"), json(3));
     etag = await etagOf(store, key("a"));
-    await transact(store, [erase(key("a"), { etag }), upsert(key("a"), json(4), { etag })]);
+    await transact(store, [deletion(key("a"), { etag }), upsert(key("a"), json(4), { etag })]);
     await expectValue(store, key("a"), json(4));
     etag = await etagOf(store, key("a"));
-    await transact(store, [upsert(key("a"), json(5), { etag }), erase(key("a"), { etag })]);
+    await transact(store, [upsert(key("a"), json(5), { etag }), deletion(key("a"), { etag })]);
     await expectMissing(store, key("a"));
   }),
 
@@ -236,7 +243,7 @@ const conditional: readonly Case[] = [
     await transact(store, [upsert(key("a"), json(1)), upsert(key("a"), json(2), { firstWrite: true })]);
     await expectValue(store, key("a"), json(2));
     const before = await mustFind(store, key("a"));
-    const changes = [erase(key("a")), upsert(key("a"), json(3), { firstWrite: true })];
+    const changes = [deletion(key("a")), upsert(key("a"), json(3), { firstWrite: true })];
     await rejectsWith(transact(store, changes), ["etag-mismatch"]);
     await expectUntouched(store, key("a"), before);
   }),

@@ -3,23 +3,14 @@
 import { randomUUID } from "node:crypto";
 import { driver } from "#sidecar/stores/zookeeper/zookeeper.ts";
 import { startZooKeeper, zooKeeperMissing, zooKeeperServers } from "#test/servers/zookeeper.ts";
-import { properties, type Running, type Subject } from "./subject.ts";
+import { ownServer, properties, type Running, type Subject } from "./subject.ts";
 
 const named = zooKeeperServers();
 const SESSION_TIMEOUT = "10s";
 
 async function start(): Promise<Running> {
   const zooKeeper = await startZooKeeper();
-  return {
-    properties: properties({ servers: zooKeeper.address, sessionTimeout: SESSION_TIMEOUT, keyPrefixPath: "/dapr" }),
-    server: {
-      stop: () => zooKeeper.kill9(),
-      start: () => zooKeeper.restart(),
-      pause: () => zooKeeper.pause(),
-      resume: () => zooKeeper.resume(),
-    },
-    stop: () => zooKeeper.stop(),
-  };
+  return ownServer(zooKeeper, { servers: zooKeeper.address, sessionTimeout: SESSION_TIMEOUT, keyPrefixPath: "/dapr" });
 }
 
 /** Keys of a run of its own; nothing is done to the servers. */

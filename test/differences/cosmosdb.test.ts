@@ -5,7 +5,7 @@ import type { Store } from "#sidecar/stores/store.ts";
 import { COLLECTION, type CosmosServer, describeWithCosmosdb, startCosmosdb } from "#test/servers/cosmosdb.ts";
 import {
   call,
-  erase,
+  deletion,
   onOneEndpoint,
   openStore,
   read,
@@ -121,7 +121,7 @@ describe("differences on Cosmos DB, by answers of our own", () => {
       const [failed, done] = [[{ statusCode: 424 }, { statusCode: 404 }], new Array(3).fill({ statusCode: 200 })];
       return turn === 1 ? { status: 207, body: failed } : { status: 200, body: done };
     };
-    await store.transact?.([upsert("a", "1", { metadata }), erase("b", { metadata })], call);
+    await store.transact?.([upsert("a", "1", { metadata }), deletion("b", { metadata })], call);
     assert.equal(endpoint().taken().length, 2);
     endpoint().reply = () => ({ status: 200, body: [{ statusCode: 200 }] });
     await store.transact?.([upsert("a", "1", { metadata }), upsert("a", "2", { metadata, etag: '"1"' })], call);

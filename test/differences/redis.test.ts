@@ -2,11 +2,15 @@
 import assert from "node:assert/strict";
 import { Redis } from "ioredis";
 import { driver } from "#sidecar/stores/redis/redis.ts";
+import type { Store } from "#sidecar/stores/store.ts";
 import { openContext } from "#test/conformance/case.ts";
 import { call, upsert, utf8 } from "#test/conformance/requests.ts";
 import { describeWithRedis, type RedisServer, startRedis } from "#test/servers/redis.ts";
 import { startRedisCluster } from "#test/servers/redis-cluster.ts";
 import { describeWithRedisStack, redisStack } from "#test/servers/redis-stack.ts";
+import { answering, giving } from "#test/servers/token-endpoint.ts";
+import { eventually } from "#test/stores/eventually.ts";
+import { APP_BY_TOKEN, connectionsOf, onTokens, signIns } from "#test/unit/sidecar/stores/redis/token-fixture.ts";
 import { ask, errorOf, STORE, save } from "#test/wire/client.ts";
 import { component, startWire, type WireSidecar } from "#test/wire/sidecar.ts";
 
@@ -290,5 +294,44 @@ describeWithRedisStack("differences on Redis with JSON", () => {
     } finally {
       await other.stop();
     }
+  });
+});
+
+describeWithRedis("differences on Redis with tokens", () => {
+  const RENEWAL_MS = 55 * 60_000;
+  const bench = onTokens();
+  let server: RedisServer;
+  let look: Redis;
+  let store: Store;
+
+  beforeEach(async () => {
+    server = await startRedis({ acl: APP_BY_TOKEN });
+    look = bench.look(server.port);
+    bench.endpoint.answer = giving("token-1", 3600);
+    store = await bench.open({ redisHost: `${server.host}:${server.port}` });
+  });
+  afterEach(() => server.stop());
+
+  it("R18: a token that cannot be renewed ends nothing that works", async () => {
+    bench.endpoint.answer = answering(500, "");
+    bench.clock.move(2 * RENEWAL_MS);
+    await eventually(async () => assert.match(bench.log.warnings.join(), /cannot be renewed/));
+    await store.ping(call());
+  });
+
+  it("R19: a new connection signs in with the newest token", async () => {
+    await look.call("ACL", "SETUSER", "app", ">token-2");
+    bench.endpoint.answer = giving("token-2", 3600);
+    bench.clock.move(RENEWAL_MS);
+    await eventually(async () => assert.equal((await signIns(look)).all, 2));
+    await look.call("ACL", "SETUSER", "app", "resetpass", ">token-2");
+    await look.call("CLIENT", "KILL", "USER", "app");
+    await eventually(() => store.ping(call()));
+    assert.equal((await signIns(look)).refused, 0);
+  });
+
+  it("R20: useOIDC signs in with a token of the endpoint", async () => {
+    assert.equal((await connectionsOf(look, "app")).length, 1);
+    assert.equal(bench.endpoint.questions[0]?.form.get("grant_type"), "client_credentials");
   });
 });

@@ -12,7 +12,7 @@ import { StoreError } from "#sidecar/stores/store.ts";
 import { describeWithRedis, type RedisServer, startRedis } from "#test/servers/redis.ts";
 import { ManualClock } from "#test/unit/sidecar/resiliency/manual-clock.ts";
 import { ask, errorOf, STORE, save } from "#test/wire/client.ts";
-import { component, startWire, type WireSidecar } from "#test/wire/sidecar.ts";
+import { component, configuration, startWire, type WireSidecar } from "#test/wire/sidecar.ts";
 
 function resiliency(policies: string, outbound: string, name = "r"): string {
   return `apiVersion: dapr.io/v1alpha1
@@ -174,6 +174,38 @@ describe("differences in resiliency", () => {
         startWire({ manifests: {}, settings: { configPaths: [config] } }),
         /config\.yaml:6: spec\.tracing/,
       );
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  });
+
+  it("P10: a Component that is denied is left out under every name of its type and without its version, no other is", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "pannier-denied-"));
+    const config = join(folder, "config.yaml");
+    await writeFile(config, configuration({ components: { deny: ["state.SQLite3/v1", "state.yugabytedb/v2"] } }));
+    const versionless = (name: string, type: string): string =>
+      component(name, type, { connectionString: "x" }).replace("  version: v1\n", "");
+    const manifests = {
+      "file.yaml": versionless("file", "state.sqlite"),
+      "server.yaml": versionless("server", "state.yugabyte"),
+      "statestore.yaml": versionless("statestore", "state.in-memory"),
+    };
+    try {
+      const wire = await startWire({ manifests, settings: { configPaths: [config] } });
+      try {
+        await save(wire, "k", "1");
+        for (const title of ["file (state.sqlite/v1)", "server (state.yugabyte/v2)"])
+          assert.ok(
+            wire.log.some((line) => line.includes(`Component ${title} is not loaded: components.deny`)),
+            title,
+          );
+        for (const name of ["file", "server"]) {
+          const { errorCode } = errorOf(await ask(wire, "GET", `/v1.0/state/${name}/k`));
+          assert.equal(errorCode, "ERR_STATE_STORE_NOT_FOUND");
+        }
+      } finally {
+        await wire.stop();
+      }
     } finally {
       await rm(folder, { recursive: true });
     }

@@ -4,17 +4,15 @@ import assert from "node:assert/strict";
 import { type Store, StoreError, type StoreErrorCode } from "#sidecar/stores/store.ts";
 import { type CassandraCluster, describeWithOwnCassandra, startOwnCassandra } from "#test/servers/cassandra.ts";
 import { call, openStore, read, textOf, write } from "#test/unit/sidecar/stores/cassandra/fixture.ts";
+import { until } from "#test/wire/until.ts";
 
 const WRITERS = 4;
 const WAIT_MS = 30_000;
 const strong = { ...read, strong: true };
 
-async function until(what: string, condition: () => boolean | Promise<boolean>): Promise<void> {
-  const end = Date.now() + WAIT_MS;
-  while (!(await condition())) {
-    assert.ok(Date.now() < end, `not within ${WAIT_MS} ms: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
+/** Nodes learn of each other's end and return only after a while. */
+function untilLate(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
+  return until(what, holds, WAIT_MS);
 }
 
 async function codeOf(promise: Promise<unknown>): Promise<StoreErrorCode | null> {
@@ -71,9 +69,9 @@ describeWithOwnCassandra("a cluster of three Cassandra nodes of which one is kil
       const from = [...acknowledged];
       return () => acknowledged.every((value, writer) => value > (from[writer] ?? 0) + 3);
     };
-    await until("every writer writes", moved());
+    await untilLate("every writer writes", moved());
     await victim.kill9();
-    await until("every writer writes on without the node", moved());
+    await untilLate("every writer writes on without the node", moved());
     stopped = true;
     await writing;
     for (let writer = 0; writer < WRITERS; writer++) {
@@ -85,14 +83,14 @@ describeWithOwnCassandra("a cluster of three Cassandra nodes of which one is kil
     // Until its neighbours notice, each by itself, a write to all runs out of time. From then on it is refused before it begins.
     let key = "";
     let turn = 0;
-    await until("a write to all nodes is refused", async () => {
+    await untilLate("a write to all nodes is refused", async () => {
       key = `all-${turn++}`;
       const code = await codeOf(plainAll.set(write(key, "1"), call));
       assert.ok(code === "timeout" || code === "unavailable", String(code));
       return code === "unavailable";
     });
     assert.equal(await textOf(await open("plain", "Quorum"), key), null);
-    await until("a read of all nodes is refused", async () => {
+    await untilLate("a read of all nodes is refused", async () => {
       const code = await codeOf(plainAll.get(key, read, call));
       assert.ok(code === "timeout" || code === "unavailable", String(code));
       return code === "unavailable";
@@ -101,7 +99,7 @@ describeWithOwnCassandra("a cluster of three Cassandra nodes of which one is kil
 
     // The same refusal, and the value is there: agreed upon by two of three before it was to be written to all.
     let agreed = "";
-    await until("an agreed write to all nodes is refused", async () => {
+    await untilLate("an agreed write to all nodes is refused", async () => {
       agreed = `agreed-${turn++}`;
       const code = await codeOf(all.set(write(agreed, "1", { firstWrite: true }), call));
       assert.ok(code === "timeout" || code === "unknown-outcome", String(code));
@@ -111,7 +109,7 @@ describeWithOwnCassandra("a cluster of three Cassandra nodes of which one is kil
     assert.equal(await codeOf(all.set(write(agreed, "2", { strong: true }), call)), null);
 
     await victim.restart();
-    await until(
+    await untilLate(
       "a write to all nodes succeeds",
       async () => (await codeOf(plainAll.set(write("back", "1"), call))) === null,
     );
@@ -121,7 +119,7 @@ describeWithOwnCassandra("a cluster of three Cassandra nodes of which one is kil
       [plainAll, "back"],
       [all, agreed],
     ] as const)
-      await until(`${key} is read from all nodes`, async () => {
+      await untilLate(`${key} is read from all nodes`, async () => {
         const code = await codeOf(textOf(store, key).then((text) => texts.set(key, text)));
         assert.ok(code === null || code === "unavailable", String(code));
         return code === null;

@@ -4,20 +4,11 @@
 import assert from "node:assert/strict";
 import { type DatastoreServer, describeWithDatastore, startDatastore } from "#test/servers/datastore.ts";
 import { TcpProxy } from "#test/servers/tcp-proxy.ts";
-import { ask, STORE } from "#test/wire/client.ts";
 import { component, startWire, type WireSidecar } from "#test/wire/sidecar.ts";
+import { whileRaising } from "./raising.ts";
+import { whileWriting } from "./writers.ts";
 
-const WRITERS = 8;
 const CUTS = 3;
-const WAIT_MS = 25_000;
-
-async function until(condition: () => boolean): Promise<void> {
-  const end = Date.now() + WAIT_MS;
-  while (!condition()) {
-    assert.ok(Date.now() < end, `not within ${WAIT_MS} ms: ${condition}`);
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-}
 
 describeWithDatastore("a Datastore that goes away", () => {
   let server: DatastoreServer;
@@ -39,73 +30,27 @@ describeWithDatastore("a Datastore that goes away", () => {
 
   it("loses no acknowledged transaction and none by half, and is found again", async function () {
     this.timeout(120_000);
-    /** Per writer: the last number that was acknowledged, and the last that was sent. */
-    const acknowledged = new Array<number>(WRITERS).fill(0);
-    const sent = new Array<number>(WRITERS).fill(0);
-    let stopped = false;
-    const write = async (writer: number): Promise<void> => {
-      for (let value = 1; !stopped; value++) {
-        sent[writer] = value;
-        const operations = ["left", "right"].map((side) => ({
-          operation: "upsert",
-          request: { key: `${side}${writer}`, value },
-        }));
-        const { status, text } = await ask(wire, "POST", `${STORE}/transaction`, { operations });
-        assert.ok(status === 204 || status === 500, `status ${status}: ${text}`);
-        if (status === 500) assert.match(text, /datastore at 127\.0\.0\.1:\d+/);
-        if (status === 204) acknowledged[writer] = value;
-        else await new Promise((resolve) => setTimeout(resolve, 5));
+    const refused = (text: string): void => assert.match(text, /datastore at 127\.0\.0\.1:\d+/);
+    await whileWriting({ wire, by: "transaction", refused }, async (writers) => {
+      for (let cut = 0; cut < CUTS; cut++) {
+        await writers.goOn();
+        proxy.mode = "refuse";
+        await server.halt();
+        await server.restart();
+        proxy.mode = "pass";
       }
-    };
-    const writing = Promise.all(Array.from({ length: WRITERS }, (_, writer) => write(writer)));
-    for (let cut = 0; cut < CUTS; cut++) {
-      const before = [...acknowledged];
-      await until(() => acknowledged.every((value, writer) => value > (before[writer] ?? 0) + 5));
-      proxy.mode = "refuse";
-      await server.halt();
-      await server.restart();
-      proxy.mode = "pass";
-    }
-    const last = [...acknowledged];
-    await until(() => acknowledged.every((value, writer) => value > (last[writer] ?? 0)));
-    stopped = true;
-    await writing;
-    for (let writer = 0; writer < WRITERS; writer++) {
-      const left = Number((await ask(wire, "GET", `${STORE}/left${writer}`)).text);
-      const right = Number((await ask(wire, "GET", `${STORE}/right${writer}`)).text);
-      assert.equal(left, right, "half a transaction");
-      const want = acknowledged[writer] ?? 0;
-      assert.ok(left >= want, `writer ${writer}: ${want} was acknowledged, ${left} is there`);
-      assert.ok(left <= (sent[writer] ?? 0));
-    }
+      await writers.goOn(1);
+    });
   });
 
   it("loses no increment of callers that compare ETags, whatever is cut", async function () {
     this.timeout(120_000);
-    const { status } = await ask(wire, "POST", STORE, [{ key: "count", value: 0 }]);
-    assert.equal(status, 204);
-    let [done, open, stopped] = [0, 0, false];
-    const increment = async (): Promise<void> => {
-      while (!stopped) {
-        const { text, headers } = await ask(wire, "GET", `${STORE}/count`);
-        if (headers.etag === undefined) continue;
-        const item = { key: "count", value: Number(text) + 1, etag: headers.etag };
-        const answer = await ask(wire, "POST", STORE, [item]);
-        if (answer.status === 204) done++;
-        else if (answer.status !== 409 && answer.text.includes("may have happened")) open++;
+    await whileRaising({ wire, callers: 8 }, async (raises) => {
+      for (let cut = 0; cut < CUTS; cut++) {
+        await raises.goOn(21);
+        proxy.cut();
       }
-    };
-    const incrementing = Promise.all(Array.from({ length: WRITERS }, increment));
-    for (let cut = 0; cut < CUTS; cut++) {
-      const before = done;
-      await until(() => done > before + 20);
-      proxy.cut();
-    }
-    const last = done;
-    await until(() => done > last);
-    stopped = true;
-    await incrementing;
-    const count = Number((await ask(wire, "GET", `${STORE}/count`)).text);
-    assert.ok(count >= done && count <= done + open, `${count}: ${done} were acknowledged, ${open} are open`);
+      await raises.goOn(1);
+    });
   });
 });

@@ -4,11 +4,10 @@ import assert from "node:assert/strict";
 import { describeWithRedis } from "#test/servers/redis.ts";
 import { startRedisCluster } from "#test/servers/redis-cluster.ts";
 import { startRedisSentinels } from "#test/servers/redis-sentinel.ts";
-import { ask, STORE } from "#test/wire/client.ts";
+import { ask } from "#test/wire/client.ts";
 import { component, startWire, type WireSidecar } from "#test/wire/sidecar.ts";
-
-const WRITERS = 12;
-const RECOVERY_LIMIT_MS = 20_000;
+import { untilHealthy } from "./health.ts";
+import { whileWriting } from "./writers.ts";
 
 interface Shape {
   readonly metadata: Readonly<Record<string, string>>;
@@ -46,51 +45,18 @@ for (const [name, start] of Object.entries(SHAPES)) {
     });
 
     it("loses no acknowledged strong write, answers the others with 500, and recovers", async () => {
-      const acknowledged = new Array<number>(WRITERS).fill(0);
-      const statuses = new Map<number, number>();
-      let stopped = false;
-      const write = async (writer: number): Promise<void> => {
-        for (let value = 1; !stopped; value++) {
-          const body = [{ key: `w${writer}`, value, options: { consistency: "strong" } }];
-          const { status } = await ask(wire, "POST", STORE, body);
-          statuses.set(status, (statuses.get(status) ?? 0) + 1);
-          if (status === 204) acknowledged[writer] = value;
-          else await new Promise((resolve) => setTimeout(resolve, 10));
-        }
-      };
-      const writing = Promise.all(Array.from({ length: WRITERS }, (_, writer) => write(writer)));
-      try {
-        await until(() => acknowledged.every((value) => value > 20));
+      await whileWriting({ wire, writers: 12, by: "save", strongWrites: true }, async (writers) => {
+        await writers.goOn(21);
         await shape?.killMaster();
-        await until(() => statuses.has(500));
+        await writers.areRefused(1);
         assert.equal(
           (await ask(wire, "GET", "/v1.0/healthz")).status,
           204,
           "one outage takes no pod out of its Service",
         );
-        const before = [...acknowledged];
-        await until(() => acknowledged.every((value, writer) => value > (before[writer] ?? 0) + 20));
-        await until(async () => (await ask(wire, "GET", "/pannier/v1/health")).status === 200);
-      } finally {
-        stopped = true;
-        await writing;
-      }
-      for (let writer = 0; writer < WRITERS; writer++) {
-        const { text } = await ask(wire, "GET", `${STORE}/w${writer}`);
-        assert.ok(
-          Number(text) >= (acknowledged[writer] ?? 0),
-          `writer ${writer}: ${acknowledged[writer]}, there is ${text}`,
-        );
-      }
-      assert.deepEqual([...statuses.keys()].sort(), [204, 500]);
+        await writers.goOn(21);
+        await untilHealthy(wire);
+      });
     });
   });
-}
-
-async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
-  const end = Date.now() + RECOVERY_LIMIT_MS;
-  while (!(await holds())) {
-    assert.ok(Date.now() < end, `not within ${RECOVERY_LIMIT_MS} ms: ${holds}`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
 }

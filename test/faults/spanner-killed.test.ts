@@ -2,20 +2,10 @@
 // by half, and the sidecar goes on by itself. The fake keeps what it has answered, as the service does; its sessions go.
 import assert from "node:assert/strict";
 import { describeWithSpanner, type SpannerServer, startSpanner } from "#test/servers/spanner.ts";
-import { ask, STORE } from "#test/wire/client.ts";
 import { component, startWire, type WireSidecar } from "#test/wire/sidecar.ts";
+import { whileWriting } from "./writers.ts";
 
-const WRITERS = 8;
 const KILLS = 3;
-const WAIT_MS = 25_000;
-
-async function until(condition: () => boolean): Promise<void> {
-  const end = Date.now() + WAIT_MS;
-  while (!condition()) {
-    assert.ok(Date.now() < end, `not within ${WAIT_MS} ms: ${condition}`);
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-}
 
 describeWithSpanner("a Spanner that is killed", () => {
   let server: SpannerServer;
@@ -33,44 +23,14 @@ describeWithSpanner("a Spanner that is killed", () => {
 
   it("loses no acknowledged transaction and none by half, and is found again", async function () {
     this.timeout(120_000);
-    /** Per writer: the last number that was acknowledged, and the last that was sent. */
-    const acknowledged = new Array<number>(WRITERS).fill(0);
-    const sent = new Array<number>(WRITERS).fill(0);
-    let stopped = false;
-    const write = async (writer: number): Promise<void> => {
-      for (let value = 1; !stopped; value++) {
-        sent[writer] = value;
-        const operations = ["left", "right"].map((side) => ({
-          operation: "upsert",
-          request: { key: `${side}${writer}`, value },
-        }));
-        const { status, text } = await ask(wire, "POST", `${STORE}/transaction`, { operations });
-        assert.ok(status === 204 || status === 500, `status ${status}: ${text}`);
-        if (status === 500) assert.match(text, /spanner at 127\.0\.0\.1:\d+/);
-        if (status === 204) acknowledged[writer] = value;
-        else await new Promise((resolve) => setTimeout(resolve, 5));
+    const refused = (text: string): void => assert.match(text, /spanner at 127\.0\.0\.1:\d+/);
+    await whileWriting({ wire, by: "transaction", refused }, async (writers) => {
+      for (let kill = 0; kill < KILLS; kill++) {
+        await writers.goOn();
+        await server.kill9();
+        await server.restart();
       }
-    };
-    const writing = Promise.all(Array.from({ length: WRITERS }, (_, writer) => write(writer)));
-    for (let kill = 0; kill < KILLS; kill++) {
-      const before = [...acknowledged];
-      await until(() => acknowledged.every((value, writer) => value > (before[writer] ?? 0) + 5));
-      await server.kill9();
-      await server.restart();
-    }
-    const last = [...acknowledged];
-    await until(() => acknowledged.every((value, writer) => value > (last[writer] ?? 0)));
-    stopped = true;
-    await writing;
-    for (let writer = 0; writer < WRITERS; writer++) {
-      const left = Number((await ask(wire, "GET", `${STORE}/left${writer}`)).text);
-      const right = Number((await ask(wire, "GET", `${STORE}/right${writer}`)).text);
-      assert.equal(left, right, "half a transaction");
-      assert.ok(
-        left >= (acknowledged[writer] ?? 0),
-        `writer ${writer}: ${acknowledged[writer]} was acknowledged, ${left} is there`,
-      );
-      assert.ok(left <= (sent[writer] ?? 0));
-    }
+      await writers.goOn(1);
+    });
   });
 });

@@ -5,17 +5,9 @@ import { type TdsAnswer, type TdsRequest, TdsServer } from "#test/servers/tds/td
 import { columnsAnswer, connectionTo, METADATA, V2 } from "#test/unit/sidecar/stores/sqlserver/fixture.ts";
 import { ask, STORE } from "#test/wire/client.ts";
 import { component, startWire, type WireSidecar } from "#test/wire/sidecar.ts";
+import { until } from "#test/wire/until.ts";
 
-const WAIT_MS = 15_000;
 const TABLES = { state: V2, dapr_metadata: METADATA };
-
-async function until(holds: () => Promise<boolean>): Promise<void> {
-  const end = Date.now() + WAIT_MS;
-  while (!(await holds())) {
-    assert.ok(Date.now() < end, "it did not happen in time");
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-}
 
 describe("a SQL Server that fails", () => {
   let server: TdsServer;
@@ -59,7 +51,7 @@ describe("a SQL Server that fails", () => {
     assert.equal(status, 500);
     assert.match(text, new RegExp(`statestore.*cannot connect to sqlserver at 127\\.0\\.0\\.1:${port}`));
     server = await start(port);
-    await until(async () => (await get()).status === 204);
+    await until("a read succeeds", async () => (await get()).status === 204);
     assert.equal((await save()).status, 204);
   });
 
@@ -68,7 +60,7 @@ describe("a SQL Server that fails", () => {
     const { status, text } = await save();
     assert.deepEqual([status, /the write may have happened/.test(text)], [500, true]);
     answer = () => null;
-    await until(async () => (await save()).status === 204);
+    await until("a save succeeds", async () => (await save()).status === 204);
   });
 
   it("ends requests in their time when it hangs, and goes on", async () => {
@@ -84,13 +76,13 @@ describe("a SQL Server that fails", () => {
     isLocked = true;
     server.cut();
     let told = "";
-    await until(async () => {
+    await until("the server has refused the password", async () => {
       told = (await get()).text;
       return told.includes("18456");
     });
     assert.match(told, /refused the user, the password or the token/);
     assert.doesNotMatch(told + wire.log.join(), /secret-password/);
     isLocked = false;
-    await until(async () => (await get()).status === 204);
+    await until("a read succeeds", async () => (await get()).status === 204);
   });
 });

@@ -6,7 +6,7 @@ import { pluggableDriver } from "#sidecar/stores/pluggable/pluggable.ts";
 import type { Change, Found, Metadata, Store } from "#sidecar/stores/store.ts";
 import { openContext } from "#test/conformance/case.ts";
 import { rejectsWith } from "#test/conformance/checks.ts";
-import { call, erase, json, READ, removal, upsert, utf8, write } from "#test/conformance/requests.ts";
+import { call, deletion, json, READ, removal, upsert, utf8, write } from "#test/conformance/requests.ts";
 import { properties, type Running, type Subject } from "#test/conformance/subject.ts";
 import { daprDriversMissing, type PluggableComponent, startDaprDrivers } from "#test/servers/pluggable.ts";
 
@@ -250,7 +250,7 @@ async function transactions({ ours, dapr, key }: Both): Promise<void> {
   for (const { writer, reader } of ways) {
     assert.ok(writer.transact !== undefined);
     await writer.set(write(key("gone"), json(1)), call());
-    const changes = [upsert(key("a"), json({ n: 1 })), upsert(key("b"), json({ n: 2 })), erase(key("gone"))];
+    const changes = [upsert(key("a"), json({ n: 1 })), upsert(key("b"), json({ n: 2 })), deletion(key("gone"))];
     await writer.transact(changes, call());
     assert.deepEqual(parsed(await found(reader, key("a"))), { n: 1 });
     assert.deepEqual(parsed(await found(reader, key("b"))), { n: 2 });

@@ -71,6 +71,24 @@ describeWithBed("Components on a cluster", () => {
     assert.match(await messageOf("typo", "MetadataValid"), /state\.redis/);
   }).timeout(60_000);
 
+  it("of a type that a pod may bring are what sidecars say, and unknown before one does", async () => {
+    await apply("mine", { type: "state.my-store" });
+    await shown("mine", "Unknown TypeUnknown");
+    assert.match(
+      await messageOf("mine", "Ready"),
+      /^a pod may bring such a store as a pluggable component.*; else spec\./,
+    );
+    await until(() => secretsOf("mine") !== undefined, "sidecars are given it");
+    const message = "no socket my-store.* in /tmp/dapr-components-sockets";
+    await report(bed, operator, { namespace, name: "mine", state: "failed", reachable: null, message });
+    await shown("mine", "False NotLoaded");
+    assert.match(await messageOf("mine", "Ready"), /pod app-1 of app app: no socket my-store/);
+    await report(bed, operator, { namespace, name: "mine" });
+    await shown("mine", "True Ready");
+    operator.reports.remove(`${namespace}-1`);
+    await shown("mine", "Unknown TypeUnknown");
+  }).timeout(60_000);
+
   it("show what their sidecars say of the store, by app", async () => {
     await apply("orders");
     await shown("orders", "Unknown NoSidecar");

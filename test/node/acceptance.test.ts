@@ -150,7 +150,7 @@ describeOnNode("Pannier on a node", function () {
       component("misspelt", [], { type: "state.reddis" }),
       component("nowhere", [{ name: "redisHost", value: "nowhere:1" }]),
     );
-    await untilShown("misspelt", "False TypeUnknown");
+    await untilShown("misspelt", "False NotLoaded");
     await until("component nowhere is False", async () => (await shown("nowhere")).startsWith("False "));
     assert.equal(await shown("statestore"), "True Ready");
     await orders.keeps("beside", 3);
@@ -191,7 +191,7 @@ describeOnNode("Pannier on a node", function () {
       await orders.connected(true);
     });
     await apply(component("later", [{ name: "redisHost", value: "nowhere:1" }], { type: "state.reddis" }));
-    await untilShown("later", "False TypeUnknown");
+    await untilShown("later", "False NotLoaded");
     await inSpace("delete", "component", "later");
     await isInjecting();
   });

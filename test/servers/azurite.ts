@@ -1,7 +1,7 @@
 // Azure's blobs and tables for tests: Azurite, Microsoft's emulator of both (test/servers/fetch.sh azurite), on private
 // ports of 127.0.0.1, and the account that PANNIER_TEST_AZURE_STORAGE_ACCOUNT and _KEY name. What Azurite holds is gone with
 // its process.
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { AzureNamedKeyCredential, TableClient } from "@azure/data-tables";
@@ -9,6 +9,7 @@ import { ContainerClient, StorageSharedKeyCredential } from "@azure/storage-blob
 import { ChildServer } from "./child-server.ts";
 import { fetchedFolder, fetchedMissing, whyNotFetched } from "./fetched.ts";
 import { freePort } from "./free-port.ts";
+import { describeUnless, type LocalServer, localServer, startOnePlanned } from "./local-server.ts";
 
 /** A storage account and ways into it that are not a driver's. */
 export interface AzureAccount {
@@ -23,22 +24,15 @@ export interface AzureAccount {
   table(name: string): TableClient;
 }
 
-export interface Azurite extends AzureAccount {
+/** Comes back empty after its end. `port` is that of the blobs. */
+export interface Azurite extends AzureAccount, LocalServer {
   readonly blobPort: number;
   readonly tablePort: number;
-  kill9(): Promise<void>;
-  /** SIGSTOP: the ports still accept, nothing answers. */
-  pause(): void;
-  resume(): void;
-  /** Starts it again on the same ports, empty. */
-  restart(): Promise<void>;
-  stop(): Promise<void>;
 }
 
 /** Azurite's, known to everybody. */
 const ACCOUNT = "devstoreaccount1";
 const KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
-const STARTS_MAX = 3;
 const READY_WITHIN_MS = 30_000;
 
 /** Why there can be no Azurite here and what to do about it; null when there is one, or when it is required. */
@@ -63,9 +57,7 @@ export function azureService(): AzureAccount {
 
 /** A describe for tests that need an Azurite: where there can be none they are pending, with the reason in the title. */
 export function describeWithAzurite(title: string, body: () => void): void {
-  const missing = azuriteMissing();
-  if (missing === null) describe(title, body);
-  else describe.skip(`${title} (not run: ${missing})`, body);
+  describeUnless(azuriteMissing(), title, body);
 }
 
 /** Starts one and resolves when it serves. `args` come behind the ones set here. Whoever starts one stops it. */
@@ -73,12 +65,12 @@ export async function startAzurite(args: readonly string[] = []): Promise<Azurit
   const missing = whyNotFetched("azurite");
   if (missing !== null) throw new Error(missing);
   const program = join(fetchedFolder("azurite"), "node_modules/azurite/dist/src/azurite.js");
-  const folder = await mkdtemp(join(tmpdir(), "pannier-azurite-"));
-  for (let start = 1; ; start++) {
+  return startOnePlanned(async () => {
+    const folder = await mkdtemp(join(tmpdir(), "pannier-azurite-"));
     const [blobPort, queuePort, tablePort] = [await freePort(), await freePort(), await freePort()];
     const ports = ["--blobPort", blobPort, "--queuePort", queuePort, "--tablePort", tablePort].map(String);
     const quiet = ["--silent", "--disableTelemetry", "--skipApiVersionCheck", "--inMemoryPersistence"];
-    const server = new ChildServer({
+    const child = new ChildServer({
       command: process.execPath,
       args: [program, ...quiet, ...ports, ...args],
       cwd: folder,
@@ -87,41 +79,16 @@ export async function startAzurite(args: readonly string[] = []): Promise<Azurit
       // It has nothing to put away, and waits for connections to end.
       stopSignal: "SIGKILL",
     });
-    try {
-      await server.start();
-      return running(server, { folder, blobPort, tablePort });
-    } catch (error) {
-      // Between the search for a free port and the start another process can have taken it.
-      if (start === STARTS_MAX || !server.output.includes("EADDRINUSE")) throw error;
-    }
-  }
-}
-
-interface Place {
-  readonly folder: string;
-  readonly blobPort: number;
-  readonly tablePort: number;
-}
-
-function running(server: ChildServer, { folder, blobPort, tablePort }: Place): Azurite {
-  const blobEndpoint = `http://127.0.0.1:${blobPort}`;
-  const tableEndpoint = `http://127.0.0.1:${tablePort}/${ACCOUNT}`;
-  return {
-    ...accountAt({ account: ACCOUNT, key: KEY, blobEndpoint, tableEndpoint }, `${blobEndpoint}/${ACCOUNT}`),
-    blobPort,
-    tablePort,
-    kill9: () => server.kill9(),
-    pause: () => server.pause(),
-    resume: () => server.resume(),
-    restart: async () => {
-      await server.stop();
-      await server.start();
-    },
-    stop: async () => {
-      await server.stop();
-      await rm(folder, { recursive: true, force: true });
-    },
-  };
+    const blobEndpoint = `http://127.0.0.1:${blobPort}`;
+    const tableEndpoint = `http://127.0.0.1:${tablePort}/${ACCOUNT}`;
+    const server = {
+      ...localServer({ child, port: blobPort, folder }),
+      ...accountAt({ account: ACCOUNT, key: KEY, blobEndpoint, tableEndpoint }, `${blobEndpoint}/${ACCOUNT}`),
+      blobPort,
+      tablePort,
+    };
+    return { child, server };
+  });
 }
 
 type Names = Pick<AzureAccount, "account" | "key" | "blobEndpoint" | "tableEndpoint">;

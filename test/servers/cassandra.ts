@@ -7,6 +7,7 @@ import { Client } from "cassandra-driver";
 import { ChildServer } from "./child-server.ts";
 import { fetchedFolder, fetchedMissing, javaMissing, whyNotFetched } from "./fetched.ts";
 import { freePort } from "./free-port.ts";
+import { describeUnless } from "./local-server.ts";
 import { isRequired } from "./required.ts";
 
 export interface CassandraOptions {
@@ -77,11 +78,6 @@ export function describeWithCassandra(title: string, body: () => void): void {
 
 export function describeWithOwnCassandra(title: string, body: () => void): void {
   describeUnless(ownCassandraMissing(), title, body);
-}
-
-function describeUnless(missing: string | null, title: string, body: () => void): void {
-  if (missing === null) describe(title, body);
-  else describe.skip(`${title} (not run: ${missing})`, body);
 }
 
 /** A cluster for reading and writing: the one that was named by address, else one node of our own. */

@@ -35,13 +35,20 @@ policy = names
 commonName = supplied
 `;
 
-/** `expired`: the server's certificate ended years ago; all else about it is right. */
-export async function makeCertificates({ expired = false }: { expired?: boolean } = {}): Promise<Certificates> {
+export interface CertificateOptions {
+  /** The server's certificate ended years ago; all else about it is right. */
+  readonly expired?: boolean;
+  /** Whom the certificates are made out to, as openssl spells it; by default this machine. */
+  readonly names?: string;
+}
+
+export async function makeCertificates(options: CertificateOptions = {}): Promise<Certificates> {
+  const { expired = false, names = "DNS:localhost,IP:127.0.0.1" } = options;
   const folder = await mkdtemp(join(tmpdir(), "pannier-certificates-"));
   const at = (name: string): string => join(folder, name);
   const openssl = (...args: string[]): Promise<unknown> => run("openssl", args, { cwd: folder });
   await openssl("req", "-x509", ...NEW_KEY, ...ONE_DAY, "-subj", "/CN=test", "-keyout", "ca.key", "-out", "ca.crt");
-  await writeFile(at("names"), "subjectAltName=DNS:localhost,IP:127.0.0.1\n");
+  await writeFile(at("names"), `subjectAltName=${names}\n`);
   for (const name of ["server", "client"]) {
     await openssl("req", ...NEW_KEY, "-subj", `/CN=${name}`, "-keyout", `${name}.key`, "-out", `${name}.csr`);
     const signed = ["-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-extfile", "names"];

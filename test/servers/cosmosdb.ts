@@ -8,6 +8,7 @@ import { type Container, CosmosClient } from "@azure/cosmos";
 import { ChildServer } from "./child-server.ts";
 import { fetchedFolder, fetchedMissing } from "./fetched.ts";
 import { freePort } from "./free-port.ts";
+import { describeUnless, type LocalServer } from "./local-server.ts";
 
 /** What the emulator takes for a key: any. This is the one that all of Microsoft's emulators have, and no secret. */
 export const EMULATOR_KEY = "C2y6yDjf5/R+ob0N8A7Cgv30VRDJIWEHLM+4QDU5DE2nQ9nDuVTqobD4b8mGGyPMbIZnqyMsEcaGQy67XIw/Jw==";
@@ -20,9 +21,8 @@ export interface CosmosContainerOptions {
   readonly partitionKey?: string;
 }
 
-export interface CosmosServer {
-  readonly host: "127.0.0.1";
-  readonly port: number;
+/** Whenever it ends its data are gone; it comes back with the empty container. */
+export interface CosmosServer extends LocalServer {
   readonly url: string;
   /** The Component's fields that name the container. */
   readonly fields: Readonly<Record<string, string>>;
@@ -30,12 +30,6 @@ export interface CosmosServer {
   readonly container: Container;
   /** Makes another container of the database. */
   createContainer(id: string, options?: CosmosContainerOptions): Promise<void>;
-  kill9(): Promise<void>;
-  pause(): void;
-  resume(): void;
-  /** Starts it again on the same port; its data are gone, the empty container is there. */
-  restart(): Promise<void>;
-  stop(): Promise<void>;
 }
 
 /** Why the emulator cannot run here; null when it can, and when it must (PANNIER_TEST_REQUIRE=cosmosdb). */
@@ -60,9 +54,7 @@ export function addressedCosmosdb():
 
 /** A describe for tests that need the emulator: where there is none they are pending, with the reason in the title. */
 export function describeWithCosmosdb(title: string, body: () => void): void {
-  const missing = cosmosdbMissing();
-  if (missing === null) describe(title, body);
-  else describe.skip(`${title} (not run: ${missing})`, body);
+  describeUnless(cosmosdbMissing(), title, body);
 }
 
 /** Starts the emulator with an empty container. Whoever starts one stops it. */

@@ -1,15 +1,15 @@
 // Firestore in Datastore mode for tests: the project that PANNIER_TEST_FIRESTORE_PROJECT names (its default database, by the
 // environment's credentials), or datastore-emulator, of Rust, on a private port.
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ChildServer } from "./child-server.ts";
 import { fetchedFolder, fetchedMissing, whyNotFetched } from "./fetched.ts";
 import { freePort } from "./free-port.ts";
+import { describeUnless, type LocalServer, localServer, type Planned, startOnePlanned } from "./local-server.ts";
 
-export interface DatastoreServer {
-  readonly host: "127.0.0.1";
-  readonly port: number;
+/** After kill9 it comes back with what was there at the last `halt`. */
+export interface DatastoreServer extends LocalServer {
   /** "127.0.0.1:8042", as in `endpoint`. */
   readonly address: string;
   /** The Component's metadata that name the database there. */
@@ -19,20 +19,11 @@ export interface DatastoreServer {
    * when that is not 200.
    */
   ask(method: string, body: object): Promise<Record<string, unknown>>;
-  /** In the middle of everything, and with all that it had in memory: it comes back with what was there at the last `halt`. */
-  kill9(): Promise<void>;
   /** Ends it with what it has on disk. What it answers in its last moments may be lost: cut its clients off before. */
   halt(): Promise<void>;
-  /** SIGSTOP: the port still accepts, nothing answers. */
-  pause(): void;
-  resume(): void;
-  /** Starts it again on the same port; resolves when it answers. */
-  restart(): Promise<void>;
-  stop(): Promise<void>;
 }
 
 const PROJECT = "test";
-const STARTS_MAX = 3;
 const ANSWERS_WITHIN_MS = 10_000;
 const ASK_PAUSE_MS = 10;
 
@@ -49,29 +40,17 @@ export function datastoreMissing(): string | null {
 
 /** A describe for tests that need the emulator: where there can be none they are pending, with the reason in the title. */
 export function describeWithDatastore(title: string, body: () => void): void {
-  const missing = datastoreMissing();
-  if (missing === null) describe(title, body);
-  else describe.skip(`${title} (not run: ${missing})`, body);
+  describeUnless(datastoreMissing(), title, body);
 }
 
 /** Starts the emulator and resolves when it answers. Whoever starts one stops it. */
 export async function startDatastore(): Promise<DatastoreServer> {
   const missing = whyNotFetched("datastore");
   if (missing !== null) throw new Error(missing);
-  for (let start = 1; ; start++) {
-    const server = await planned();
-    try {
-      await server.restart();
-      return server;
-    } catch (error) {
-      await server.stop();
-      // Between the search for a free port and the start another process can have taken it.
-      if (start === STARTS_MAX || !String(error).includes("Address already in use")) throw error;
-    }
-  }
+  return startOnePlanned(plan);
 }
 
-async function planned(): Promise<DatastoreServer> {
+async function plan(): Promise<Planned<DatastoreServer>> {
   const port = await freePort();
   const folder = await mkdtemp(join(tmpdir(), "pannier-datastore-"));
   const address = `127.0.0.1:${port}`;
@@ -83,26 +62,14 @@ async function planned(): Promise<DatastoreServer> {
     // It writes its data into its folder then, and only then.
     stopSignal: "SIGINT",
   });
-  return {
-    host: "127.0.0.1",
-    port,
+  const server: DatastoreServer = {
+    ...localServer({ child, port, folder, answers: () => untilAnswers(address, child) }),
     address,
     metadata: { project_id: PROJECT, endpoint: address },
     ask: (method, body) => ask(address, method, body),
-    kill9: () => child.kill9(),
     halt: () => child.stop(),
-    pause: () => child.pause(),
-    resume: () => child.resume(),
-    restart: async () => {
-      await child.stop();
-      await child.start();
-      await untilAnswers(address, child);
-    },
-    stop: async () => {
-      await child.stop();
-      await rm(folder, { recursive: true, force: true });
-    },
   };
+  return { child, server };
 }
 
 async function ask(address: string, method: string, body: object): Promise<Record<string, unknown>> {

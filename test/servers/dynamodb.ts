@@ -4,7 +4,7 @@
 // its region, PANNIER_TEST_DYNAMODB_ENDPOINT another endpoint; keys come from the AWS SDK's own chain.
 import { randomUUID } from "node:crypto";
 import { existsSync } from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import {
@@ -18,6 +18,7 @@ import {
 import { ChildServer } from "./child-server.ts";
 import { fetchedFolder, fetchedMissing, javaMissing, whyNotFetched } from "./fetched.ts";
 import { freePort } from "./free-port.ts";
+import { describeUnless, type LocalServer, localServer, startOnePlanned } from "./local-server.ts";
 import { isRequired } from "./required.ts";
 
 /** The attribute that holds the time of expiry in tables of tests. */
@@ -29,21 +30,12 @@ export const KEYS: { readonly accessKey: string; readonly secretKey: string } = 
 };
 export const REGION = "us-east-1";
 
-export interface DynamoServer {
-  readonly host: "127.0.0.1";
-  readonly port: number;
+export interface DynamoServer extends LocalServer {
   readonly endpoint: string;
   /** A second client, which knows nothing of ours. Ended by `stop`. */
   readonly sdk: DynamoDBClient;
   /** Makes a table with a string hash key and gives its name. */
   createTable(options?: TableOptions): Promise<string>;
-  kill9(): Promise<void>;
-  /** SIGSTOP: the port still accepts, nothing answers. */
-  pause(): void;
-  resume(): void;
-  /** Starts it again on the same port and folder, after kill9 or while it runs. */
-  restart(): Promise<void>;
-  stop(): Promise<void>;
 }
 
 export interface TableOptions {
@@ -76,25 +68,19 @@ export function addressedDynamo(): { readonly metadata: Record<string, string> }
 
 /** A describe for tests that need a DynamoDB: where there can be none they are pending, with the reason in the title. */
 export function describeWithDynamo(title: string, body: () => void): void {
-  const missing = dynamoMissing();
-  if (missing === null) describe(title, body);
-  else describe.skip(`${title} (not run: ${missing})`, body);
+  describeUnless(dynamoMissing(), title, body);
 }
 
 /** Starts a server and resolves when it answers. Whoever starts one stops it. */
 export async function startDynamo(): Promise<DynamoServer> {
   const missing = javaMissing() ?? whyNotFetched("dynamodb");
   if (missing !== null) throw new Error(missing);
-  const folder = await mkdtemp(join(FOLDERS, "pannier-dynamodb-"));
-  const port = await freePort();
-  const server = running(childOf(folder, port), port, folder);
-  try {
-    await server.restart();
-    return server;
-  } catch (error) {
-    await server.stop();
-    throw error;
-  }
+  return startOnePlanned(async () => {
+    const folder = await mkdtemp(join(FOLDERS, "pannier-dynamodb-"));
+    const port = await freePort();
+    const child = childOf(folder, port);
+    return { child, server: running(child, port, folder) };
+  });
 }
 
 function childOf(folder: string, port: number): ChildServer {
@@ -118,24 +104,15 @@ function running(child: ChildServer, port: number, folder: string): DynamoServer
   const endpoint = `http://127.0.0.1:${port}`;
   const credentials = { accessKeyId: KEYS.accessKey, secretAccessKey: KEYS.secretKey };
   const sdk = new DynamoDBClient({ endpoint, region: REGION, credentials, maxAttempts: 1 });
+  const server = localServer({ child, port, folder, answers: () => untilAnswers(sdk) });
   return {
-    host: "127.0.0.1",
-    port,
+    ...server,
     endpoint,
     sdk,
     createTable: (options = {}) => createTable(sdk, options),
-    kill9: () => child.kill9(),
-    pause: () => child.pause(),
-    resume: () => child.resume(),
-    restart: async () => {
-      await child.stop();
-      await child.start();
-      await untilAnswers(sdk);
-    },
     stop: async () => {
       sdk.destroy();
-      await child.stop();
-      await rm(folder, { recursive: true, force: true });
+      await server.stop();
     },
   };
 }

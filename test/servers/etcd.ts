@@ -1,7 +1,7 @@
 // Real etcd servers for tests: private ports on 127.0.0.1, own temporary folders, nothing flushed to the disk. The program
 // is etcd from PATH, or what PANNIER_TEST_ETCD_SERVER names.
 import { spawnSync } from "node:child_process";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp } from "node:fs/promises";
 import { request as httpRequest } from "node:http";
 import { request as httpsRequest } from "node:https";
 import { tmpdir } from "node:os";
@@ -9,6 +9,7 @@ import { join } from "node:path";
 import type { Certificates } from "./certificates.ts";
 import { ChildServer } from "./child-server.ts";
 import { freePort } from "./free-port.ts";
+import { describeUnless, type LocalServer, localServer, startPlanned } from "./local-server.ts";
 import { isRequired } from "./required.ts";
 
 export interface EtcdOptions {
@@ -18,26 +19,16 @@ export interface EtcdOptions {
   readonly certificates?: Certificates;
 }
 
-export interface EtcdServer {
-  readonly host: "127.0.0.1";
-  readonly port: number;
+export interface EtcdServer extends LocalServer {
   /** "127.0.0.1:2379", as in `endpoints`. */
   readonly address: string;
-  kill9(): Promise<void>;
-  /** SIGSTOP: the port still accepts, nothing answers. */
-  pause(): void;
-  resume(): void;
-  /** Starts it again on the same ports and folder; resolves when it answers. */
-  restart(): Promise<void>;
   /**
    * Asks etcd's own HTTP gateway, "/v3/kv/put" and so on: a second client, which knows nothing of ours. Texts in bytes
    * are base64 there. Rejects with what it said when that is not 200.
    */
   gateway(path: string, body: object, token?: string): Promise<Record<string, unknown>>;
-  stop(): Promise<void>;
 }
 
-const STARTS_MAX = 3;
 const HEALTHY_WITHIN_MS = 15_000;
 const HEALTH_PAUSE_MS = 20;
 
@@ -61,9 +52,7 @@ function whyMissing(): string | null {
 
 /** A describe for tests that need an etcd: where there can be none they are pending, with the reason in the title. */
 export function describeWithEtcd(title: string, body: () => void): void {
-  const missing = etcdMissing();
-  if (missing === null) describe(title, body);
-  else describe.skip(`${title} (not run: ${missing})`, body);
+  describeUnless(etcdMissing(), title, body);
 }
 
 /** Starts one server and resolves when it answers. Whoever starts one stops it. */
@@ -77,23 +66,14 @@ export async function startEtcd(options: EtcdOptions = {}): Promise<EtcdServer> 
 export async function startEtcdCluster(members: number, options: EtcdOptions = {}): Promise<readonly EtcdServer[]> {
   const missing = whyMissing();
   if (missing !== null) throw new Error(missing);
-  for (let start = 1; ; start++) {
+  return startPlanned(async () => {
     const planned = await planMembers(members);
     const cluster = planned.map(({ name, peerPort }) => `${name}=http://127.0.0.1:${peerPort}`).join(",");
-    const children = planned.map((member) => childOf(member, cluster, options));
-    const servers = planned.map((member, index) =>
-      running(children[index] ?? childOf(member, cluster, options), member, options),
-    );
-    try {
-      await Promise.all(servers.map((server) => server.restart()));
-      return servers;
-    } catch (error) {
-      await Promise.all(servers.map((server) => server.stop()));
-      // Between the search for a free port and the start another process can have taken it.
-      if (start === STARTS_MAX || !children.some(({ output }) => output.includes("address already in use")))
-        throw error;
-    }
-  }
+    return planned.map((member) => {
+      const child = childOf(member, cluster, options);
+      return { child, server: running(child, member, options) };
+    });
+  });
 }
 
 interface Member {
@@ -140,24 +120,8 @@ function childOf(member: Member, cluster: string, { certificates, args = [] }: E
 
 function running(child: ChildServer, { port, folder }: Member, { certificates }: EtcdOptions): EtcdServer {
   const gateway: EtcdServer["gateway"] = (path, body, token) => post({ port, path, body, token, certificates });
-  return {
-    host: "127.0.0.1",
-    port,
-    address: `127.0.0.1:${port}`,
-    kill9: () => child.kill9(),
-    pause: () => child.pause(),
-    resume: () => child.resume(),
-    restart: async () => {
-      await child.stop();
-      await child.start();
-      await untilHealthy(() => gateway("/v3/maintenance/status", {}));
-    },
-    gateway,
-    stop: async () => {
-      await child.stop();
-      await rm(folder, { recursive: true, force: true });
-    },
-  };
+  const answers = (): Promise<void> => untilHealthy(() => gateway("/v3/maintenance/status", {}));
+  return { ...localServer({ child, port, folder, answers }), address: `127.0.0.1:${port}`, gateway };
 }
 
 /** A member answers a little later than it accepts: when the cluster has a leader. */

@@ -5,25 +5,16 @@ import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { ChildServer } from "./child-server.ts";
 import { freePort } from "./free-port.ts";
+import { describeUnless, type LocalServer, localServer, startOnePlanned } from "./local-server.ts";
 import { isRequired } from "./required.ts";
 
-export interface MemcachedServer {
-  readonly host: "127.0.0.1";
-  readonly port: number;
+/** It comes back empty. */
+export interface MemcachedServer extends LocalServer {
   /** "127.0.0.1:11211", as in `hosts`. */
   readonly address: string;
-  kill9(): Promise<void>;
-  /** SIGSTOP: the port still accepts, nothing answers. */
-  pause(): void;
-  resume(): void;
-  /** Starts it again on the same port, empty. */
-  restart(): Promise<void>;
   /** Sends lines over a connection of its own and gives what comes back up to the answer to the last one, `mn`. */
   raw(lines: string): Promise<string>;
-  stop(): Promise<void>;
 }
-
-const STARTS_MAX = 3;
 
 function program(): string {
   return process.env.PANNIER_TEST_MEMCACHED_SERVER ?? "memcached";
@@ -45,20 +36,18 @@ function whyMissing(): string | null {
 
 /** A describe for tests that need a memcached: where there can be none they are pending, with the reason in the title. */
 export function describeWithMemcached(title: string, body: () => void): void {
-  const missing = memcachedMissing();
-  if (missing === null) describe(title, body);
-  else describe.skip(`${title} (not run: ${missing})`, body);
+  describeUnless(memcachedMissing(), title, body);
 }
 
 /** Starts a server and resolves when it takes commands. `args` win over the ones set here. Whoever starts one stops it. */
 export async function startMemcached(args: readonly string[] = []): Promise<MemcachedServer> {
   const missing = whyMissing();
   if (missing !== null) throw new Error(missing);
-  for (let start = 1; ; start++) {
+  return startOnePlanned(async () => {
     const port = await freePort();
     // It refuses to run as root, and says nothing unless it is asked to tell of every connection.
     const user = process.getuid?.() === 0 ? ["-u", "nobody"] : [];
-    const server = new ChildServer({
+    const child = new ChildServer({
       command: program(),
       args: ["-l", "127.0.0.1", "-p", String(port), "-U", "0", "-m", "256", "-vv", ...user, ...args],
       cwd: tmpdir(),
@@ -66,31 +55,9 @@ export async function startMemcached(args: readonly string[] = []): Promise<Memc
       // It has nothing to put away, and takes a second for a farewell.
       stopSignal: "SIGKILL",
     });
-    try {
-      await server.start();
-      return running(server, port);
-    } catch (error) {
-      // Between the search for a free port and the start another process can have taken it.
-      if (start === STARTS_MAX || !server.output.includes("Address already in use")) throw error;
-    }
-  }
-}
-
-function running(server: ChildServer, port: number): MemcachedServer {
-  return {
-    host: "127.0.0.1",
-    port,
-    address: `127.0.0.1:${port}`,
-    kill9: () => server.kill9(),
-    pause: () => server.pause(),
-    resume: () => server.resume(),
-    restart: async () => {
-      await server.stop();
-      await server.start();
-    },
-    raw: (lines) => raw(port, lines),
-    stop: () => server.stop(),
-  };
+    const address = `127.0.0.1:${port}`;
+    return { child, server: { ...localServer({ child, port }), address, raw: (lines: string) => raw(port, lines) } };
+  });
 }
 
 function raw(port: number, lines: string): Promise<string> {

@@ -8,27 +8,18 @@ import { MongoClient } from "mongodb";
 import { ChildServer } from "./child-server.ts";
 import { fetchedFolder, javaMissing, whyNotFetched } from "./fetched.ts";
 import { freePort } from "./free-port.ts";
+import { describeUnless, type LocalServer, localServer, startOnePlanned } from "./local-server.ts";
 import { isRequired } from "./required.ts";
 
-export interface MongodbServer {
-  readonly host: "127.0.0.1";
-  readonly port: number;
+/** Whenever it ends, everything in it is gone. */
+export interface MongodbServer extends LocalServer {
   /** "127.0.0.1:27017", as in `host`. */
   readonly address: string;
-  /** Everything in it is gone then. */
-  kill9(): Promise<void>;
-  /** SIGSTOP: the port still accepts, nothing answers. */
-  pause(): void;
-  resume(): void;
-  /** Starts it again on the same port, empty. */
-  restart(): Promise<void>;
   /** A client of the test's own; whoever asks for it closes it. */
   connect(): Promise<MongoClient>;
-  stop(): Promise<void>;
 }
 
 const MAIN = fileURLToPath(new URL("fetched/MongoServerMain.java", import.meta.url));
-const STARTS_MAX = 3;
 const READY_WITHIN_MS = 60_000;
 const ANSWERS_WITHIN_MS = 10_000;
 
@@ -46,9 +37,7 @@ function whyMissing(): string | null {
 
 /** A describe for tests that need a server: where there can be none they are pending, with the reason in the title. */
 export function describeWithMongodb(title: string, body: () => void): void {
-  const missing = mongodbMissing();
-  if (missing === null) describe(title, body);
-  else describe.skip(`${title} (not run: ${missing})`, body);
+  describeUnless(mongodbMissing(), title, body);
 }
 
 /** A replica set by its address, or why there is none. */
@@ -65,7 +54,7 @@ export function addressedMongodb(): { readonly uri: string } | { readonly missin
 export async function startMongodb(): Promise<MongodbServer> {
   const missing = whyMissing();
   if (missing !== null) throw new Error(missing);
-  for (let start = 1; ; start++) {
+  return startOnePlanned(async () => {
     const port = await freePort();
     const classes = join(fetchedFolder("mongodb"), "lib", "*");
     const child = new ChildServer({
@@ -77,34 +66,14 @@ export async function startMongodb(): Promise<MongodbServer> {
       readyWithinMs: READY_WITHIN_MS,
       stopSignal: "SIGKILL",
     });
-    try {
-      await child.start();
-      await untilItAnswers(port);
-      return running(child, port);
-    } catch (error) {
-      await child.stop();
-      // Between the search for a free port and the start another process can have taken it.
-      if (start === STARTS_MAX || !child.output.includes("Address already in use")) throw error;
-    }
-  }
-}
-
-function running(child: ChildServer, port: number): MongodbServer {
-  return {
-    host: "127.0.0.1",
-    port,
-    address: `127.0.0.1:${port}`,
-    kill9: () => child.kill9(),
-    pause: () => child.pause(),
-    resume: () => child.resume(),
-    restart: async () => {
-      await child.stop();
-      await child.start();
-      await untilItAnswers(port);
-    },
-    connect: () => MongoClient.connect(`mongodb://127.0.0.1:${port}/`),
-    stop: () => child.stop(),
-  };
+    const address = `127.0.0.1:${port}`;
+    const server: MongodbServer = {
+      ...localServer({ child, port, answers: () => untilItAnswers(port) }),
+      address,
+      connect: () => MongoClient.connect(`mongodb://${address}/`),
+    };
+    return { child, server };
+  });
 }
 
 async function untilItAnswers(port: number): Promise<void> {

@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { type Connection, createConnection } from "mysql2";
 import { ChildServer } from "./child-server.ts";
 import { freePort } from "./free-port.ts";
+import { describeUnless, type LocalServer, localServer, startOnePlanned } from "./local-server.ts";
 import { isRequired } from "./required.ts";
 
 export interface MysqlOptions {
@@ -17,9 +18,7 @@ export interface MysqlOptions {
 
 type Rows = readonly Readonly<Record<string, unknown>>[];
 
-export interface MysqlServer {
-  readonly host: "127.0.0.1";
-  readonly port: number;
+export interface MysqlServer extends LocalServer {
   /** Where its files are; gone after `stop`. */
   readonly folder: string;
   /** A connection string for root, who has no password; through `port` in place of the server's own. */
@@ -28,16 +27,8 @@ export interface MysqlServer {
   query(text: string, values?: readonly unknown[], schema?: string): Promise<Rows>;
   /** A connection of root's own. */
   connect(schema?: string): Connection;
-  kill9(): Promise<void>;
-  /** SIGSTOP: the port still accepts, nothing answers. */
-  pause(): void;
-  resume(): void;
-  /** Starts it again on the same port and folder, after kill9 or while it runs. */
-  restart(): Promise<void>;
-  stop(): Promise<void>;
 }
 
-const STARTS_MAX = 3;
 /** mariadbd refuses to run as root unless told; this user comes with Debian's package. */
 const USER = "mysql";
 
@@ -72,9 +63,7 @@ export function addressedMysql(): { readonly dsn: string } | { readonly missing:
 
 /** A describe for tests that need a MariaDB: where there can be none they are pending, with the reason in the title. */
 export function describeWithMysql(title: string, body: () => void): void {
-  const missing = mysqlMissing();
-  if (missing === null) describe(title, body);
-  else describe.skip(`${title} (not run: ${missing})`, body);
+  describeUnless(mysqlMissing(), title, body);
 }
 
 function isRoot(): boolean {
@@ -85,41 +74,33 @@ function isRoot(): boolean {
 export async function startMysql(options: MysqlOptions = {}): Promise<MysqlServer> {
   const missing = whyMissing();
   if (missing !== null) throw new Error(missing);
-  const folder = await mkdtemp(join(tmpdir(), "pannier-mysql-"));
-  if (isRoot()) spawnSync("chown", [USER, folder]);
-  try {
-    initialize(folder);
-    for (let start = 1; ; start++) {
-      const port = await freePort();
-      const server = new ChildServer({
-        command: program("mariadbd"),
-        args: serverArgs(folder, port, options),
-        cwd: folder,
-        readyText: "ready for connections",
-      });
-      try {
-        await server.start();
-        return running(server, port, folder);
-      } catch (error) {
-        // Between the search for a free port and the start another process can have taken it.
-        if (start === STARTS_MAX || !server.output.includes("Address already in use")) throw error;
-      }
-    }
-  } catch (error) {
-    await rm(folder, { recursive: true, force: true });
-    throw error;
-  }
+  return startOnePlanned(async () => {
+    const folder = await initialized();
+    const port = await freePort();
+    const child = new ChildServer({
+      command: program("mariadbd"),
+      args: serverArgs(folder, port, options),
+      cwd: folder,
+      readyText: "ready for connections",
+    });
+    return { child, server: running(child, port, folder) };
+  });
 }
 
 function userArgs(): readonly string[] {
   return isRoot() ? [`--user=${USER}`] : [];
 }
 
-function initialize(folder: string): void {
+/** A new folder with empty data in it. */
+async function initialized(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), "pannier-mysql-"));
+  if (isRoot()) spawnSync("chown", [USER, folder]);
   const args = ["--no-defaults", `--datadir=${join(folder, "data")}`, "--auth-root-authentication-method=normal"];
   const all = [...args, "--skip-test-db", ...userArgs()];
   const { status, stdout, stderr } = spawnSync(program("mariadb-install-db"), all, { cwd: folder, encoding: "utf8" });
-  if (status !== 0) throw new Error(`mariadb-install-db: ${stdout}${stderr}`);
+  if (status === 0) return folder;
+  await rm(folder, { recursive: true, force: true });
+  throw new Error(`mariadb-install-db: ${stdout}${stderr}`);
 }
 
 function serverArgs(folder: string, port: number, { args = [] }: MysqlOptions): string[] {
@@ -140,7 +121,7 @@ function serverArgs(folder: string, port: number, { args = [] }: MysqlOptions): 
   ];
 }
 
-function running(server: ChildServer, port: number, folder: string): MysqlServer {
+function running(child: ChildServer, port: number, folder: string): MysqlServer {
   const connect = (schema?: string): Connection => {
     const to = schema === undefined ? {} : { database: schema };
     const client = createConnection({
@@ -156,8 +137,7 @@ function running(server: ChildServer, port: number, folder: string): MysqlServer
     return client;
   };
   return {
-    host: "127.0.0.1",
-    port,
+    ...localServer({ child, port, folder }),
     folder,
     dsn: (parameters = "", through = port) =>
       `root@tcp(127.0.0.1:${through})/${parameters === "" ? "" : `?${parameters}`}`,
@@ -169,17 +149,6 @@ function running(server: ChildServer, port: number, folder: string): MysqlServer
       } finally {
         client.destroy();
       }
-    },
-    kill9: () => server.kill9(),
-    pause: () => server.pause(),
-    resume: () => server.resume(),
-    restart: async () => {
-      await server.stop();
-      await server.start();
-    },
-    stop: async () => {
-      await server.stop();
-      await rm(folder, { recursive: true, force: true });
     },
   };
 }

@@ -1,27 +1,19 @@
 // Real NATS servers with JetStream for tests: private ports on 127.0.0.1, own temporary folders. The program is nats-server
 // from PATH, or what PANNIER_TEST_NATS_SERVER names. And buckets in them, by NATS' own key-value client.
 import { spawnSync } from "node:child_process";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type KV, Kvm, type KvOptions } from "@nats-io/kv";
 import { type ConnectionOptions, connect, type NatsConnection } from "@nats-io/transport-node";
 import { ChildServer } from "./child-server.ts";
 import { freePort } from "./free-port.ts";
+import { describeUnless, type LocalServer, localServer, startPlanned } from "./local-server.ts";
 import { isRequired } from "./required.ts";
 
-export interface NatsServer {
-  readonly host: "127.0.0.1";
-  readonly port: number;
+export interface NatsServer extends LocalServer {
   /** "nats://127.0.0.1:4222", as in `natsURL`. */
   readonly url: string;
-  kill9(): Promise<void>;
-  /** SIGSTOP: the port still accepts, nothing answers. */
-  pause(): void;
-  resume(): void;
-  /** Starts it again on the same ports and folder. */
-  restart(): Promise<void>;
-  stop(): Promise<void>;
 }
 
 export interface NatsOptions {
@@ -35,8 +27,6 @@ export interface TestBucket {
   readonly connection: NatsConnection;
   close(): Promise<void>;
 }
-
-const STARTS_MAX = 3;
 
 function program(): string {
   return process.env.PANNIER_TEST_NATS_SERVER ?? "nats-server";
@@ -69,9 +59,7 @@ export function natsVersion(): string | null {
 
 /** A describe for tests that start a NATS server: where there can be none they are pending, with the reason in the title. */
 export function describeWithNats(title: string, body: () => void): void {
-  const missing = natsMissing();
-  if (missing === null) describe(title, body);
-  else describe.skip(`${title} (not run: ${missing})`, body);
+  describeUnless(natsMissing(), title, body);
 }
 
 /** Starts one server and resolves when it is ready. Whoever starts one stops it. */
@@ -85,22 +73,15 @@ export async function startNats(options: NatsOptions = {}): Promise<NatsServer> 
 export async function startNatsServers(count: number, options: NatsOptions = {}): Promise<readonly NatsServer[]> {
   const missing = whyMissing();
   if (missing !== null) throw new Error(missing);
-  for (let start = 1; ; start++) {
+  return startPlanned(async () => {
     const members = await planMembers(count);
-    const started = await Promise.all(
-      members.map(async (member) => ({ member, child: await childOf(member, members, options) })),
+    return Promise.all(
+      members.map(async (member) => {
+        const child = await childOf(member, members, options);
+        return { child, server: running(child, member) };
+      }),
     );
-    const servers = started.map(({ child, member }) => running(child, member));
-    try {
-      await Promise.all(servers.map((server) => server.restart()));
-      return servers;
-    } catch (error) {
-      await Promise.all(servers.map((server) => server.stop()));
-      // Between the search for a free port and the start another process can have taken it.
-      if (start === STARTS_MAX || !started.some(({ child }) => child.output.includes("address already in use")))
-        throw error;
-    }
-  }
+  });
 }
 
 interface Member {
@@ -147,22 +128,7 @@ async function childOf(
 }
 
 function running(child: ChildServer, { port, folder }: Member): NatsServer {
-  return {
-    host: "127.0.0.1",
-    port,
-    url: `nats://127.0.0.1:${port}`,
-    kill9: () => child.kill9(),
-    pause: () => child.pause(),
-    resume: () => child.resume(),
-    restart: async () => {
-      await child.stop();
-      await child.start();
-    },
-    stop: async () => {
-      await child.stop();
-      await rm(folder, { recursive: true, force: true });
-    },
-  };
+  return { ...localServer({ child, port, folder }), url: `nats://127.0.0.1:${port}` };
 }
 
 const BUCKET_WITHIN_MS = 15_000;

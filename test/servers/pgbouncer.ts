@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ChildServer } from "./child-server.ts";
 import { freePort } from "./free-port.ts";
+import { describeUnless } from "./local-server.ts";
 import { asServersUser, postgresMissing } from "./postgresql.ts";
 import { isRequired } from "./required.ts";
 
@@ -51,9 +52,7 @@ export function pgbouncerMissing(): string | null {
 
 /** A describe for tests that need one: where there can be none they are pending, with the reason in the title. */
 export function describeWithPgbouncer(title: string, body: () => void): void {
-  const missing = pgbouncerMissing();
-  if (missing === null) describe(title, body);
-  else describe.skip(`${title} (not run: ${missing})`, body);
+  describeUnless(pgbouncerMissing(), title, body);
 }
 
 /** Starts one that takes the user postgres for any database. Whoever starts one stops it. */

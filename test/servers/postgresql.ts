@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { Client } from "pg";
 import { ChildServer } from "./child-server.ts";
 import { freePort } from "./free-port.ts";
+import { describeUnless } from "./local-server.ts";
 import { isRequired } from "./required.ts";
 import { waitUntilStopped } from "./stopped.ts";
 
@@ -78,9 +79,7 @@ function whyMissing(): string | null {
 
 /** A describe for tests that need a PostgreSQL: where there can be none they are pending, with the reason in the title. */
 export function describeWithPostgres(title: string, body: () => void): void {
-  const missing = postgresMissing();
-  if (missing === null) describe(title, body);
-  else describe.skip(`${title} (not run: ${missing})`, body);
+  describeUnless(postgresMissing(), title, body);
 }
 
 /** Whether this process may become the user who runs servers that refuse to run as root, and has to. */

@@ -4,6 +4,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { fetchedFolder, whyNotFetched } from "./fetched.ts";
+import { describeUnless } from "./local-server.ts";
 import type { RedisOptions } from "./redis.ts";
 import { isRequired } from "./required.ts";
 
@@ -25,9 +26,7 @@ function whyMissing(): string | null {
 
 /** A describe for tests that need the modules: where there are none they are pending, with the reason in the title. */
 export function describeWithRedisStack(title: string, body: (this: Mocha.Suite) => void): void {
-  const missing = redisStackMissing();
-  if (missing === null) describe(title, body);
-  else describe.skip(`${title} (not run: ${missing})`, body);
+  describeUnless(redisStackMissing(), title, body);
 }
 
 /** Lets `startRedis` and `startRedisCluster` run it. Throws when there is none. */

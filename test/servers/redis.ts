@@ -1,12 +1,13 @@
 // Real Redis servers for tests: private port on 127.0.0.1, own temporary folder, no file kept unless asked for.
 // The program is redis-server from PATH, or what PANNIER_TEST_REDIS_SERVER names.
 import { spawnSync } from "node:child_process";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Certificates } from "./certificates.ts";
 import { ChildServer } from "./child-server.ts";
 import { freePort } from "./free-port.ts";
+import { describeUnless, type LocalServer, localServer, startOnePlanned } from "./local-server.ts";
 import { isRequired } from "./required.ts";
 
 export interface RedisOptions {
@@ -22,21 +23,10 @@ export interface RedisOptions {
   readonly tls?: { readonly certificates: Certificates; readonly clientCertificates: boolean };
 }
 
-export interface RedisServer {
-  readonly host: "127.0.0.1";
-  readonly port: number;
+export interface RedisServer extends LocalServer {
   /** Where its files are; gone after `stop`. */
   readonly folder: string;
-  kill9(): Promise<void>;
-  /** SIGSTOP: the port still accepts, nothing answers. */
-  pause(): void;
-  resume(): void;
-  /** Starts it again on the same port and folder, after kill9 or while it runs. */
-  restart(): Promise<void>;
-  stop(): Promise<void>;
 }
-
-const STARTS_MAX = 3;
 
 /** The program that runs servers and sentinels. */
 export function redisProgram(): string {
@@ -59,9 +49,7 @@ function whyMissing(): string | null {
 
 /** A describe for tests that need a Redis: where there can be none they are pending, with the reason in the title. */
 export function describeWithRedis(title: string, body: (this: Mocha.Suite) => void): void {
-  const missing = redisMissing();
-  if (missing === null) describe(title, body);
-  else describe.skip(`${title} (not run: ${missing})`, body);
+  describeUnless(redisMissing(), title, body);
 }
 
 /** Starts a server and resolves when it takes commands. Whoever starts one stops it. */
@@ -69,45 +57,18 @@ export async function startRedis(options: RedisOptions = {}): Promise<RedisServe
   const missing = options.program === undefined ? whyMissing() : null;
   if (missing !== null) throw new Error(missing);
   const [command = redisProgram(), ...first] = options.program ?? [];
-  const folder = await mkdtemp(join(tmpdir(), "pannier-redis-"));
-  if (options.acl !== undefined) await writeFile(join(folder, "users.acl"), `${options.acl.join("\n")}\n`);
-  for (let start = 1; ; start++) {
+  return startOnePlanned(async () => {
+    const folder = await mkdtemp(join(tmpdir(), "pannier-redis-"));
+    if (options.acl !== undefined) await writeFile(join(folder, "users.acl"), `${options.acl.join("\n")}\n`);
     const port = await freePort();
-    const server = new ChildServer({
+    const child = new ChildServer({
       command,
       args: [...first, ...serverArgs(options, port)],
       cwd: folder,
       readyText: "Ready to accept connections",
     });
-    try {
-      await server.start();
-      return running(server, port, folder);
-    } catch (error) {
-      // Between the search for a free port and the start another process can have taken it.
-      if (start < STARTS_MAX && server.output.includes("Address already in use")) continue;
-      await rm(folder, { recursive: true, force: true });
-      throw error;
-    }
-  }
-}
-
-function running(server: ChildServer, port: number, folder: string): RedisServer {
-  return {
-    host: "127.0.0.1",
-    port,
-    folder,
-    kill9: () => server.kill9(),
-    pause: () => server.pause(),
-    resume: () => server.resume(),
-    restart: async () => {
-      await server.stop();
-      await server.start();
-    },
-    stop: async () => {
-      await server.stop();
-      await rm(folder, { recursive: true, force: true });
-    },
-  };
+    return { child, server: { ...localServer({ child, port, folder }), folder } };
+  });
 }
 
 function serverArgs(options: RedisOptions, port: number): string[] {

@@ -1,30 +1,22 @@
 // Spanner for tests: the service's database that PANNIER_TEST_SPANNER_DATABASE names ("projects/P/instances/I/databases/D",
 // by the environment's credentials), or Google's in-memory fake behind our front (fetched/spanner), on a private port.
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ChildServer } from "./child-server.ts";
 import { fetchedFolder, fetchedMissing, whyNotFetched } from "./fetched.ts";
 import { freePort } from "./free-port.ts";
+import { describeUnless, type LocalServer, localServer, type Planned, startOnePlanned } from "./local-server.ts";
 
-export interface SpannerServer {
-  readonly host: "127.0.0.1";
-  readonly port: number;
+/** It comes back with what was committed; its sessions are gone. */
+export interface SpannerServer extends LocalServer {
   /** "127.0.0.1:9010", as in `endpoint`. */
   readonly address: string;
   /** The Component's metadata that name the database there. */
   readonly metadata: Readonly<Record<string, string>>;
-  kill9(): Promise<void>;
-  /** SIGSTOP: the port still accepts, nothing answers. */
-  pause(): void;
-  resume(): void;
-  /** Starts it again on the same port with what was committed; its sessions are gone. */
-  restart(): Promise<void>;
-  stop(): Promise<void>;
 }
 
 const DATABASE = { project_id: "test", instance_id: "test", database_id: "test" };
-const STARTS_MAX = 3;
 
 /** The service's database as metadata, or null where the tests run on the fake. Throws for a name that is none. */
 export function spannerService(): Readonly<Record<string, string>> | null {
@@ -44,29 +36,17 @@ export function spannerMissing(): string | null {
 
 /** A describe for tests that need the fake: where there can be none they are pending, with the reason in the title. */
 export function describeWithSpanner(title: string, body: () => void): void {
-  const missing = spannerMissing();
-  if (missing === null) describe(title, body);
-  else describe.skip(`${title} (not run: ${missing})`, body);
+  describeUnless(spannerMissing(), title, body);
 }
 
 /** Starts the fake and resolves when it answers. Whoever starts one stops it. */
 export async function startSpanner(): Promise<SpannerServer> {
   const missing = whyNotFetched("spanner");
   if (missing !== null) throw new Error(missing);
-  for (let start = 1; ; start++) {
-    const server = await planned();
-    try {
-      await server.restart();
-      return server;
-    } catch (error) {
-      await server.stop();
-      // Between the search for a free port and the start another process can have taken it.
-      if (start === STARTS_MAX || !String(error).includes("address already in use")) throw error;
-    }
-  }
+  return startOnePlanned(plan);
 }
 
-async function planned(): Promise<SpannerServer> {
+async function plan(): Promise<Planned<SpannerServer>> {
   const port = await freePort();
   const folder = await mkdtemp(join(tmpdir(), "pannier-spanner-"));
   const address = `127.0.0.1:${port}`;
@@ -76,21 +56,6 @@ async function planned(): Promise<SpannerServer> {
     cwd: folder,
     readyText: "ready",
   });
-  return {
-    host: "127.0.0.1",
-    port,
-    address,
-    metadata: { ...DATABASE, endpoint: address },
-    kill9: () => child.kill9(),
-    pause: () => child.pause(),
-    resume: () => child.resume(),
-    restart: async () => {
-      await child.stop();
-      await child.start();
-    },
-    stop: async () => {
-      await child.stop();
-      await rm(folder, { recursive: true, force: true });
-    },
-  };
+  const metadata = { ...DATABASE, endpoint: address };
+  return { child, server: { ...localServer({ child, port, folder }), address, metadata } };
 }

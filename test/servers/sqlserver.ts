@@ -4,6 +4,7 @@ import { Connection, Request } from "tedious";
 import { decodeFields } from "#crds/fields.ts";
 import { v1Fields } from "#sidecar/stores/sqlserver/fields.ts";
 import { planServer } from "#sidecar/stores/sqlserver/server-plan.ts";
+import { describeUnless } from "./local-server.ts";
 import { isRequired } from "./required.ts";
 
 export interface AddressedSqlServer {
@@ -38,9 +39,7 @@ export function addressedSqlServer(): AddressedSqlServer {
 
 /** A describe for tests that need a SQL Server: without one they are pending, with the reason in the title. */
 export function describeWithSqlServer(title: string, body: () => void): void {
-  const missing = sqlServerMissing();
-  if (missing === null) describe(title, body);
-  else describe.skip(`${title} (not run: ${missing})`, body);
+  describeUnless(sqlServerMissing(), title, body);
 }
 
 interface Column {

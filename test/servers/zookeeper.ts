@@ -2,29 +2,21 @@
 // program is Debian's (/usr/share/java), or the class path in PANNIER_TEST_ZOOKEEPER_CLASSPATH, with a Java from PATH.
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, writeFile } from "node:fs/promises";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ChildServer } from "./child-server.ts";
 import { javaMissing } from "./fetched.ts";
 import { freePort } from "./free-port.ts";
+import { describeUnless, type LocalServer, localServer, startPlanned } from "./local-server.ts";
 import { isRequired } from "./required.ts";
 
-export interface ZooKeeperServer {
-  readonly host: "127.0.0.1";
-  readonly port: number;
+export interface ZooKeeperServer extends LocalServer {
   /** "127.0.0.1:2181", as in `servers`. */
   readonly address: string;
-  kill9(): Promise<void>;
-  /** SIGSTOP: the port still accepts, nothing answers. */
-  pause(): void;
-  resume(): void;
-  /** Starts it again on the same ports and folder; resolves when it serves. */
-  restart(): Promise<void>;
   /** Runs commands in ZooKeeper's own client (zkCli.sh) and gives the lines that it prints, its greetings left out. */
   cli(commands: readonly string[]): Promise<readonly string[]>;
-  stop(): Promise<void>;
 }
 
 export interface ZooKeeperOptions {
@@ -36,7 +28,6 @@ export interface ZooKeeperOptions {
 
 const DEBIAN_CLASSPATH = "/usr/share/java/zookeeper.jar:/usr/share/java/slf4j-simple.jar";
 const JAVA_OPTIONS = ["-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dzookeeper.forceSync=no"];
-const STARTS_MAX = 3;
 const SERVES_WITHIN_MS = 20_000;
 const STATUS_MS = 500;
 const PAUSE_MS = 20;
@@ -68,9 +59,7 @@ function whyMissing(): string | null {
 
 /** A describe for tests that start a ZooKeeper: where there can be none they are pending, with the reason in the title. */
 export function describeWithZooKeeper(title: string, body: () => void): void {
-  const missing = zooKeeperMissing();
-  if (missing === null) describe(title, body);
-  else describe.skip(`${title} (not run: ${missing})`, body);
+  describeUnless(zooKeeperMissing(), title, body);
 }
 
 /** Starts one server and resolves when it serves. Whoever starts one stops it. */
@@ -87,24 +76,15 @@ export async function startZooKeepers(
 ): Promise<readonly ZooKeeperServer[]> {
   const missing = whyMissing();
   if (missing !== null) throw new Error(missing);
-  for (let start = 1; ; start++) {
+  return startPlanned(async () => {
     const members = await planMembers(count);
-    const children = await Promise.all(members.map((member) => childOf(member, members, options)));
-    const servers = members.map((member, index) => running(children[index] ?? unplanned(), member));
-    try {
-      await Promise.all(servers.map((server) => server.restart()));
-      return servers;
-    } catch (error) {
-      await Promise.all(servers.map((server) => server.stop()));
-      // Between the search for a free port and the start another process can have taken it.
-      if (start === STARTS_MAX || !children.some(({ output }) => output.includes("Address already in use")))
-        throw error;
-    }
-  }
-}
-
-function unplanned(): never {
-  throw new Error("a server without a child");
+    return Promise.all(
+      members.map(async (member) => {
+        const child = await childOf(member, members, options);
+        return { child, server: running(child, member) };
+      }),
+    );
+  });
 }
 
 interface Member {
@@ -165,22 +145,9 @@ async function childOf(
 function running(child: ChildServer, { port, folder }: Member): ZooKeeperServer {
   const address = `127.0.0.1:${port}`;
   return {
-    host: "127.0.0.1",
-    port,
+    ...localServer({ child, port, folder, answers: () => untilServing(port) }),
     address,
-    kill9: () => child.kill9(),
-    pause: () => child.pause(),
-    resume: () => child.resume(),
-    restart: async () => {
-      await child.stop();
-      await child.start();
-      await untilServing(port);
-    },
     cli: (commands) => cli(address, commands),
-    stop: async () => {
-      await child.stop();
-      await rm(folder, { recursive: true, force: true });
-    },
   };
 }
 

@@ -3,11 +3,15 @@
 const LIMIT_MS = 10_000;
 const STEP_MS = 10;
 
-/** Resolves when `holds` does. Rejects with `what` when it does not within 10 s. */
-export async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
-  const endMs = Date.now() + LIMIT_MS;
+/** Resolves when `holds` does. Rejects with `what` when it does not within 10 s, or `limitMs`. */
+export async function until(
+  what: string,
+  holds: () => boolean | Promise<boolean>,
+  limitMs: number = LIMIT_MS,
+): Promise<void> {
+  const endMs = Date.now() + limitMs;
   while (!(await holds())) {
-    if (Date.now() > endMs) throw new Error(`waited ${LIMIT_MS} ms in vain until ${what}`);
+    if (Date.now() > endMs) throw new Error(`waited ${limitMs} ms in vain until ${what}`);
     await new Promise((resolve) => setTimeout(resolve, STEP_MS));
   }
 }

@@ -14,6 +14,11 @@ export interface Tokens {
   forget(token: string): void;
 }
 
+export interface EntraTokens extends Tokens {
+  /** The same as `current()`, and when the token ends, by the wall clock: for who has to know it beforehand. */
+  held(): Promise<{ readonly token: string; readonly endsAtMs: number }>;
+}
+
 export interface EntraOptions {
   /** What the token is for: "https://storage.azure.com/.default". */
   readonly scope: string;
@@ -31,7 +36,7 @@ const SIGN_IN_MS = 20_000;
 const MACHINE_MS = 5_000;
 
 /** Ready to sign in by the ways that the settings mean; nobody is asked yet. Rejects where the package is not installed. */
-export async function entraTokens(settings: Readonly<EntraSettings>, options: EntraOptions): Promise<Tokens> {
+export async function entraTokens(settings: Readonly<EntraSettings>, options: EntraOptions): Promise<EntraTokens> {
   const library = await loading(() => import("@azure/identity"));
   const methods = entraMethods(settings) ?? [];
   const credentials = methods.flatMap((method, index) => {
@@ -94,7 +99,7 @@ function passedOver(library: Library, credential: TokenCredential, clock: Clock)
   };
 }
 
-class KeptToken implements Tokens {
+class KeptToken implements EntraTokens {
   readonly #credential: TokenCredential;
   readonly #options: EntraOptions;
   #token: AccessToken | null = null;
@@ -107,16 +112,25 @@ class KeptToken implements Tokens {
   }
 
   async current(): Promise<string> {
-    const kept = this.#token;
-    if (kept !== null && kept.expiresOnTimestamp - EARLY_MS > this.#options.clock.nowMs()) return kept.token;
-    this.#signingIn ??= this.#signIn().finally(() => {
-      this.#signingIn = null;
-    });
-    return (await this.#signingIn).token;
+    return (await this.#good()).token;
+  }
+
+  async held(): Promise<{ readonly token: string; readonly endsAtMs: number }> {
+    const { token, expiresOnTimestamp } = await this.#good();
+    return { token, endsAtMs: expiresOnTimestamp };
   }
 
   forget(token: string): void {
     if (this.#token?.token === token) this.#token = null;
+  }
+
+  #good(): Promise<AccessToken> {
+    const kept = this.#token;
+    if (kept !== null && kept.expiresOnTimestamp - EARLY_MS > this.#options.clock.nowMs()) return Promise.resolve(kept);
+    this.#signingIn ??= this.#signIn().finally(() => {
+      this.#signingIn = null;
+    });
+    return this.#signingIn;
   }
 
   async #signIn(): Promise<AccessToken> {

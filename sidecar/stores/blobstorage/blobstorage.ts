@@ -38,6 +38,8 @@ const v2: StoreDriver = storeDriver<BlobSettings>({
   defaultVersion: "v2",
   fields,
   check,
+  packages: ({ connectionString, accountKey }) =>
+    connectionString === "" && accountKey === "" ? [{ name: "@azure/identity", field: "accountKey" }] : [],
   open,
 });
 

@@ -20,6 +20,7 @@ export const driver: StoreDriver = storeDriver<CosmosSettings>({
   defaultVersion: "v1",
   fields,
   check,
+  packages: ({ masterKey }) => (masterKey === "" ? [{ name: "@azure/identity", field: "masterKey" }] : []),
   open,
 });
 

@@ -14,6 +14,8 @@ export const driver: StoreDriver = storeDriver<DynamoSettings>({
   defaultVersion: "v1",
   fields,
   check,
+  packages: ({ assumeRoleArn }) =>
+    assumeRoleArn === "" ? [] : [{ name: "@aws-sdk/credential-providers", field: "assumeRoleArn" }],
   open,
 });
 

@@ -2,20 +2,21 @@
 import type { Clock } from "#kit/clock.ts";
 import type { EntityResult } from "#proto/gen/clients/google/datastore/v1/datastore.ts";
 import type { GoogleClient, How } from "../google/client.ts";
-import {
-  type Call,
-  type Change,
-  type Features,
-  type Found,
-  type Limits,
-  type ListPage,
-  type ListRequest,
-  type Read,
-  type Removal,
-  type Store,
+import { foundOrError, howOf, mustFit, traitsOf } from "../google/stores.ts";
+import type {
+  Call,
+  Change,
+  Features,
+  Found,
+  Limits,
+  ListPage,
+  ListRequest,
+  Read,
+  Removal,
+  Store,
   StoreError,
-  type Traits,
-  type Write,
+  Traits,
+  Write,
 } from "../store.ts";
 import type { Calls } from "./calls.ts";
 import { CHANGES_MAX, removalOf, workOf } from "./changes.ts";
@@ -43,18 +44,7 @@ export class FirestoreStore implements Store {
     operationsMax: CHANGES_MAX,
     ttlSecMin: 1,
   };
-  readonly traits: Traits = {
-    values: "exact-bytes",
-    foreignEtag: "mismatch",
-    etagMayBeQuoted: false,
-    firstWriteDelete: "conflict",
-    ttlStepMs: 1,
-    durable: true,
-    listOrder: "key",
-    queryStrings: "typed",
-    strongRead: "every read sees each write that was answered before it, wherever that was made",
-    strongWrite: "every write is answered when most replicas have it on their disks",
-  };
+  readonly traits: Traits = traitsOf("every read sees each write that was answered before it, wherever that was made");
   readonly capabilities: readonly string[] = ["ETAG", "TRANSACTIONAL", "KEYS_LIKE"];
   readonly defaultTtlSec = null;
   readonly #parts: FirestoreStoreParts;
@@ -72,7 +62,7 @@ export class FirestoreStore implements Store {
     const entities = await this.#lookup([...new Set(keys)], call);
     return keys.map((key) => {
       const entity = entities.get(key);
-      return entity === undefined ? null : foundOrError(entity);
+      return entity === undefined ? null : foundOrError(() => foundOf(entity));
     });
   }
 
@@ -85,8 +75,7 @@ export class FirestoreStore implements Store {
   }
 
   async transact(changes: readonly Change[], call: Call): Promise<void> {
-    if (changes.length > CHANGES_MAX)
-      throw new StoreError("refused", `a transaction of ${changes.length} changes, want at most ${CHANGES_MAX}`);
+    mustFit(changes, CHANGES_MAX);
     await this.#apply(changes, false, call);
   }
 
@@ -121,17 +110,7 @@ export class FirestoreStore implements Store {
     return this.#parts.calls.lookup(keys.filter(isName), this.#how(call));
   }
 
-  #how({ signal }: Call): How {
-    const { clock, timeoutMs } = this.#parts;
-    return { signal, deadlineMs: clock.monotonicMs() + timeoutMs, headers: [] };
-  }
-}
-
-function foundOrError(entity: EntityResult): Found | StoreError {
-  try {
-    return foundOf(entity);
-  } catch (error) {
-    if (error instanceof StoreError) return error;
-    throw error;
+  #how(call: Call): How {
+    return howOf(call, this.#parts.clock, this.#parts.timeoutMs);
   }
 }

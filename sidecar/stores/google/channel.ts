@@ -1,7 +1,8 @@
 // A channel of gRPC whose connections end with it. The library leaves a connection open that was made while the channel
 // closed, or whose server has not said a word yet, until that speaks or goes: a server that hangs would collect them.
 // Knows no call.
-import type { Socket } from "node:net";
+import { isIP, type Socket } from "node:net";
+import { checkServerIdentity, type PeerCertificate } from "node:tls";
 import { type ChannelCredentials, Client, credentials } from "@grpc/grpc-js";
 import type { Endpoint } from "./endpoint.ts";
 
@@ -31,9 +32,9 @@ export class Channel {
   #isClosed = false;
 
   constructor({ address, isService }: Endpoint) {
-    const security = isService ? credentials.createSsl() : credentials.createInsecure();
+    const { security, names } = isService ? tlsTo(address) : { security: credentials.createInsecure(), names: {} };
     this.#follow(security);
-    const options = { ...OPTIONS, "grpc.enable_http_proxy": isService ? 1 : 0 };
+    const options = { ...OPTIONS, ...names, "grpc.enable_http_proxy": isService ? 1 : 0 };
     this.client = new Client(`dns:${address}`, security, options);
   }
 
@@ -63,4 +64,25 @@ export class Channel {
     socket.once("close", () => this.#sockets.delete(socket));
     if (this.#isClosed) socket.destroy();
   }
+}
+
+/** The name that TLS asks for where the service is named by its address only: Node takes no address there. */
+const NAMELESS = "googleapis.com";
+
+interface Secured {
+  readonly security: ChannelCredentials;
+  /** Options of the channel that go with it. */
+  readonly names: { readonly "grpc.ssl_target_name_override"?: string };
+}
+
+function tlsTo(address: string): Secured {
+  const host = address.slice(0, address.lastIndexOf(":")).replace(/^\[(.*)\]$/, "$1");
+  if (isIP(host) === 0) return { security: credentials.createSsl(), names: {} };
+  // The certificate is still held against the address.
+  const identity = (_name: string, certificate: PeerCertificate): Error | undefined =>
+    checkServerIdentity(host, certificate);
+  return {
+    security: credentials.createSsl(null, null, null, { checkServerIdentity: identity }),
+    names: { "grpc.ssl_target_name_override": NAMELESS },
+  };
 }

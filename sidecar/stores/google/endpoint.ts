@@ -1,5 +1,6 @@
 // Where a service of Google's is: the service itself, another address of it, or an emulator. The forms that the field
 // `endpoint` may take. Opens nothing.
+import type { NeededPackage } from "../packages.ts";
 
 export interface Endpoint {
   /** "spanner.googleapis.com:443", as it stands in errors and logs. */
@@ -26,4 +27,10 @@ export function parseEndpoint(text: string, host: string): Endpoint | { readonly
   const port = digits === undefined ? HTTPS_PORT : Number(digits);
   if (port < 1 || port > PORT_MAX) return { want: WANT };
   return { address: `${name}:${port}`, isService };
+}
+
+/** What signing in needs: nothing at an emulator. */
+export function signInPackages(text: string, host: string): readonly NeededPackage[] {
+  const endpoint = parseEndpoint(text, host);
+  return "isService" in endpoint && endpoint.isService ? [{ name: "google-auth-library", field: "endpoint" }] : [];
 }

@@ -1,7 +1,7 @@
 // What one of Google's services, or the way to it, ended a call with, as a StoreError: gRPC's numbers mean the same for all
 // of them. A service's own words are in `details` for its driver to look at; no text for people holds them, for they can
 // hold keys.
-import { connectCause } from "#kit/connect-cause.ts";
+import { certificateCause, connectCause } from "#kit/connect-cause.ts";
 import { StoreError, type StoreErrorCode } from "../store.ts";
 
 /** gRPC's numbers for how a call ended, as far as they are told apart. */
@@ -108,8 +108,12 @@ const TLS_TROUBLE = /certificate|CERT|SSL|TLS|EPROTO|ERR_TLS/i;
 
 function becauseOf(details: string): string {
   const cause = connectCause(details);
-  const hint = TLS_TROUBLE.test(details) ? "; check endpoint: it is without https:// for an emulator only" : "";
-  return `${cause === null ? "" : `: ${cause}`}${hint}`;
+  return `${cause === null ? "" : `: ${cause}`}${hintAbout(details)}`;
+}
+
+function hintAbout(details: string): string {
+  if (certificateCause(details) !== null) return "; check endpoint, and the server's certificate";
+  return TLS_TROUBLE.test(details) ? "; check endpoint: it is without https:// for an emulator only" : "";
 }
 
 const LOCAL = { status: null, details: "" } as const;

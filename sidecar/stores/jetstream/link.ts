@@ -10,6 +10,7 @@ import {
 } from "@nats-io/transport-node";
 import { assert } from "#kit/assert.ts";
 import { type Clock, never, sleep } from "#kit/clock.ts";
+import { unlessLeft } from "#kit/leaving.ts";
 import type { Log } from "#kit/log.ts";
 import type { Random } from "#kit/random.ts";
 import type { Addresses, User } from "./addresses.ts";
@@ -106,9 +107,9 @@ export class Link {
     if (this.#leaving.signal.aborted) throw closedError();
     if (signal.aborted) throw leftError(false);
     const open = this.#connection?.isClosed() === false ? this.#connection : null;
-    const connection = open ?? (await left(this.#open(), signal, leftError(false)));
+    const connection = open ?? (await unlessLeft(this.#open(), signal, () => leftError(false)));
     const sent = this.#send(connection, request);
-    return left(sent, signal, leftError(request.isWrite));
+    return unlessLeft(sent, signal, () => leftError(request.isWrite));
   }
 
   async #send(connection: NatsConnection, { subject, payload, headers, isWrite }: Request): Promise<Msg> {
@@ -190,13 +191,4 @@ export class Link {
 function signIn(user: User | null): ConnectionOptions {
   if (user === null) return {};
   return user.password === null ? { token: user.name } : { user: user.name, pass: user.password };
-}
-
-/** The promise's outcome, or `error` when the caller leaves first. */
-function left<T>(promise: Promise<T>, signal: AbortSignal, error: JetStreamError): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const leave = (): void => reject(error);
-    signal.addEventListener("abort", leave, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", leave));
-  });
 }

@@ -2,6 +2,7 @@
 // and again when it was lost. Knows no command.
 import { connect, type Socket } from "node:net";
 import type { Clock, Timer } from "#kit/clock.ts";
+import { unlessLeft } from "#kit/leaving.ts";
 import { closedError, connectError, type Ending, leftError, lossError, MemcachedError } from "./failures.ts";
 import type { Host } from "./hosts.ts";
 import { type Reply, ReplyReader } from "./protocol.ts";
@@ -64,7 +65,9 @@ export class Link {
   async #attempt(request: Request, signal: AbortSignal): Promise<readonly Reply[]> {
     if (this.#leaving.signal.aborted) throw closedError();
     if (signal.aborted) throw leftError(false);
-    const connection = this.#connection?.isOpen === true ? this.#connection : await left(this.#open(), signal);
+    const open = this.#connection?.isOpen === true ? this.#connection : null;
+    // Nothing was sent by then.
+    const connection = open ?? (await unlessLeft(this.#open(), signal, () => leftError(false)));
     return connection.send(request, signal);
   }
 
@@ -85,15 +88,6 @@ export class Link {
     this.#connection = connection;
     return connection;
   }
-}
-
-/** The promise's outcome, or a rejection when the caller leaves first; nothing was sent by then. */
-function left<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const leave = (): void => reject(leftError(false));
-    signal.addEventListener("abort", leave, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", leave));
-  });
 }
 
 function openSocket(

@@ -2,6 +2,7 @@
 // judges the string; of what it says only the names of options are passed on, for the rest can hold a secret.
 import { MongoClient, type MongoClientOptions } from "mongodb";
 import type { Fault } from "#kit/fault.ts";
+import type { NeededPackage } from "../packages.ts";
 import type { MongodbSettings } from "./fields.ts";
 
 /** Longest that a request waits for a server to be found, and its share of the request's time: it then fails by itself. */
@@ -57,6 +58,16 @@ function namesIn(uri: string): ReadonlySet<string> {
   const question = uri.indexOf("?");
   const pairs = question < 0 ? [] : uri.slice(question + 1).split("&");
   return new Set(pairs.map((pair) => (pair.split("=")[0] ?? "").toLowerCase()));
+}
+
+/** With this mechanism the client library asks AWS who it is, by a package that it does not bring. */
+const AWS_MECHANISM = /[?&]authMechanism=MONGODB-AWS(?:&|$)/i;
+
+export function packagesOf(settings: Readonly<MongodbSettings>): readonly NeededPackage[] {
+  if (!AWS_MECHANISM.test(uriOf(settings))) return [];
+  return [
+    { name: "@aws-sdk/credential-providers", field: settings.connectionString === "" ? "params" : "connectionString" },
+  ];
 }
 
 /** Where the servers are, for people: "mongo-0:27017,mongo-1:27017". */

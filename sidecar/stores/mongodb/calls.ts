@@ -21,6 +21,8 @@ export interface CallsOptions {
 export interface Attempt {
   /** For a single write; absent where the server has no sessions, and for reads. */
   readonly session?: ClientSession;
+  /** "127.0.0.1:27017". */
+  readonly server: string;
   /** Aborts when nobody waits any more. */
   readonly signal: AbortSignal;
   /** What is left of the call's time. */
@@ -124,7 +126,7 @@ export class Calls {
     const { client, server, sessions } = this.#options;
     const failure = (error: unknown, write: boolean): Error =>
       failureOf({ error, server, isWrite: write, repeated: false });
-    const rest = { signal, leftMs, failure };
+    const rest = { server, signal, leftMs, failure };
     if (!isWrite || !sessions) {
       return task(rest).catch((error: unknown) => {
         throw failure(error, isWrite);

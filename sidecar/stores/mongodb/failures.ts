@@ -7,11 +7,10 @@ import {
   MongoNetworkError,
   MongoNetworkTimeoutError,
   MongoServerError,
-  MongoServerSelectionError,
   MongoWriteConcernError,
 } from "mongodb";
-import { certificateCause } from "#kit/connect-cause.ts";
 import { StoreError, type StoreErrorCode } from "../store.ts";
+import { connectWords, wasNotSent } from "./connecting.ts";
 
 /** Why another attempt of the whole call may fare better. Nothing was written. */
 export type Again =
@@ -210,46 +209,16 @@ const CLOSED: ReadonlySet<string> = new Set([
   "MongoNotConnectedError",
 ]);
 
-/** Errors of the pool that the library does not export. */
-const BEFORE_SENDING: ReadonlySet<string> = new Set(["MongoPoolClearedError", "MongoWaitQueueTimeoutError"]);
-
-/** The request cannot have left this machine. */
-function wasNotSent(error: MongoError): boolean {
-  if (error instanceof MongoServerSelectionError || BEFORE_SENDING.has(error.name)) return true;
-  // Labels of what happens while a connection is made; servers that are overloaded answer, and are no network error.
-  if (hasLabel(error, "HandshakeError")) return true;
-  if (!(error instanceof MongoNetworkError)) return false;
-  if (hasLabel(error, "SystemOverloadedError") || ("beforeHandshake" in error && error.beforeHandshake === true))
-    return true;
-  return CONNECTING.test(error.message) || UNTRUSTED.test(error.message);
-}
-
-/** Of a connection that was there the system says "read" or "write", and some of the same words. */
-const CONNECTING = /\b(?:connect|getaddrinfo) (ECONNREFUSED|ENOTFOUND|EHOSTUNREACH|ENETUNREACH|EAI_AGAIN)\b/;
-/** What ends a TLS connection before anything is said over it. */
-const UNTRUSTED = /certificate|altnames|before secure TLS/i;
-const TLS_TROUBLE = /certificate|self[- ]signed|\b(CERT|SSL|TLS)|EPROTO|altnames/i;
-
-/** Why no connection could be made, as "ECONNREFUSED" or what is wrong with the server's certificate. */
-function becauseOf(error: Error): string | null {
-  return CONNECTING.exec(error.message)?.[1] ?? certificateCause(error.message);
-}
-
 function connectError(server: string, error: MongoError): MongodbError {
-  const because = becauseOf(error);
   if (error.name === "MongoWaitQueueTimeoutError")
     return new MongodbError(
       "unavailable",
       `no connection to mongodb at ${server} became free in time: it hangs, or maxPoolSize in params is too small`,
     );
-  const hint = TLS_TROUBLE.test(error.message) ? "; check tls in params, and the server's certificate" : "";
-  const lead = error.message.includes("no primary") ? "; no primary is there" : "";
-  return new MongodbError(
-    "unavailable",
-    `cannot connect to mongodb at ${server}${because === null ? "" : `: ${because}`}${hint}${lead}`,
+  return new MongodbError("unavailable", `cannot connect to mongodb at ${server}${connectWords(error)}`, {
     // All waiting requests are told when one of them has found that the connections are broken.
-    { again: error.name === "MongoPoolClearedError" ? "connection" : null },
-  );
+    again: error.name === "MongoPoolClearedError" ? "connection" : null,
+  });
 }
 
 function writeConcernNumber(error: MongoWriteConcernError): number {

@@ -10,8 +10,9 @@ import {
 } from "mongodb";
 import type { Log } from "#kit/log.ts";
 import { type Call, type Change, type OpenContext, type Store, type StoreDriver, storeDriver } from "../store.ts";
-import { addressOf, check, serversOf } from "./address.ts";
+import { addressOf, check, packagesOf, serversOf } from "./address.ts";
 import { Calls } from "./calls.ts";
+import { fileWords } from "./connecting.ts";
 import { abandonedError, failureOf, MongodbError } from "./failures.ts";
 import { fields, type MongodbSettings } from "./fields.ts";
 import { featuresOf, type Row } from "./layout.ts";
@@ -26,6 +27,7 @@ export const driver: StoreDriver = storeDriver<MongodbSettings>({
   defaultVersion: "v1",
   fields,
   check,
+  packages: packagesOf,
   open,
 });
 
@@ -67,7 +69,7 @@ interface Preparing {
 
 async function prepare(client: MongoClient, { settings, context, server }: Preparing): Promise<Store> {
   const { clock, random, log } = context;
-  await client.connect();
+  await connect(client);
   const db = client.db(settings.databaseName);
   const hello = await askHello(client);
   await mustCompareBytes(db, settings.collectionName);
@@ -84,6 +86,16 @@ async function prepare(client: MongoClient, { settings, context, server }: Prepa
   const strongConcern = { w: "majority", journal: true, wtimeoutMS: FOLLOW_MS } as const;
   const parts = { client, collection, calls, time, strongConcern, clock, random };
   return hello.sessions ? new TransactionalMongodbStore(parts, featuresOf(true)) : new MongodbStore(parts);
+}
+
+/** The library reads the files of its options now, and says of one only what the system does. */
+async function connect(client: MongoClient): Promise<void> {
+  try {
+    await client.connect();
+  } catch (error) {
+    const words = fileWords(error, client);
+    throw words === null ? error : new MongodbError("unavailable", words);
+  }
 }
 
 /** Dapr's: one server's journal unless the Component says more (dapr-state-stores.md 12a), here or in its connection string. */

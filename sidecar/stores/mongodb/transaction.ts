@@ -160,7 +160,10 @@ async function commit({ clock }: TransactionParts, session: ClientSession, attem
       const isOver = error instanceof MongoServerError && error.code === TIME_IS_UP;
       const goesOn = !isOver && made < COMMITS_MAX && attempt.leftMs() > COMMIT_PAUSE_MS;
       if (!goesOn || !(await sleep(clock, COMMIT_PAUSE_MS, attempt.signal)))
-        throw new MongodbError("unknown-outcome", "mongodb did not answer the commit; the write may have happened");
+        throw new MongodbError(
+          "unknown-outcome",
+          `mongodb at ${attempt.server} did not answer the commit; the write may have happened`,
+        );
     }
   }
 }

@@ -1,6 +1,7 @@
-// One turn of removing expired rows, by one sidecar at a time (dapr-state-stores.md 0.8, 6b).
+// How expired rows are removed, by one sidecar at a time (dapr-state-stores.md 0.8, 6b).
+import type { CleanupSteps } from "../sql/cleanup.ts";
 import type { Runner } from "../sql/runner.ts";
-import type { Session } from "./session.ts";
+import type { Parameter, Session, Statement } from "./session.ts";
 import { CLEANUP_ROWS_MAX, type Statements } from "./statements.ts";
 
 export interface CleanupParts {
@@ -9,11 +10,14 @@ export interface CleanupParts {
   readonly intervalMs: number;
 }
 
-/** Rejects with a StoreError. */
-export async function cleanUp({ runner, sql, intervalMs }: CleanupParts, signal: AbortSignal): Promise<void> {
-  const change = (statement: Statements["cleanup"], values: readonly string[]): Promise<number> =>
-    runner.run({ effect: "write", signal, task: async (session) => (await session.run(statement, values)).changed });
-  const claimed = await change(sql.claimCleanup, [String(Math.round(intervalMs))]);
-  // Step by step, so that no statement holds its locks for long.
-  while (claimed !== 0 && (await change(sql.cleanup, [])) === CLEANUP_ROWS_MAX);
+export function cleanupSteps({ runner, sql, intervalMs }: CleanupParts): CleanupSteps {
+  const change = (signal: AbortSignal, statement: Statement, values: readonly Parameter[]): Promise<number> => {
+    const task = async (session: Session): Promise<number> => (await session.run(statement, values)).changed;
+    return runner.run({ effect: "write", signal, task });
+  };
+  return {
+    claim: async (signal) => (await change(signal, sql.claimCleanup, [String(Math.round(intervalMs))])) !== 0,
+    remove: (signal) => change(signal, sql.cleanup, []),
+    rowsMax: CLEANUP_ROWS_MAX,
+  };
 }

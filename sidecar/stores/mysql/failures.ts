@@ -1,32 +1,16 @@
 // What the server or the connection said, as a StoreError with what to do about it. MySQL quotes keys and values in its
 // messages, so none of its own words are passed on: the error number decides
 // (https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html, https://mariadb.com/kb/en/mariadb-error-code-reference/).
-import { type Again, SqlError } from "../sql/failure.ts";
-import type { StoreErrorCode } from "../store.ts";
-
-/** A SqlError with the number that the server answered, as 1045. */
-export class MysqlError extends SqlError {
-  readonly number: number;
-
-  constructor(code: StoreErrorCode, message: string, more: { again: Again | null; number: number }) {
-    super(code, message, more.again);
-    this.number = more.number;
-  }
-}
-
-interface Meaning {
-  readonly code: StoreErrorCode;
-  readonly text: string;
-  readonly again: Again | null;
-}
-
-function unavailable(text: string, again: Again | null = null): Meaning {
-  return { code: "unavailable", text, again };
-}
-
-function refused(text: string): Meaning {
-  return { code: "refused", text, again: null };
-}
+import {
+  isTlsFailure,
+  type Meaning,
+  ReplyError,
+  refused,
+  SqlError,
+  UNKNOWN,
+  unavailable,
+  unreachableError,
+} from "../sql/failure.ts";
 
 const LAYOUT = "see the layout in docs/stores/mysql.md";
 const RIGHTS = "does not give this user the rights; see docs/stores/mysql.md";
@@ -105,16 +89,16 @@ const MEANINGS: ReadonlyMap<number, Meaning> = new Map([
 ]);
 
 /** An error that the server answered. `server`: "127.0.0.1:3306". */
-export function replyError(number: number, server: string): MysqlError {
-  const { code, text, again } = MEANINGS.get(number) ?? { code: "failed", text: "refused the statement", again: null };
-  return new MysqlError(code, `mysql at ${server} ${text} (error ${number})`, { again, number });
+export function replyError(number: number, server: string): ReplyError {
+  const meaning = MEANINGS.get(number) ?? UNKNOWN;
+  return new ReplyError(meaning, `mysql at ${server} ${meaning.text} (error ${number})`, number);
 }
 
-const MADE_ELSEWHERE: ReadonlySet<number> = new Set([1007, 1050, 1060, 1061]);
+const MADE_ELSEWHERE: ReadonlySet<unknown> = new Set([1007, 1050, 1060, 1061]);
 
 /** True for what another session may have made in the same moment: a schema, a table, a column, a key. */
 export function isMadeElsewhere(error: unknown): boolean {
-  return error instanceof MysqlError && MADE_ELSEWHERE.has(error.number);
+  return error instanceof ReplyError && MADE_ELSEWHERE.has(error.reply);
 }
 
 /** True for an answer after which the connection is gone, so that nobody saw whether a change was made. */
@@ -127,11 +111,8 @@ export function connectError(server: string, cause: unknown): SqlError {
   if (cause instanceof SqlError) return cause;
   const number = errorNumberOf(cause);
   if (number !== null) return replyError(number, server);
-  const error = cause instanceof Error ? cause : null;
-  const code = error !== null && "code" in error ? String(error.code) : "";
-  const hint = /CERT|SSL|TLS|SIGNATURE/.test(code) ? "; check tls, pemPath and the server's certificate" : "";
-  const because = error === null || error.message === "" ? "" : `: ${error.message}`;
-  return new SqlError("unavailable", `cannot connect to mysql at ${server}${because}${hint}`);
+  const hint = isTlsFailure(cause) ? "check tls, pemPath and the server's certificate" : "";
+  return unreachableError(`mysql at ${server}`, cause, hint);
 }
 
 /** The number of what mysql2 rejects with, or null when it is none of the server's answers. */

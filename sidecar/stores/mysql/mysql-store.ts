@@ -2,9 +2,12 @@
 // docs/stores/mysql.md.
 import type { Clock } from "#kit/clock.ts";
 import type { Random } from "#kit/random.ts";
+import { alreadyThere, otherEtag } from "../sql/batch.ts";
 import type { Cleanup } from "../sql/cleanup.ts";
+import { keysPadded } from "../sql/lists.ts";
 import type { Pool } from "../sql/pool.ts";
-import type { Runner, Work } from "../sql/runner.ts";
+import { orError } from "../sql/rows.ts";
+import type { Effect, Runner } from "../sql/runner.ts";
 import type {
   Call,
   Change,
@@ -17,10 +20,10 @@ import type {
   Read,
   Removal,
   Store,
+  StoreError,
   Traits,
   Write,
 } from "../store.ts";
-import { StoreError } from "../store.ts";
 import {
   capabilities,
   featuresOf,
@@ -35,8 +38,8 @@ import {
   traits,
   type ValueColumns,
 } from "./layout.ts";
-import type { Answer, Parameter, Row, Session, Statement } from "./session.ts";
-import { keysPadded, type Statements } from "./statements.ts";
+import type { Answer, Parameter, Session, Statement } from "./session.ts";
+import { KEYS_MAX, type Statements } from "./statements.ts";
 import { apply, collision, toBatch } from "./transaction.ts";
 import { countRange, listPage, removeRange, type WalkStatements } from "./walk.ts";
 
@@ -105,9 +108,12 @@ export class MysqlStore implements Store {
     const distinct = [...new Set(keys)].filter((key) => key.isWellFormed());
     await this.run("read", call, async (session) => {
       answers.clear();
-      for (const padded of keysPadded(distinct)) {
+      for (const padded of keysPadded(distinct, KEYS_MAX)) {
         const { rows } = await session.run(this.#sql.getMany(padded.length), padded);
-        for (const row of rows) answers.set(String(row.id), itemOf(row));
+        for (const row of rows) {
+          const item = orError(() => toFound(row));
+          answers.set(String(row.id), item);
+        }
       }
     });
     return keys.map((key) => (key.isWellFormed() ? (answers.get(key) ?? null) : noText()));
@@ -138,25 +144,14 @@ export class MysqlStore implements Store {
   /** Either a live value is there, or a row whose key the collation takes for the same. */
   async #whyUnchanged(key: string, call: Call): Promise<StoreError> {
     const [row] = (await this.#statement("read", call, this.#sql.find, [key])).rows;
-    return row === undefined || row.id === key
-      ? new StoreError("etag-mismatch", "item already exists and no etag was passed")
-      : collision("");
+    return row === undefined || row.id === key ? alreadyThere("") : collision("");
   }
 
-  #statement(
-    effect: Work<Session, Answer>["effect"],
-    call: Call,
-    statement: Statement,
-    values: readonly Parameter[],
-  ): Promise<Answer> {
+  #statement(effect: Effect, call: Call, statement: Statement, values: readonly Parameter[]): Promise<Answer> {
     return this.run(effect, call, (session) => session.run(statement, values));
   }
 
-  protected run<T>(
-    effect: Work<Session, T>["effect"],
-    { signal }: Call,
-    task: (session: Session) => Promise<T>,
-  ): Promise<T> {
+  protected run<T>(effect: Effect, { signal }: Call, task: (session: Session) => Promise<T>): Promise<T> {
     return this.#parts.runner.run({ effect, signal, task });
   }
 }
@@ -181,18 +176,4 @@ export class WalkableMysqlStore extends MysqlStore {
   removeRange(range: KeyRange, limit: number, call: Call): Promise<number> {
     return this.run("write", call, (session) => removeRange(session, this.#walks, range, limit));
   }
-}
-
-/** A row that cannot be read fails alone. */
-function itemOf(row: Row): Found | StoreError {
-  try {
-    return toFound(row);
-  } catch (error) {
-    if (error instanceof StoreError) return error;
-    throw error;
-  }
-}
-
-function otherEtag(): StoreError {
-  return new StoreError("etag-mismatch", "the value has another etag than the one passed, or there is none");
 }

@@ -3,18 +3,18 @@
 import { readFile } from "node:fs/promises";
 import { assert } from "#kit/assert.ts";
 import { Cleanup } from "../sql/cleanup.ts";
-import { closedError, SqlError } from "../sql/failure.ts";
+import { ReplyError, SqlError } from "../sql/failure.ts";
 import { Pool } from "../sql/pool.ts";
 import { Runner } from "../sql/runner.ts";
+import { overOnce } from "../sql/single-use.ts";
 import { type OpenContext, type Store, type StoreDriver, storeDriver } from "../store.ts";
-import { cleanUp } from "./cleanup.ts";
-import { MysqlError } from "./failures.ts";
+import { cleanupSteps } from "./cleanup.ts";
 import { fields, type MysqlSettings } from "./fields.ts";
 import { isByteOrder, type Table } from "./layout.ts";
 import { makeSchema, migrate } from "./migration.ts";
 import { MysqlStore, WalkableMysqlStore } from "./mysql-store.ts";
 import { planServer } from "./server-plan.ts";
-import { Session, type SessionOptions } from "./session.ts";
+import { Session, type SessionOptions, TIME_FIELD } from "./session.ts";
 import { quoteName, statementsFor, type TableNames } from "./statements.ts";
 import { walkStatements } from "./walk.ts";
 
@@ -31,8 +31,8 @@ export const driver: StoreDriver = storeDriver<MysqlSettings>({
 const STOP_EARLY_MS = 1000;
 /** Making the layout may take so long; a Component's initTimeout is shorter, unless a large table is waited for. */
 const MIGRATION_MS_MAX = 3_600_000;
-/** Well within the eight hours of the server's own wait_timeout. */
-const IDLE_MS_MAX = 30 * 60_000;
+/** Idle connections end well within the eight hours of the server's own wait_timeout. */
+const POOLING = { product: "mysql", timeField: TIME_FIELD, idleMsMax: 30 * 60_000 } as const;
 const UNKNOWN_SCHEMA = 1049;
 
 async function open(settings: Readonly<MysqlSettings>, context: OpenContext): Promise<Store> {
@@ -55,42 +55,26 @@ async function open(settings: Readonly<MysqlSettings>, context: OpenContext): Pr
   const { maxConns, lossyValues, cleanupInterval: intervalMs } = settings;
   // mysql2's own pool cannot tell a server that is down from one that is busy, has no way to leave its queue, and waits
   // at its end for servers that hang.
-  const pool = await Pool.open({ product: "mysql", connect, maxConns, idleMsMax: IDLE_MS_MAX, clock, log }, signal);
-  const runner = new Runner({ pool, canStop: false, clock, random, timeoutMs });
+  const pool = await Pool.open({ ...POOLING, connect, maxConns, clock, log }, signal);
+  const runner = new Runner({ pool, clock, random, timeoutMs });
   const sql = statementsFor(names, table);
-  const turn = (leaving: AbortSignal): Promise<void> => cleanUp({ runner, sql, intervalMs }, leaving);
-  const cleanup = new Cleanup({ intervalMs, turn, clock, log });
+  const cleanup = new Cleanup({ intervalMs, steps: cleanupSteps({ runner, sql, intervalMs }), clock, log });
   const parts = { table, lossyValues, sql, pool, runner, cleanup, clock, random };
   return isByteOrder(table) ? new WalkableMysqlStore(parts, walkStatements(names.state)) : new MysqlStore(parts);
 }
 
 /** Makes schema and tables over a connection of its own, whose statements may take longer, and gives the table. */
 async function prepare(options: SessionOptions, names: TableNames, { signal }: OpenContext): Promise<Table> {
-  const session = await openSchema(options, signal);
-  const leave = (): void => session.destroy("closed");
-  signal.addEventListener("abort", leave, { once: true });
-  try {
-    if (signal.aborted) throw closedError();
-    return await migrate(session, names);
-  } finally {
-    signal.removeEventListener("abort", leave);
-    session.close();
-    await session.ended;
-  }
+  return overOnce(await openSchema(options, signal), signal, (session) => migrate(session, names));
 }
 
 async function openSchema(options: SessionOptions, signal: AbortSignal): Promise<Session> {
   try {
     return await Session.open(options, signal);
   } catch (error) {
-    if (!(error instanceof MysqlError) || error.number !== UNKNOWN_SCHEMA) throw error;
+    if (!(error instanceof ReplyError) || error.reply !== UNKNOWN_SCHEMA) throw error;
     const session = await Session.open({ ...options, schema: null }, signal);
-    try {
-      await makeSchema(session, options.plan.schema);
-    } finally {
-      session.close();
-      await session.ended;
-    }
+    await overOnce(session, signal, () => makeSchema(session, options.plan.schema));
     return Session.open(options, signal);
   }
 }

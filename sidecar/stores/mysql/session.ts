@@ -3,9 +3,9 @@
 import { connect as connectSocket, type Socket } from "node:net";
 import { type Connection, type ConnectionOptions, createConnection } from "mysql2";
 import type { Clock } from "#kit/clock.ts";
-import { closedError, type Ending, lossError, type SqlError } from "../sql/failure.ts";
+import { closedError, type Ending, lossError, ReplyError, type SqlError } from "../sql/failure.ts";
 import type { RunnableSession } from "../sql/runner.ts";
-import { connectError, endsSession, errorNumberOf, MysqlError, replyError } from "./failures.ts";
+import { connectError, endsSession, errorNumberOf, replyError } from "./failures.ts";
 import type { Endpoint, ServerPlan, TlsLevel } from "./server-plan.ts";
 
 export interface SessionOptions {
@@ -40,6 +40,8 @@ export interface Answer {
   readonly changed: number;
 }
 
+/** The field that says how long a call may take. */
+export const TIME_FIELD = "timeoutInSeconds";
 const KEEP_ALIVE_MS = 15_000;
 /** How long a farewell may take before the connection is cut. */
 const FAREWELL_MS = 250;
@@ -49,7 +51,9 @@ const PREPARED_MAX = 64;
 export class Session implements RunnableSession {
   readonly server: string;
   readonly openedMs: number;
-  /** What is given up ends the connection with it. */
+  /** What is given up ends the connection with it: only a second connection could stop it on the server. */
+  readonly cancel: null = null;
+  readonly outlives: boolean = false;
   readonly idle: null = null;
   readonly #client: Connection;
   readonly #socket: Socket;
@@ -85,7 +89,7 @@ export class Session implements RunnableSession {
         if (signal.aborted) throw closedError();
         failure = connectError(nameOf(options.plan.endpoint), error);
         // What the server answered it would answer on the next level too.
-        if (failure instanceof MysqlError) break;
+        if (failure instanceof ReplyError) break;
       }
     }
     throw failure ?? closedError();
@@ -118,6 +122,10 @@ export class Session implements RunnableSession {
   /** Nothing is under way, and the next user finds it as a new one. */
   get reusable(): boolean {
     return this.#ending === null && !this.#inTransaction && this.#fail === null;
+  }
+
+  get alive(): boolean {
+    return this.#ending === null;
   }
 
   /** Resolves when the connection is gone. */
@@ -174,7 +182,7 @@ export class Session implements RunnableSession {
   }
 
   #lossError(ending: Ending, lasting: boolean): SqlError {
-    return lossError({ ending, lasting, server: `mysql at ${this.server}` });
+    return lossError({ ending, lasting, server: `mysql at ${this.server}`, timeField: TIME_FIELD });
   }
 
   #explain(error: unknown, { lasting }: Statement): SqlError {

@@ -11,7 +11,7 @@ export interface TableNames {
 export interface Statements {
   /** Key twice. Columns of a row: value, encoded, etag, expires. */
   readonly get: Statement;
-  /** Keys, as many as {@link keysPadded} gives. The same and id. Also for keys that only compare equal. */
+  /** Keys, as many as `keysPadded` gives. The same and id. Also for keys that only compare equal. */
   readonly getMany: (keys: number) => Statement;
   /** Key, value, isbinary, ETag, ttl. Changes nothing where the key of the row only compares equal. */
   readonly put: Statement;
@@ -117,21 +117,8 @@ export function keyParameter({ charset, collation }: Table): string {
   return charset === "utf8mb4" ? "?" : `CONVERT(? USING ${charset}) COLLATE ${collation}`;
 }
 
-const PADDED_SIZES = [1, 4, 16, 64, 256];
 /** Keys that one statement asks for. */
 export const KEYS_MAX = 256;
-
-/** The keys in lists of few different lengths, so that few statements are prepared: the last key of a list repeats. */
-export function keysPadded(keys: readonly string[]): readonly (readonly string[])[] {
-  const lists: (readonly string[])[] = [];
-  for (let at = 0; at < keys.length; at += KEYS_MAX) {
-    const list = keys.slice(at, at + KEYS_MAX);
-    const size = PADDED_SIZES.find((each) => each >= list.length) ?? KEYS_MAX;
-    const last = list.at(-1) ?? "";
-    lists.push([...list, ...new Array<string>(size - list.length).fill(last)]);
-  }
-  return lists;
-}
 
 export function quoteName(name: string): string {
   return `\`${name.replaceAll("`", "``")}\``;

@@ -1,18 +1,13 @@
 // Walks over the keys of a range along the primary key, by their bytes: a page, their number, deleting them. Knows the
 // range; when to walk is the core's business. Only for tables that compare keys by their bytes: by other collations the
 // servers lose rows that begin with a text.
-import {
-  type Found,
-  type KeyRange,
-  LIST_BYTES_MAX,
-  type ListedRow,
-  type ListPage,
-  type ListRequest,
-  StoreError,
-} from "../store.ts";
+import { keysPadded } from "../sql/lists.ts";
+import { orNull } from "../sql/rows.ts";
+import { endOf, fitting, reachOf } from "../sql/walk.ts";
+import { type Found, type KeyRange, type ListedRow, type ListPage, type ListRequest, StoreError } from "../store.ts";
 import { mustBeText, toFound } from "./layout.ts";
 import type { Parameter, Row, Session, Statement } from "./session.ts";
-import { keysPadded, LIVE, quoteName, type Statements } from "./statements.ts";
+import { KEYS_MAX, LIVE, quoteName, type Statements } from "./statements.ts";
 
 export interface WalkStatements {
   /** Scope, range, rows to look at twice, rows to find. Columns id, number, ours, encoded. */
@@ -53,13 +48,6 @@ export function walkStatements(name: string): WalkStatements {
   };
 }
 
-/** Rows that a page looks at for each that it may give, and at least, and at most. */
-const LOOKED_PER_ROW = 10;
-const LOOKED_MIN = 1000;
-const LOOKED_MAX = 10_000;
-/** Rows of a page with values: the server reads them all to know their bytes, and they can be large. */
-const ROWS_WITH_VALUES_MAX = 250;
-
 /** Rejects with `refused` for a position that is not in the range. */
 export async function listPage(
   session: Session,
@@ -67,8 +55,7 @@ export async function listPage(
   request: ListRequest,
 ): Promise<ListPage> {
   const { range, after, values } = request;
-  const limit = values ? Math.min(request.limit, ROWS_WITH_VALUES_MAX) : request.limit;
-  const look = Math.max(limit, Math.min(LOOKED_MAX, Math.max(LOOKED_MIN, limit * LOOKED_PER_ROW)));
+  const { limit, look } = reachOf(request);
   const { rows } = await session.run(sql.page, [
     range.scope,
     ...boundsOf(range, after),
@@ -101,17 +88,13 @@ async function withValues(
 ): Promise<ListPage> {
   const keys = hits.map(({ id }) => String(id));
   const sizes = await sizesOf(session, sql, keys);
-  let bytes = 0;
-  const end = keys.findIndex((key) => {
-    bytes += sizes.get(key) ?? 0;
-    return bytes >= LIST_BYTES_MAX;
-  });
-  // The row with which the bytes are reached is the last of the page.
-  const told = end < 0 ? keys : keys.slice(0, end + 1);
+  const told = keys.slice(0, fitting(keys.map((key) => sizes.get(key) ?? 0)));
   const found = new Map<string, Found>();
-  for (const padded of keysPadded(told.filter((key) => sizes.has(key)))) {
+  const sized = told.filter((key) => sizes.has(key));
+  for (const padded of keysPadded(sized, KEYS_MAX)) {
     for (const row of (await session.run(sql.getMany(padded.length), padded)).rows) {
-      const value = foundOrNull(row);
+      // Null: something else has written the row anew since its key was told.
+      const value = orNull(() => toFound(row));
       if (value !== null) found.set(String(row.id), value);
     }
   }
@@ -128,21 +111,11 @@ async function sizesOf(
   keys: readonly string[],
 ): Promise<ReadonlyMap<string, number>> {
   const sizes = new Map<string, number>();
-  for (const padded of keysPadded(keys)) {
+  for (const padded of keysPadded(keys, KEYS_MAX)) {
     for (const { id, size } of (await session.run(sql.sizes(padded.length), padded)).rows)
       sizes.set(String(id), Number(size));
   }
   return sizes;
-}
-
-/** Null for a row that something else has written anew since its key was told. */
-function foundOrNull(row: Row): Found | null {
-  try {
-    return toFound(row);
-  } catch (error) {
-    if (error instanceof StoreError && error.code === "corrupt") return null;
-    throw error;
-  }
 }
 
 export async function countRange(session: Session, sql: WalkStatements, range: KeyRange): Promise<number> {
@@ -166,20 +139,8 @@ function boundsOf({ start }: KeyRange, after: string | null): readonly Parameter
   if (after !== null && (!after.startsWith(start) || !after.isWellFormed()))
     throw new StoreError("refused", "the position is not one of this range");
   // The first text after the position is the one with a NUL behind it.
-  return [after === null ? start : `${after}\0`, endOf(start)];
+  return [after === null ? start : `${after}\0`, endOf(start) ?? AFTER_ALL];
 }
 
-const LAST_CODE_POINT = 0x10ffff;
 /** Greater than any key: none is so long. */
 const AFTER_ALL = "\u{10ffff}".repeat(256);
-
-/** The first text that is greater than all that begin with `start`, by their bytes. */
-function endOf(start: string): string {
-  const points = Array.from(start, (character) => character.codePointAt(0) ?? 0);
-  for (let last = points.pop(); last !== undefined; last = points.pop()) {
-    if (last === LAST_CODE_POINT) continue;
-    // Surrogates are no characters of their own.
-    return String.fromCodePoint(...points, last === 0xd7ff ? 0xe000 : last + 1);
-  }
-  return AFTER_ALL;
-}

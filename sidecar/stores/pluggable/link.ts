@@ -4,6 +4,7 @@
 // have been idle or old, as servers do, gets no second Init, which could make it forget what it has.
 import { Client, type ClientUnaryCall, connectivityState, credentials, Metadata } from "@grpc/grpc-js";
 import type { Clock } from "#kit/clock.ts";
+import { unlessLeft } from "#kit/leaving.ts";
 import type { Log } from "#kit/log.ts";
 import { decodeMessage, encodeMessage } from "#proto/wire.ts";
 import { abandonedError, awayError, closedError, leftError, statusError } from "./failures.ts";
@@ -92,7 +93,7 @@ export class Link {
         if (this.#connection === connection) this.#connection = null;
       });
     }
-    return orLeft(this.#connection, signal);
+    return unlessLeft(this.#connection, signal, leftError);
   }
 
   async #connect(): Promise<Client> {
@@ -199,16 +200,6 @@ interface Outgoing<Request, Response> {
   readonly method: Method<Request, Response>;
   readonly request: Request;
   readonly timeoutMs: number;
-}
-
-/** The same promise, for a caller who may leave before it settles. */
-function orLeft<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  if (signal.aborted) return Promise.reject(leftError());
-  return new Promise((resolve, reject) => {
-    const leave = (): void => reject(leftError());
-    signal.addEventListener("abort", leave, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", leave));
-  });
 }
 
 function asBuffer(bytes: Uint8Array): Buffer {

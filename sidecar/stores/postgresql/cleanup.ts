@@ -1,61 +1,28 @@
-// Removes expired rows from time to time, one sidecar at a time (dapr-state-stores.md 0.8). They are not served either way.
-import type { Clock, Timer } from "#kit/clock.ts";
-import type { Log } from "#kit/log.ts";
-import type { Runner } from "./runner.ts";
+// How expired rows are removed, by one sidecar at a time (dapr-state-stores.md 0.8).
+import type { CleanupSteps } from "../sql/cleanup.ts";
+import type { Runner } from "../sql/runner.ts";
+import type { Parameter, Session, Statement } from "./session.ts";
 import { CLEANUP_ROWS_MAX, type Statements } from "./statements.ts";
 
-export interface CleanupOptions {
-  readonly runner: Runner;
+export interface CleanupParts {
+  readonly runner: Runner<Session>;
   readonly sql: Statements;
-  /** Under which the metadata table keeps when the last one was. */
+  /** Under which the metadata table keeps when the last cleanup was. */
   readonly key: string;
   readonly intervalMs: number;
-  readonly clock: Clock;
-  readonly log: Log;
 }
 
-/** Longest that one step may take. */
+/** Longest that one statement may take, however short the store's calls are. */
 const STEP_MS_MAX = 600_000;
 
-export class Cleanup {
-  readonly #options: CleanupOptions;
-  readonly #leaving = new AbortController();
-  #timer: Timer | null = null;
-
-  /** An interval of zero or less: never. */
-  constructor(options: CleanupOptions) {
-    this.#options = options;
-    if (options.intervalMs > 0) this.#plan();
-  }
-
-  close(): void {
-    this.#leaving.abort();
-    this.#timer?.cancel();
-  }
-
-  #plan(): void {
-    const { clock, intervalMs } = this.#options;
-    this.#timer = clock.after(intervalMs, () => void this.#cleanUp());
-  }
-
-  async #cleanUp(): Promise<void> {
-    const { runner, sql, key, intervalMs, log } = this.#options;
-    const { signal } = this.#leaving;
-    const step = (task: Parameters<Runner["run"]>[0]["task"]): Promise<unknown> =>
-      runner.run({ effect: "write", signal, timeoutMs: STEP_MS_MAX, task });
-    try {
-      let removed = 0;
-      const claimed = await step(
-        async (session) => (await session.run(sql.claimCleanup, [key, Math.round(intervalMs)])).count,
-      );
-      // Step by step, so that no statement holds its locks for long.
-      if (claimed !== 0)
-        do removed = Number(await step(async (session) => (await session.run(sql.cleanup)).count));
-        while (removed === CLEANUP_ROWS_MAX);
-    } catch (error) {
-      // Expired rows are not served, so the next turn is early enough.
-      if (!signal.aborted) log.warn("cleanup of expired rows failed", { cause: String(error) });
-    }
-    if (!signal.aborted) this.#plan();
-  }
+export function cleanupSteps({ runner, sql, key, intervalMs }: CleanupParts): CleanupSteps {
+  const change = (signal: AbortSignal, statement: Statement, values: readonly Parameter[]): Promise<number> => {
+    const task = async (session: Session): Promise<number> => (await session.run(statement, values)).count;
+    return runner.run({ effect: "write", signal, timeoutMs: STEP_MS_MAX, task });
+  };
+  return {
+    claim: async (signal) => (await change(signal, sql.claimCleanup, [key, Math.round(intervalMs)])) !== 0,
+    remove: (signal) => change(signal, sql.cleanup, []),
+    rowsMax: CLEANUP_ROWS_MAX,
+  };
 }

@@ -7,6 +7,7 @@ import { type V1Settings, type V2Settings, v1Fields, v2Fields } from "./fields.t
 import { v2Layout } from "./layout.ts";
 import { checkServer, openStore } from "./opening.ts";
 import { COCKROACHDB } from "./product.ts";
+import { signInPackages } from "./sign-in-fields.ts";
 import { v2Place } from "./v2-place.ts";
 
 const TYPE = "state.cockroachdb";
@@ -36,6 +37,7 @@ const v2: StoreDriver = storeDriver<V2Settings>({
   defaultVersion: "v2",
   fields: v2Fields,
   check: (settings) => checkServer(settings, { stateTable: `${settings.tablePrefix}state`, field: "tablePrefix" }),
+  packages: signInPackages,
   open: (settings, context) => openStore(settings, context, v2Place(settings, COCKROACHDB, onCockroach(v2Layout))),
 });
 

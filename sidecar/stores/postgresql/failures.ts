@@ -1,56 +1,18 @@
 // What the server or the connection said, as a StoreError with what to do about it. PostgreSQL quotes values in messages
 // and details, so none of its own words are passed on: the SQLSTATE decides
 // (https://www.postgresql.org/docs/current/errcodes-appendix.html).
-import { StoreError, type StoreErrorCode } from "../store.ts";
-
-/** How a connection came to its end, or a call to the end of its waiting. */
-export type Ending =
-  /** The store closes it. */
-  | "closed"
-  /** No answer in time. */
-  | "silent"
-  /** The caller of the call under way has left. */
-  | "left"
-  /** The server or the network broke it. */
-  | "broken";
-
-/** Why another attempt of the whole call may fare better. Nothing was written. */
-export type Again =
-  /** Two transactions met. */
-  | "conflict"
-  /** The connection was of no use; another one may be. */
-  | "connection"
-  /** The server takes no writes on connections that stand; one made anew may lead to a primary, or find it changed. */
-  | "elsewhere";
-
-/** A StoreError that knows more for the driver's own use. */
-export class PostgresError extends StoreError {
-  readonly again: Again | null;
-  /** What the server answered, as "28P01"; null when it did not answer. */
-  readonly sqlState: string | null;
-
-  constructor(code: StoreErrorCode, message: string, more: { again?: Again | null; sqlState?: string } = {}) {
-    super(code, message);
-    this.again = more.again ?? null;
-    this.sqlState = more.sqlState ?? null;
-  }
-}
-
-interface Meaning {
-  readonly code: StoreErrorCode;
-  readonly text: string;
-  readonly again: Again | null;
-}
+import {
+  isTlsFailure,
+  type Meaning,
+  ReplyError,
+  refused,
+  SqlError,
+  UNKNOWN,
+  unavailable,
+  unreachableError,
+} from "../sql/failure.ts";
 
 const CHECK_SIGN_IN = "check user and password, or with a token the user's right to sign in by one";
-
-function unavailable(text: string, again: Again | null = null): Meaning {
-  return { code: "unavailable", text, again };
-}
-
-function refused(text: string): Meaning {
-  return { code: "refused", text, again: null };
-}
 
 /** pgbouncer has one SQLSTATE for all that it says by itself. */
 const POOLER =
@@ -123,13 +85,13 @@ const CLASSES: Readonly<Record<string, Meaning>> = {
 };
 
 /** An error that the server answered. `server`: "postgresql at 127.0.0.1:5432". */
-export function replyError(sqlState: string, server: string): PostgresError {
+export function replyError(sqlState: string, server: string): ReplyError {
   const meaning = MEANINGS[sqlState] ?? CLASSES[sqlState.slice(0, 2)];
-  return meant(meaning ?? { code: "failed", text: "refused the statement", again: null }, sqlState, server);
+  return meant(meaning ?? UNKNOWN, sqlState, server);
 }
 
 /** The same of a statement that was prepared: PostgreSQL has one SQLSTATE for what it lacks, and for a plan of an older table. */
-export function preparedError(sqlState: string, server: string): PostgresError {
+export function preparedError(sqlState: string, server: string): ReplyError {
   return sqlState === "0A000" ? meant(FORGOTTEN, sqlState, server) : replyError(sqlState, server);
 }
 
@@ -137,23 +99,23 @@ export function preparedError(sqlState: string, server: string): PostgresError {
 const UNSURE_CLASSES: ReadonlySet<string> = new Set(["53", "57", "58", "XX"]);
 
 /** The same of a change, from a server whose errors do not always undo. */
-export function unsureError(sqlState: string, server: string): PostgresError {
+export function unsureError(sqlState: string, server: string): ReplyError {
   if (!UNSURE_CLASSES.has(sqlState.slice(0, 2))) return replyError(sqlState, server);
   return meant(sqlState === CANCELLED ? { ...UNSURE, code: "timeout" } : UNSURE, sqlState, server);
 }
 
 const CANCELLED = "57014";
 
-function meant({ code, text, again }: Meaning, sqlState: string, server: string): PostgresError {
-  return new PostgresError(code, `${server} ${text} (SQLSTATE ${sqlState})`, { again, sqlState });
+function meant(meaning: Meaning, sqlState: string, server: string): ReplyError {
+  return new ReplyError(meaning, `${server} ${meaning.text} (SQLSTATE ${sqlState})`, sqlState);
 }
 
 /** Two sessions meet in the catalog that make the same thing, in spite of IF NOT EXISTS; 55000: it is an identity already. */
-const MADE_ELSEWHERE: ReadonlySet<string | null> = new Set(["23505", "42710", "42P07", "42701", "55000"]);
+const MADE_ELSEWHERE: ReadonlySet<unknown> = new Set(["23505", "42710", "42P07", "42701", "55000"]);
 
 /** True for the ways in which two sessions that make the same thing meet. */
 export function isMadeElsewhere(error: unknown): boolean {
-  return error instanceof PostgresError && MADE_ELSEWHERE.has(error.sqlState);
+  return error instanceof ReplyError && MADE_ELSEWHERE.has(error.reply);
 }
 
 /** True for an answer after which the connection is gone, so that nobody saw whether a change was made. */
@@ -161,64 +123,23 @@ export function endsSession(sqlState: string): boolean {
   return sqlState.startsWith("57P") || sqlState.startsWith("08");
 }
 
-export interface Loss {
-  readonly ending: Ending;
-  /** The statement under way takes effect by itself: its outcome is not known. */
-  readonly lasting: boolean;
-  readonly server: string;
-}
-
-/** A statement that was sent and will not be answered any more. */
-export function lossError({ ending, lasting, server }: Loss): PostgresError {
-  const written = lasting ? "; the write may have happened" : "";
-  switch (ending) {
-    case "closed":
-      return new PostgresError(lasting ? "unknown-outcome" : "closed", `the store was closed${written}`);
-    case "silent":
-      return new PostgresError("timeout", `no answer from ${server} within timeout${written}`);
-    case "left":
-      return new PostgresError(
-        lasting ? "unknown-outcome" : "timeout",
-        `the caller left before ${server} answered${written}`,
-      );
-    case "broken":
-      return new PostgresError(
-        lasting ? "unknown-outcome" : "unavailable",
-        `lost the connection to ${server}${written}`,
-        { again: lasting ? null : "connection" },
-      );
-  }
-}
-
 /** A write that is committed, while nobody knows whether the standbys have it that synchronous_commit waits for. */
-export function unreplicatedError(server: string): PostgresError {
+export function unreplicatedError(server: string): SqlError {
   const what = `the write is committed on ${server}; its waiting for standbys was ended, it may not be replicated`;
-  return new PostgresError("unknown-outcome", what);
+  return new SqlError("unknown-outcome", what);
 }
 
 /** No connection could be made. The words of the system and of TLS hold no secret. */
-export function connectError(server: string, cause: unknown): PostgresError {
-  if (cause instanceof PostgresError) return cause;
+export function connectError(server: string, cause: unknown): SqlError {
+  if (cause instanceof SqlError) return cause;
   const sqlState = sqlStateOf(cause);
   if (sqlState !== null) return replyError(sqlState, server);
-  const error = cause instanceof Error ? cause : null;
-  const code = error !== null && "code" in error ? String(error.code) : "";
-  const hint = /CERT|SSL|TLS|SIGNATURE/.test(code) ? "; check sslmode, sslrootcert and the server's certificate" : "";
-  const because = error === null || error.message === "" ? "" : `: ${error.message}`;
-  return new PostgresError("unavailable", `cannot connect to ${server}${because}${hint}`);
+  const hint = isTlsFailure(cause) ? "check sslmode, sslrootcert and the server's certificate" : "";
+  return unreachableError(server, cause, hint);
 }
 
 /** The SQLSTATE of what pg rejects with, or null when it is none of the server's answers. */
 export function sqlStateOf(error: unknown): string | null {
   if (!(error instanceof Error) || !("code" in error) || !("severity" in error)) return null;
   return typeof error.code === "string" && /^[0-9A-Z]{5}$/.test(error.code) ? error.code : null;
-}
-
-export function closedError(): PostgresError {
-  return new PostgresError("closed", "the store was closed");
-}
-
-/** Before anything was sent. */
-export function leftError(): PostgresError {
-  return new PostgresError("timeout", "the caller left before the work began");
 }

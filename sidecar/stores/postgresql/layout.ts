@@ -38,7 +38,7 @@ export interface Layout {
   /** Throws a StoreError of code `corrupt`. */
   toBytes(row: Row): Uint8Array;
   /** The spelling under which an ETag is compared. Throws etag-invalid, or etag-mismatch where no row has such a one. */
-  toEtag(etag: string, where: string): string;
+  toEtag(etag: string): string;
 }
 
 const features: Features = { etag: true, transactions: true, ttl: true, list: true };
@@ -100,10 +100,10 @@ export function v1Layout({ lossyValues }: V1Options): Layout {
       if (typeof value !== "string") throw corrupt("its value is null");
       return encoded === true ? fromBase64(value) : Buffer.from(value);
     },
-    toEtag: (etag, where) => {
+    toEtag: (etag) => {
       const number = /^\d{1,10}$/.test(etag) ? Number(etag) : Number.NaN;
       if (number <= XID_MAX) return String(number);
-      throw new StoreError("etag-invalid", `${where}an etag of this store is a whole number up to ${XID_MAX}`);
+      throw new StoreError("etag-invalid", `an etag of this store is a whole number up to ${XID_MAX}`);
     },
   };
 }
@@ -134,9 +134,9 @@ export const v2Layout: Layout = {
     if (!(value instanceof Uint8Array)) throw corrupt("its value is null");
     return value;
   },
-  toEtag: (etag, where) => {
+  toEtag: (etag) => {
     if (UUID.test(etag)) return etag;
-    throw new StoreError("etag-mismatch", `${where}the value has another etag than the one passed`);
+    throw new StoreError("etag-mismatch", "the value has another etag than the one passed");
   },
 };
 

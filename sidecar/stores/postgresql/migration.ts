@@ -1,9 +1,10 @@
 // Brings the tables to the layout that this build knows, as Dapr does it, so that both may start on the same tables at the
 // same moment (dapr-state-stores.md 0.8, 3b, 4b). Works on one connection.
 import { type Clock, sleep } from "#kit/clock.ts";
+import { ReplyError } from "../sql/failure.ts";
 import { StoreError } from "../store.ts";
 import { cockroachSteps } from "./cockroachdb-tables.ts";
-import { isMadeElsewhere, PostgresError } from "./failures.ts";
+import { isMadeElsewhere } from "./failures.ts";
 import type { Layout } from "./layout.ts";
 import { quoteName, quoteTable } from "./names.ts";
 import type { Product } from "./product.ts";
@@ -54,7 +55,7 @@ async function mustHaveTransactions(session: Session): Promise<void> {
   try {
     await query(session, "BEGIN");
   } catch (error) {
-    if (!(error instanceof PostgresError && error.sqlState === POOLER_STATE)) throw error;
+    if (!(error instanceof ReplyError && error.reply === POOLER_STATE)) throw error;
     throw new StoreError(
       "unavailable",
       `${session.server} takes no transactions, which the store needs. Is it pgbouncer with pool_mode = statement? ` +

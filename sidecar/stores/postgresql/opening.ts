@@ -3,19 +3,20 @@
 import { availableParallelism } from "node:os";
 import { assert } from "#kit/assert.ts";
 import type { Fault } from "#kit/fault.ts";
+import { Cleanup } from "../sql/cleanup.ts";
+import { Pool } from "../sql/pool.ts";
+import { Runner } from "../sql/runner.ts";
 import type { OpenContext, Store } from "../store.ts";
-import { Cleanup } from "./cleanup.ts";
+import { cleanupSteps } from "./cleanup.ts";
 import type { ServerSettings } from "./fields.ts";
 import type { Layout } from "./layout.ts";
 import { migrate } from "./migration.ts";
 import { parseTableName } from "./names.ts";
 import { openPasswords } from "./passwords.ts";
-import { Pool } from "./pool.ts";
 import { PostgresStore, WalkablePostgresStore } from "./postgresql-store.ts";
 import type { Product } from "./product.ts";
-import { Runner } from "./runner.ts";
 import { planServer } from "./server-plan.ts";
-import { Session, type SessionOptions } from "./session.ts";
+import { Session, type SessionOptions, TIME_FIELD } from "./session.ts";
 import { statementsFor, type Tables, tablesOf } from "./statements.ts";
 import { readTlsFiles } from "./tls-files.ts";
 import { BYTE_ORDER, walkStatements } from "./walk.ts";
@@ -70,8 +71,10 @@ export async function openStore(
     clock,
   };
   const connect = (signal: AbortSignal): Promise<Session> => Session.open(options, signal);
-  const { maxConns, idleMs, lifetimeMs } = plan;
-  const pooling = { product: product.name, connect, maxConns, idleMs, lifetimeMs, clock, log };
+  const { maxConns, idleMs: idleMsMax, lifetimeMs: lifeMsMax } = plan;
+  // pg's own pool has no bound on its queue, no way to leave it, rejects where a connection would soon be free, and waits
+  // at its end for servers that hang.
+  const pooling = { product: product.name, timeField: TIME_FIELD, connect, maxConns, idleMsMax, lifeMsMax, clock, log };
   const pool = await Pool.open(pooling, context.signal);
   try {
     const runner = new Runner({ pool, clock, random, timeoutMs: settings.timeout });
@@ -79,7 +82,9 @@ export async function openStore(
     const sql = statementsFor(layout, tables, { product, timeoutMs: settings.timeout });
     const walks = walkStatements(layout, tables, isByteOrder);
     const walkIndex = isByteOrder ? null : new WalkIndex({ sql: walks, tables, connect, clock, log });
-    const cleanup = new Cleanup({ runner, sql, key, intervalMs: settings.cleanupInterval, clock, log });
+    const intervalMs = settings.cleanupInterval;
+    const steps = cleanupSteps({ runner, sql, key, intervalMs });
+    const cleanup = new Cleanup({ intervalMs, steps, clock, log });
     const parts = { layout, sql, walks, pool, runner, cleanup, walkIndex };
     return layout.features.list ? new WalkablePostgresStore(parts) : new PostgresStore(parts);
   } catch (error) {
@@ -97,7 +102,7 @@ function warnOf({ unproved, name }: Product, { log }: OpenContext): void {
 
 /** Makes the tables; gives whether keys are ordered by their bytes. */
 function prepare(
-  runner: Runner,
+  runner: Runner<Session>,
   { clock, signal }: OpenContext,
   { product, layout, levelKey }: Place,
   tables: Tables,

@@ -1,7 +1,7 @@
 // A password file as libpq has it: lines of host:port:database:user:password, of which the first that fits counts
 // (https://www.postgresql.org/docs/current/libpq-pgpass.html). Knows no connection.
 import { readFile } from "node:fs/promises";
-import { PostgresError } from "./failures.ts";
+import { SqlError } from "../sql/failure.ts";
 import type { Endpoint, ServerPlan } from "./server-plan.ts";
 
 export interface SignInPlace {
@@ -20,7 +20,7 @@ export async function passwordFromFile(plan: ServerPlan, { host, port }: Endpoin
     text = await readFile(path, "utf8");
   } catch (error) {
     const why = error instanceof Error && "code" in error ? String(error.code) : "it cannot be read";
-    throw new PostgresError("unavailable", `passfile: ${path}: ${why}; give the path of a file that can be read`);
+    throw new SqlError("unavailable", `passfile: ${path}: ${why}; give the path of a file that can be read`);
   }
   return passwordIn(text, { host, port, database, user }) ?? "";
 }

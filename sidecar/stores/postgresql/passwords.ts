@@ -6,14 +6,14 @@ import type { Clock } from "#kit/clock.ts";
 import { cloudOf } from "../azure/clouds.ts";
 import { entraTokens } from "../azure/entra-tokens.ts";
 import { loading } from "../packages.ts";
+import { closedError, SqlError } from "../sql/failure.ts";
 import { StoreError } from "../store.ts";
-import { closedError, PostgresError } from "./failures.ts";
 import { passwordFromFile } from "./password-file.ts";
 import type { Endpoint, ServerPlan } from "./server-plan.ts";
 import type { AwsSettings, SignInSettings } from "./sign-in-fields.ts";
 
 export interface Passwords {
-  /** For a new connection to this server. Rejects with a PostgresError, whose text holds no secret, also when `signal` aborts. */
+  /** For a new connection to this server. Rejects with a SqlError, whose text holds no secret, also when `signal` aborts. */
   next(endpoint: Endpoint, signal: AbortSignal): Promise<string>;
   /** The server has refused it: what comes next is another one, if there can be one. */
   refused(password: string): void;
@@ -95,7 +95,7 @@ function limited(source: Source, clock: Clock): Passwords {
           signal.removeEventListener("abort", leave);
         };
         // Settles too, for the library may never answer.
-        const fail = (error: PostgresError): void => {
+        const fail = (error: SqlError): void => {
           settle();
           reject(error);
         };
@@ -114,12 +114,12 @@ function limited(source: Source, clock: Clock): Passwords {
 }
 
 /** Of a library's error only its name is told: its text may hold what was sent. */
-function explain(error: unknown): PostgresError {
-  if (error instanceof StoreError) return new PostgresError("unavailable", error.message);
+function explain(error: unknown): SqlError {
+  if (error instanceof StoreError) return new SqlError("unavailable", error.message);
   return tokenError(error instanceof Error ? error.name : "unknown");
 }
 
-function tokenError(why: string): PostgresError {
+function tokenError(why: string): SqlError {
   const where = '"Signing in without a password" in docs/stores/postgresql.md';
-  return new PostgresError("unavailable", `there is no token to sign in with (${why}); see ${where}`);
+  return new SqlError("unavailable", `there is no token to sign in with (${why}); see ${where}`);
 }

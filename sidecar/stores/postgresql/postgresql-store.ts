@@ -1,5 +1,10 @@
 // The Store of state.postgresql: calls become statements of its layout. What differs from Dapr on purpose is in
 // docs/stores/postgresql.md.
+import { alreadyThere, otherEtag } from "../sql/batch.ts";
+import type { Cleanup } from "../sql/cleanup.ts";
+import type { Pool } from "../sql/pool.ts";
+import { orError } from "../sql/rows.ts";
+import type { Effect, Runner } from "../sql/runner.ts";
 import type {
   Call,
   Change,
@@ -12,15 +17,12 @@ import type {
   Read,
   Removal,
   Store,
+  StoreError,
   Traits,
   Write,
 } from "../store.ts";
-import { StoreError } from "../store.ts";
-import type { Cleanup } from "./cleanup.ts";
 import { isText, mustBeText, mustFit, noText } from "./keys.ts";
-import { type Layout, type Row, toFound } from "./layout.ts";
-import type { Pool } from "./pool.ts";
-import type { Effect, Runner } from "./runner.ts";
+import { type Layout, toFound } from "./layout.ts";
 import type { Session } from "./session.ts";
 import type { Statements } from "./statements.ts";
 import { apply, toBatch } from "./transaction.ts";
@@ -31,8 +33,8 @@ export interface PostgresStoreParts {
   readonly layout: Layout;
   readonly sql: Statements;
   readonly walks: WalkStatements;
-  readonly pool: Pool;
-  readonly runner: Runner;
+  readonly pool: Pool<Session>;
+  readonly runner: Runner<Session>;
   readonly cleanup: Cleanup;
   /** Null where walks need no index of their own. */
   readonly walkIndex: WalkIndex | null;
@@ -73,14 +75,14 @@ export class PostgresStore implements Store {
     const { key, etag, firstWrite, ttlSec } = write;
     const row = [key, ttlSec, ...this.#layout.toColumns(write)];
     if (etag !== null) {
-      const parameters = [...row, this.#layout.toEtag(etag, "")];
+      const parameters = [...row, this.#layout.toEtag(etag)];
       const { count } = await this.run("write", call, (session) => session.run(this.#sql.replace, parameters));
       if (count === 0) throw otherEtag();
       return;
     }
     const statement = firstWrite ? this.#sql.create : this.#sql.put;
     const { count } = await this.run("write", call, (session) => session.run(statement, row));
-    if (count === 0) throw new StoreError("etag-mismatch", "item already exists and no etag was passed");
+    if (count === 0) throw alreadyThere("");
   }
 
   /** First-write has no say in a delete (dapr-state-stores.md 1). */
@@ -90,7 +92,7 @@ export class PostgresStore implements Store {
       await this.run("write", call, (session) => session.run(this.#sql.remove, [key]));
       return;
     }
-    const parameters = [key, this.#layout.toEtag(etag, "")];
+    const parameters = [key, this.#layout.toEtag(etag)];
     const { count } = await this.run("write", call, (session) => session.run(this.#sql.removeIf, parameters));
     if (count === 0) throw otherEtag();
   }
@@ -103,17 +105,16 @@ export class PostgresStore implements Store {
       answers.clear();
       for (let at = 0; at < distinct.length; at += BULK_CHUNK) {
         const { rows } = await session.run(this.#sql.getMany, [distinct.slice(at, at + BULK_CHUNK)]);
-        for (const row of rows) answers.set(String(row.key), this.#item(row));
+        for (const row of rows) {
+          const item = orError(() => toFound(this.#layout, row));
+          answers.set(String(row.key), item);
+        }
       }
     });
     return keys.map((key) => (isText(key) ? (answers.get(key) ?? null) : noText()));
   }
 
   async transact(changes: readonly Change[], call: Call): Promise<void> {
-    for (const change of changes) {
-      if (change.kind === "upsert") mustFit(change.write.key);
-      else mustBeText(change.removal.key);
-    }
     const batch = toBatch(this.#layout, changes);
     await this.run("write", call, (session) => apply(session, this.#sql, batch));
   }
@@ -130,16 +131,6 @@ export class PostgresStore implements Store {
 
   protected run<T>(effect: Effect, { signal }: Call, task: (session: Session) => Promise<T>): Promise<T> {
     return this.parts.runner.run({ effect, signal, task });
-  }
-
-  /** A row that cannot be read fails alone. */
-  #item(row: Row): Found | StoreError {
-    try {
-      return toFound(this.#layout, row);
-    } catch (error) {
-      if (error instanceof StoreError) return error;
-      throw error;
-    }
   }
 }
 
@@ -162,8 +153,4 @@ export class WalkablePostgresStore extends PostgresStore {
     this.parts.walkIndex?.ask();
     return result;
   }
-}
-
-function otherEtag(): StoreError {
-  return new StoreError("etag-mismatch", "the value has another etag than the one passed, or there is none");
 }

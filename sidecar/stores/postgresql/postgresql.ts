@@ -4,6 +4,7 @@ import { type V1Settings, type V2Settings, v1Fields, v2Fields } from "./fields.t
 import { v1Layout, v2Layout } from "./layout.ts";
 import { checkServer, openStore } from "./opening.ts";
 import { POSTGRESQL } from "./product.ts";
+import { signInPackages } from "./sign-in-fields.ts";
 import { v2Place } from "./v2-place.ts";
 
 const v1: StoreDriver = storeDriver<V1Settings>({
@@ -12,6 +13,7 @@ const v1: StoreDriver = storeDriver<V1Settings>({
   defaultVersion: "v1",
   fields: v1Fields,
   check: (settings) => checkServer(settings, { stateTable: settings.tableName, field: "tableName" }),
+  packages: signInPackages,
   open: (settings, context) =>
     openStore(settings, context, {
       product: POSTGRESQL,
@@ -28,6 +30,7 @@ const v2: StoreDriver = storeDriver<V2Settings>({
   defaultVersion: "v2",
   fields: v2Fields,
   check: (settings) => checkServer(settings, { stateTable: `${settings.tablePrefix}state`, field: "tablePrefix" }),
+  packages: signInPackages,
   open: (settings, context) => openStore(settings, context, v2Place(settings, POSTGRESQL, v2Layout)),
 });
 

@@ -3,14 +3,12 @@
 import { Client, type ClientConfig, type QueryResult } from "pg";
 import { assert } from "#kit/assert.ts";
 import type { Clock } from "#kit/clock.ts";
+import { closedError, type Ending, lossError, ReplyError, type SqlError } from "../sql/failure.ts";
+import type { RunnableSession } from "../sql/runner.ts";
 import { type BackendKey, requestCancel } from "./cancel.ts";
 import {
-  closedError,
   connectError,
-  type Ending,
   endsSession,
-  lossError,
-  type PostgresError,
   preparedError,
   replyError,
   sqlStateOf,
@@ -55,6 +53,8 @@ export interface Answer {
   readonly count: number;
 }
 
+/** The field that says how long a call may take. */
+export const TIME_FIELD = "timeout";
 const KEEP_ALIVE_MS = 15_000;
 /** The routine of the server that warns when it has committed and stops waiting for standbys: its text may be translated. */
 const REPLICATION_ROUTINE = "SyncRepWaitForLSN";
@@ -76,9 +76,12 @@ class StartingClient extends Client {
   }
 }
 
-export class Session {
+export class Session implements RunnableSession {
   readonly server: string;
   readonly openedMs: number;
+  /** What is given up ends the connection with it. */
+  readonly outlives: boolean = false;
+  readonly idle: null = null;
   readonly #client: Client;
   readonly #clock: Clock;
   readonly #endpoint: Endpoint;
@@ -112,9 +115,9 @@ export class Session {
     client.connection.on("end", () => this.#ended.resolve());
   }
 
-  /** Tries the servers of the plan one after the other, or rejects with a PostgresError and leaves nothing open. */
+  /** Tries the servers of the plan one after the other, or rejects with a SqlError and leaves nothing open. */
   static async open(options: SessionOptions, signal: AbortSignal): Promise<Session> {
-    let failure: PostgresError | null = null;
+    let failure: SqlError | null = null;
     for (const endpoint of options.plan.endpoints) {
       for (const level of options.plan.tls) {
         try {
@@ -122,9 +125,9 @@ export class Session {
         } catch (error) {
           const latest = connectError(nameOf(options.plan.product, endpoint), error);
           // What a server answered says more than that another one is not there.
-          if (failure === null || failure.sqlState === null || latest.sqlState !== null) failure = latest;
+          if (!(failure instanceof ReplyError) || latest instanceof ReplyError) failure = latest;
           if (signal.aborted) throw closedError();
-          if (latest.sqlState === "28P01" || latest.sqlState === "3D000") throw latest;
+          if (isFinal(latest)) throw latest;
           if (!depends(latest)) break;
         }
       }
@@ -182,9 +185,9 @@ export class Session {
     return this.#ended.promise;
   }
 
-  /** Runs a statement; of several in one text the last one's answer. Rejects with a PostgresError. */
+  /** Runs a statement; of several in one text the last one's answer. Rejects with a SqlError. */
   async run(statement: Statement, values: readonly Parameter[] = []): Promise<Answer> {
-    if (this.#ending !== null) throw lossError({ ending: this.#ending, lasting: false, server: this.server });
+    if (this.#ending !== null) throw this.#lossError(this.#ending, false);
     const { text, name } = statement;
     const query = this.#prepares && name !== "" ? { name, text, values: [...values] } : { text, values: [...values] };
     this.#unreplicated = false;
@@ -203,6 +206,10 @@ export class Session {
     if (this.#key === null || this.#ending !== null || this.#cancelled) return;
     this.#cancelled = true;
     requestCancel(this.#endpoint, this.#key, this.#clock);
+  }
+
+  interrupt(ending: Ending): void {
+    this.destroy(ending);
   }
 
   /** Says farewell and ends; cut when that takes too long. Nothing may be under way. */
@@ -230,12 +237,16 @@ export class Session {
     if (rows[0]?.readOnly !== false) throw replyError("25006", this.server);
   }
 
-  #explain(error: unknown, { lasting, name }: Statement): PostgresError {
+  #lossError(ending: Ending, lasting: boolean): SqlError {
+    return lossError({ ending, lasting, server: this.server, timeField: TIME_FIELD });
+  }
+
+  #explain(error: unknown, { lasting, name }: Statement): SqlError {
     const sqlState = sqlStateOf(error);
-    if (sqlState === null) return lossError({ ending: this.#ending ?? "broken", lasting, server: this.server });
+    if (sqlState === null) return this.#lossError(this.#ending ?? "broken", lasting);
     if (endsSession(sqlState)) {
       this.destroy("broken");
-      if (lasting) return lossError({ ending: "broken", lasting, server: this.server });
+      if (lasting) return this.#lossError("broken", lasting);
     }
     const failure = this.#reading({ lasting, isPrepared: this.#prepares && name !== "" })(sqlState, this.server);
     // What was prepared here is of no use any more; another connection prepares anew.
@@ -257,9 +268,14 @@ function lastOf(results: QueryResult | readonly QueryResult[]): QueryResult {
   return last;
 }
 
+/** After which no other server is tried: the password is wrong, or there is no such database. */
+function isFinal(failure: SqlError): boolean {
+  return failure instanceof ReplyError && (failure.reply === "28P01" || failure.reply === "3D000");
+}
+
 /** Whether another level of TLS may fare better: the server answered, or TLS itself failed. */
-function depends({ sqlState, message }: PostgresError): boolean {
-  return sqlState !== null || /SSL|TLS|CERT/i.test(message);
+function depends(failure: SqlError): boolean {
+  return failure instanceof ReplyError || /SSL|TLS|CERT/i.test(failure.message);
 }
 
 /** "postgresql at 127.0.0.1:5432" */

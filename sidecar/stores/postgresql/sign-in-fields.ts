@@ -3,6 +3,7 @@
 import { type FieldTable, flag, pattern, text } from "#crds/fields.ts";
 import type { Fault } from "#kit/fault.ts";
 import { checkCloud, checkEntra, type EntraSettings, entraFields } from "../azure/entra-fields.ts";
+import type { NeededPackage } from "../packages.ts";
 
 export interface AwsSettings {
   readonly awsRegion: string;
@@ -62,6 +63,18 @@ export const signInFields: FieldTable<SignInSettings> = {
   ...awsFields,
   ...entraFields,
 };
+
+/** What asking for a token needs (passwords.ts). */
+export function signInPackages(settings: Readonly<SignInSettings>): readonly NeededPackage[] {
+  const { useAzureAD, useAWSIAM, assumeRoleArn } = settings;
+  if (useAWSIAM) {
+    const signer: NeededPackage = { name: "@aws-sdk/rds-signer", field: "useAWSIAM" };
+    return assumeRoleArn === ""
+      ? [signer]
+      : [signer, { name: "@aws-sdk/credential-providers", field: "assumeRoleArn" }];
+  }
+  return useAzureAD ? [{ name: "@azure/identity", field: "useAzureAD" }] : [];
+}
 
 const PAGE = "docs/stores/postgresql.md";
 

@@ -1,6 +1,6 @@
 // The PEM files that a connection string names, read when the store opens. Knows no connection.
 import { readFile } from "node:fs/promises";
-import { PostgresError } from "./failures.ts";
+import { SqlError } from "../sql/failure.ts";
 import type { ServerPlan } from "./server-plan.ts";
 
 /** The texts; null for a file that is not named. */
@@ -10,7 +10,7 @@ export interface TlsFiles {
   readonly key: string | null;
 }
 
-/** Rejects with a PostgresError that names the file that cannot be read. */
+/** Rejects with a SqlError that names the file that cannot be read. */
 export async function readTlsFiles({ files }: ServerPlan): Promise<TlsFiles> {
   const [root, certificate, key] = await Promise.all([
     read("sslrootcert", files.root),
@@ -27,6 +27,6 @@ async function read(name: string, path: string): Promise<string | null> {
     return await readFile(path, "utf8");
   } catch (error) {
     const why = error instanceof Error && "code" in error ? String(error.code) : "it cannot be read";
-    throw new PostgresError("unavailable", `${name}: ${path}: ${why}; give the path of a PEM file that can be read`);
+    throw new SqlError("unavailable", `${name}: ${path}: ${why}; give the path of a PEM file that can be read`);
   }
 }

@@ -1,8 +1,10 @@
 // Several changes as one transaction of the server: locks, then looks, then writes (dapr-state-stores.md 3c). Works on one
 // connection; knows nothing of retries.
 import { assert } from "#kit/assert.ts";
-import { type Change, StoreError } from "../store.ts";
-import { PostgresError } from "./failures.ts";
+import { alreadyThere, batchOf, type Condition, mustHold } from "../sql/batch.ts";
+import { SqlError } from "../sql/failure.ts";
+import type { Change } from "../store.ts";
+import { mustBeText, mustFit } from "./keys.ts";
 import type { Layout } from "./layout.ts";
 import type { Parameter, Session, Statement } from "./session.ts";
 import type { Statements } from "./statements.ts";
@@ -10,13 +12,10 @@ import type { Statements } from "./statements.ts";
 const COMMIT: Statement = { name: "", text: "COMMIT", lasting: true };
 const ROLLBACK: Statement = { name: "", text: "ROLLBACK", lasting: false };
 
-/**
- * What changes come to: of several of one key the last one counts, for all are judged by the state before the first. Keys
- * are sorted, so that transactions that create the same rows meet them in the same order.
- */
+/** What changes come to, by the statements that do it. */
 export interface Batch {
   readonly keys: readonly string[];
-  readonly conditions: readonly Condition[];
+  readonly conditions: readonly Condition<string>[];
   /** Keys with a delete anywhere, which go first: a row that is made again is a new one. None that must not be there. */
   readonly removed: readonly string[];
   readonly put: Rows;
@@ -24,12 +23,10 @@ export interface Batch {
   readonly created: Rows;
 }
 
-interface Condition {
+interface Row {
   readonly key: string;
-  /** As it is compared; null: no live row may be there. */
-  readonly etag: string | null;
-  /** "change 2 of 3: " */
-  readonly where: string;
+  readonly ttlSec: number | null;
+  readonly columns: readonly Parameter[];
 }
 
 interface Rows {
@@ -38,55 +35,33 @@ interface Rows {
   readonly parameters: readonly Parameter[];
 }
 
-interface Last {
-  readonly change: Change;
-  readonly where: string;
-  readonly columns: readonly Parameter[];
-}
-
-/** Judges values and ETags by themselves. Throws a StoreError that names the change. */
+/** Judges keys, values and ETags by themselves. Throws a StoreError that names the change. */
 export function toBatch(layout: Layout, changes: readonly Change[]): Batch {
-  const conditions: Condition[] = [];
-  const removed = new Set<string>();
-  const last = new Map<string, Last>();
-  for (const [index, change] of changes.entries()) {
-    const where = `change ${index + 1} of ${changes.length}: `;
-    const { key, etag } = change.kind === "upsert" ? change.write : change.removal;
-    if (etag !== null) conditions.push({ key, etag: layout.toEtag(etag, where), where });
-    else if (change.kind === "upsert" && change.write.firstWrite) conditions.push({ key, etag: null, where });
-    if (change.kind === "delete") removed.add(key);
-    last.set(key, { change, where, columns: change.kind === "upsert" ? columnsOf(layout, change.write, where) : [] });
-  }
-  const keys = [...last.keys()].sort();
-  const upserts = keys.flatMap((key) => {
-    const each = last.get(key);
-    return each?.change.kind === "upsert" ? [{ ...each, write: each.change.write }] : [];
+  const { keys, conditions, put } = batchOf(changes, {
+    checkKey: (key, isWritten) => (isWritten ? mustFit(key) : mustBeText(key)),
+    toEtag: (etag) => layout.toEtag(etag),
+    toRow: (write): Row => ({ key: write.key, ttlSec: write.ttlSec, columns: layout.toColumns(write) }),
   });
+  const deleted = new Set(changes.flatMap((change) => (change.kind === "delete" ? [change.removal.key] : [])));
   // A key whose condition is that there is nothing: the lock holds only what is there, so the write has to look again.
   const absent = new Set(conditions.filter(({ etag }) => etag === null).map(({ key }) => key));
-  const rowsOf = (isCreated: boolean): Rows => {
-    const rows = upserts.filter(({ write }) => absent.has(write.key) === isCreated);
-    const columns = layout.columns.value.map((_, column) => rows.map((each) => each.columns[column] ?? null));
-    const ttls = rows.map(({ write }) => write.ttlSec);
-    const names = rows.map(({ write }) => write.key);
-    return { keys: names, parameters: [names, ttls, ...(columns as Parameter[])] };
+  const rowsWhere = (isAbsent: boolean): Rows => {
+    const rows = put.filter(({ key }) => absent.has(key) === isAbsent);
+    return toRows(layout, rows);
   };
   return {
     keys,
     conditions,
-    removed: keys.filter((key) => removed.has(key) && !absent.has(key)),
-    put: rowsOf(false),
-    created: rowsOf(true),
+    removed: keys.filter((key) => deleted.has(key) && !absent.has(key)),
+    put: rowsWhere(false),
+    created: rowsWhere(true),
   };
 }
 
-function columnsOf(layout: Layout, write: Parameters<Layout["toColumns"]>[0], where: string): readonly Parameter[] {
-  try {
-    return layout.toColumns(write);
-  } catch (error) {
-    if (error instanceof StoreError) throw new StoreError(error.code, where + error.message);
-    throw error;
-  }
+function toRows({ columns: { value } }: Layout, rows: readonly Row[]): Rows {
+  const keys = rows.map(({ key }) => key);
+  const columns = value.map((_, column) => rows.map((row) => row.columns[column] ?? null));
+  return { keys, parameters: [keys, rows.map(({ ttlSec }) => ttlSec), ...(columns as Parameter[])] };
 }
 
 /** Applies all or nothing. Rejects with a StoreError; the session is then out of the transaction, or not used again. */
@@ -109,19 +84,14 @@ export async function apply(session: Session, sql: Statements, batch: Batch): Pr
   }
   const { command } = await session.run(COMMIT);
   if (command !== "COMMIT")
-    throw new PostgresError("failed", `${session.server} undid the transaction instead of committing it`);
+    throw new SqlError("failed", `${session.server} undid the transaction instead of committing it`);
 }
 
 async function check(session: Session, sql: Statements, { keys, conditions }: Batch): Promise<void> {
   const { rows } = await session.run(sql.lock, [keys]);
-  const live = new Map<unknown, unknown>();
-  for (const { key, etag, live: isLive } of rows) if (isLive === true) live.set(key, etag);
-  for (const { key, etag, where } of conditions) {
-    if (etag === null) {
-      if (live.has(key)) throw conflict(where, "item already exists and no etag was passed");
-    } else if (!live.has(key)) throw conflict(where, "there is no value under the key, or it has expired");
-    else if (live.get(key) !== etag) throw conflict(where, "the value has another etag than the one passed");
-  }
+  const live = new Map<string, unknown>();
+  for (const { key, etag, live: isLive } of rows) if (isLive === true) live.set(String(key), etag);
+  mustHold(conditions, live);
 }
 
 async function create(session: Session, sql: Statements, { created, conditions }: Batch): Promise<void> {
@@ -130,9 +100,5 @@ async function create(session: Session, sql: Statements, { created, conditions }
   const made = new Set(rows.map(({ key }) => key));
   const missed = conditions.find(({ key, etag }) => etag === null && created.keys.includes(key) && !made.has(key));
   assert(missed !== undefined, "a row that was not made has a condition");
-  throw conflict(missed.where, "item already exists and no etag was passed");
-}
-
-function conflict(where: string, why: string): StoreError {
-  return new StoreError("etag-mismatch", where + why);
+  throw alreadyThere(missed.where);
 }

@@ -1,5 +1,7 @@
 // Walks over the keys of a range by their bytes: a page, their number, deleting them; and the index that makes this a
 // walk and not a search. Knows the range; when to walk is the core's business.
+import { orNull } from "../sql/rows.ts";
+import { endOf, reachOf } from "../sql/walk.ts";
 import {
   type KeyRange,
   LIST_BYTES_MAX,
@@ -9,7 +11,7 @@ import {
   StoreError,
 } from "../store.ts";
 import { mustBeText } from "./keys.ts";
-import { type Layout, type Row, toFound } from "./layout.ts";
+import { type Layout, toFound } from "./layout.ts";
 import { quoteTable, quoteText } from "./names.ts";
 import type { Parameter, Session, Statement } from "./session.ts";
 import { liveIn, preparedName, rowOf, type Tables, walkIndexName } from "./statements.ts";
@@ -100,13 +102,6 @@ function walk(name: string, text: string): Statement {
   return { name: preparedName(name, text), text, lasting: false };
 }
 
-/** Rows that a page looks at for each that it may give, and at least, and at most. */
-const LOOKED_PER_ROW = 10;
-const LOOKED_MIN = 1000;
-const LOOKED_MAX = 10_000;
-/** Rows of a page with values: to know their bytes the server has to read them all, and they can be large. */
-const ROWS_WITH_VALUES_MAX = 250;
-
 /** Rejects with `refused` for a position that is not in the range. */
 export async function listPage(
   session: Session,
@@ -115,9 +110,8 @@ export async function listPage(
   request: ListRequest,
 ): Promise<ListPage> {
   const { values } = request;
-  const limit = values ? Math.min(request.limit, ROWS_WITH_VALUES_MAX) : request.limit;
-  const looked = Math.max(limit, Math.min(LOOKED_MAX, Math.max(LOOKED_MIN, limit * LOOKED_PER_ROW)));
-  const parameters: Parameter[] = [...bounds(request.range, request.after), looked, limit];
+  const { limit, look } = reachOf(request);
+  const parameters: Parameter[] = [...bounds(request.range, request.after), look, limit];
   const { rows } = await session.run(
     values ? sql.values : sql.keys,
     values ? [...parameters, LIST_BYTES_MAX] : parameters,
@@ -129,21 +123,12 @@ export async function listPage(
   const isCut = hits.length === limit || (last !== undefined && values && hits.length < Number(last.hits));
   return {
     rows: hits.flatMap((row): readonly ListedRow[] => {
-      const found = values ? foundOrNull(layout, row) : null;
+      // Null: a row of another form that is too large for the statement to look at.
+      const found = values ? orNull(() => toFound(layout, row)) : null;
       return values && found === null ? [] : [{ key: String(row.key), found }];
     }),
     next: isCut ? String(last?.key) : typeof until === "string" ? until : null,
   };
-}
-
-/** Null for a row of another form that is too large for the statement to look at. */
-function foundOrNull(layout: Layout, row: Row): ReturnType<typeof toFound> | null {
-  try {
-    return toFound(layout, row);
-  } catch (error) {
-    if (error instanceof StoreError && error.code === "corrupt") return null;
-    throw error;
-  }
 }
 
 export async function countRange(session: Session, sql: WalkStatements, range: KeyRange): Promise<number> {
@@ -168,20 +153,8 @@ export function bounds({ scope, start }: KeyRange, after: string | null): readon
     throw new StoreError("refused", "the position is not one of this range");
   }
   // No key holds U+0000, so this is the first text after the position.
-  return [after === null ? start : `${after}\u0001`, endOf(start), scope];
+  return [after === null ? start : `${after}\u0001`, endOf(start) ?? AFTER_ALL, scope];
 }
 
-const LAST_CODE_POINT = 0x10ffff;
 /** Greater than any key: none is so long. */
 const AFTER_ALL = "\u{10ffff}".repeat(1000);
-
-/** The first text that is greater than all that begin with `start`, by their bytes. */
-function endOf(start: string): string {
-  const points = Array.from(start, (character) => character.codePointAt(0) ?? 0);
-  for (let last = points.pop(); last !== undefined; last = points.pop()) {
-    if (last === LAST_CODE_POINT) continue;
-    // Surrogates are no characters of their own.
-    return String.fromCodePoint(...points, last === 0xd7ff ? 0xe000 : last + 1);
-  }
-  return AFTER_ALL;
-}

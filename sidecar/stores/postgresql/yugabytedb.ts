@@ -4,6 +4,7 @@ import { type V2Settings, v2Fields } from "./fields.ts";
 import { type Layout, v2Layout } from "./layout.ts";
 import { checkServer, openStore } from "./opening.ts";
 import { YUGABYTEDB } from "./product.ts";
+import { signInPackages } from "./sign-in-fields.ts";
 import { v2Place } from "./v2-place.ts";
 
 /** The table's primary key, as Dapr has it made, is spread by a hash there: a walk over keys would read the whole table. */
@@ -26,5 +27,6 @@ export const driver: StoreDriver = storeDriver<V2Settings>({
   defaultVersion: "v2",
   fields: v2Fields,
   check: (settings) => checkServer(settings, { stateTable: `${settings.tablePrefix}state`, field: "tablePrefix" }),
+  packages: signInPackages,
   open: (settings, context) => openStore(settings, context, v2Place(settings, YUGABYTEDB, layout)),
 });

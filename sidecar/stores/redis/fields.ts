@@ -3,8 +3,9 @@ import { duration, type Field, type FieldTable, flag, pattern, text, whole } fro
 import type { Fault } from "#kit/fault.ts";
 import { type Address, mayBeShown, parseAddress, parseAddresses } from "./address.ts";
 import { parseIndexes } from "./indexes.ts";
+import { checkTokens, type TokenSettings, tokenFields } from "./token-fields.ts";
 
-export interface RedisSettings {
+export interface RedisSettings extends TokenSettings {
   readonly redisHost: string;
   readonly redisPort: number | null;
   readonly redisUsername: string;
@@ -27,17 +28,6 @@ export interface RedisSettings {
   readonly readTimeout: number;
   readonly writeTimeout: string | null;
   readonly queryIndexes: string;
-  readonly useEntraID: boolean;
-  readonly useOIDC: boolean;
-  readonly oidcTokenEndpoint: string | null;
-  readonly oidcClientID: string | null;
-  readonly oidcClientAssertionCert: string | null;
-  readonly oidcClientAssertionKey: string | null;
-  readonly oidcResource: string | null;
-  readonly oidcAudience: string | null;
-  readonly oidcKid: string | null;
-  readonly oidcScopes: string | null;
-  readonly oidcCACert: string | null;
   readonly sentinelMasterName: string;
   readonly sentinelUsername: string;
   readonly sentinelPassword: string;
@@ -68,7 +58,6 @@ const NS_PER_MS = 1_000_000;
 
 const ONE_CONNECTION = "one pipelined connection serves all requests; there is no pool to size";
 const PUB_SUB = "it belongs to the pub/sub component of the same server";
-const OIDC = "it is for useOIDC, which comes in a later release";
 
 export const fields: FieldTable<RedisSettings> = {
   redisHost: text({
@@ -114,17 +103,7 @@ export const fields: FieldTable<RedisSettings> = {
     fallback: "",
     doc: "Indexes over JSON documents, as JSON; made at the start for whoever searches in Redis itself (docs/stores/redis.md).",
   }),
-  useEntraID: flag({ fallback: false, aliases: ["useAzureAD"], doc: "Microsoft Entra ID; refused in this release." }),
-  useOIDC: flag({ fallback: false, doc: "OIDC tokens as password; refused in this release." }),
-  oidcTokenEndpoint: idle("Token endpoint.", OIDC),
-  oidcClientID: idle("Client.", OIDC),
-  oidcClientAssertionCert: idle("Certificate of the client assertion.", OIDC),
-  oidcClientAssertionKey: idle("Key of the client assertion.", OIDC, { secret: true }),
-  oidcResource: idle("Resource.", OIDC),
-  oidcAudience: idle("Audience.", OIDC),
-  oidcKid: idle("Key id.", OIDC),
-  oidcScopes: idle("Scopes.", OIDC),
-  oidcCACert: idle("Authority of the token endpoint.", OIDC),
+  ...tokenFields,
   sentinelMasterName: text({ fallback: "", doc: "What the sentinels call the master; needed with failover." }),
   sentinelUsername: text({ fallback: "", doc: "ACL user at the sentinels, which know none of the master's." }),
   sentinelPassword: text({ fallback: "", secret: true, doc: "Password of that user, or of the sentinels." }),
@@ -143,14 +122,9 @@ export const fields: FieldTable<RedisSettings> = {
   streamTTL: idle("Pub/sub.", PUB_SUB),
 };
 
-/** Faults between fields, and of features that this release does not have: refused, so that nobody believes in them. */
+/** Faults between fields. */
 export function check(settings: Readonly<RedisSettings>): readonly Fault[] {
   const faults: Fault[] = [];
-  const later = (field: string, what: string): void => {
-    faults.push(fault("error", field, `no ${what}: Pannier gets it in a later release`, "remove the field"));
-  };
-  if (settings.useEntraID) later("useEntraID", "Microsoft Entra ID");
-  if (settings.useOIDC) later("useOIDC", "OIDC");
   const addresses = readAddresses(settings);
   if ("want" in addresses) faults.push(addressFault(settings.redisHost, addresses.want));
   if (settings.redisHost === "") {
@@ -158,7 +132,7 @@ export function check(settings: Readonly<RedisSettings>): readonly Fault[] {
   }
   const indexes = parseIndexes(settings.queryIndexes);
   if ("want" in indexes) faults.push(fault("error", "queryIndexes", indexes.want, null));
-  return [...faults, ...checkShape(settings), ...checkTls(settings)];
+  return [...faults, ...checkShape(settings), ...checkTls(settings), ...checkTokens(settings)];
 }
 
 /** A list is for a cluster or sentinels; one server has one address. */
@@ -268,6 +242,6 @@ function timeout(fallback: number, doc: string): Field<number> {
 }
 
 /** A field that Dapr has and that has no effect here. */
-function idle(doc: string, ignored: string, options: { secret?: boolean } = {}): Field<string | null> {
-  return text<null>({ fallback: null, doc, ignored, secret: options.secret ?? false });
+function idle(doc: string, ignored: string): Field<string | null> {
+  return text<null>({ fallback: null, doc, ignored });
 }

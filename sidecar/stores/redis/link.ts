@@ -5,6 +5,7 @@ import { Command, Redis, type RedisOptions } from "ioredis";
 import type { Clock, Timer } from "#kit/clock.ts";
 import type { Log } from "#kit/log.ts";
 import { type Address, formatAddress } from "./address.ts";
+import type { Credentials, SignIn } from "./credentials.ts";
 import {
   closedError,
   connectError,
@@ -18,8 +19,7 @@ import {
 
 export interface LinkOptions {
   readonly address: Address;
-  readonly username: string;
-  readonly password: string;
+  readonly credentials: Credentials;
   readonly database: number;
   /** Null: no TLS. */
   readonly tls: NonNullable<RedisOptions["tls"]> | null;
@@ -63,6 +63,8 @@ export class Link {
   #left = 0;
   #answered = 0;
   #corked = false;
+  /** The server knows no password. */
+  #isOpenToAll = false;
   #watch: Timer | null = null;
   #ending: Ending | null = null;
   #failure: Error | null = null;
@@ -81,6 +83,8 @@ export class Link {
 
   /** Connects, signs in, selects the database and pings, or rejects with a RedisError and leaves nothing open. */
   static async open(options: LinkOptions, signal: AbortSignal): Promise<Link> {
+    // Before all else: waiting for a token has its own limit, and no server waits meanwhile.
+    const signIn = await options.credentials.current(signal);
     const link = new Link(options);
     const leave = (): void => link.close("closed");
     const timer = options.clock.after(options.dialMs, () => link.close("silent"));
@@ -91,7 +95,7 @@ export class Link {
         link.#redis.connect(),
         link.#ended.promise.then((ending) => Promise.reject(link.#lost(ending))),
       ]);
-      await link.#signIn();
+      await link.#begin(signIn);
       return link;
     } catch (error) {
       const failure = link.#openingError(error);
@@ -188,9 +192,11 @@ export class Link {
     else this.#watch = this.#options.clock.after(leftMs, () => this.#look());
   }
 
-  async #signIn(): Promise<void> {
-    const { username, password, database, name } = this.#options;
-    if (password !== "" || username !== "") await this.#authenticate(username, password);
+  async #begin(signIn: SignIn): Promise<void> {
+    const { credentials, database, name } = this.#options;
+    if (signIn.password !== "" || signIn.username !== "") await this.#authenticate(signIn);
+    const unfollow = credentials.follow(signIn, (next) => this.#authenticate(next));
+    void this.#ended.promise.then(unfollow);
     if (database !== 0) await this.call("read", "select", [String(database)]);
     await this.call("read", "ping", []);
     const [known, hasJson] = await Promise.all([
@@ -216,14 +222,26 @@ export class Link {
     }
   }
 
-  async #authenticate(username: string, password: string): Promise<void> {
+  /** Also while commands are under way: those behind it run as the new user, and a refusal leaves the old one. */
+  async #authenticate(signIn: SignIn): Promise<void> {
+    if (this.#isOpenToAll) return;
+    const { username, password } = signIn;
     try {
       await this.call("read", "auth", username === "" ? [password] : [username, password]);
     } catch (error) {
+      if (!(error instanceof RedisError)) throw error;
       // go-redis signs in as "default" there, which succeeds on a server without a password; so must the same manifest here.
-      if (!(error instanceof RedisError) || !isNeedless(error)) throw error;
+      if (!isNeedless(error)) throw this.#refusal(error, signIn);
+      this.#isOpenToAll = true;
       this.#options.log.warn("redis wants no password, one was given", { server: this.server });
     }
+  }
+
+  #refusal(error: RedisError, signIn: SignIn): RedisError {
+    const { reply } = error;
+    const what = isRefusal(error) ? this.#options.credentials.refused(signIn) : null;
+    if (what === null || reply === null) return error;
+    return new RedisError("unavailable", `redis at ${this.server} refused ${what}`, { reply });
   }
 
   /** For what an ACL may forbid or an old server not know, without harm. */
@@ -257,6 +275,11 @@ export class Link {
     }
     return connectError(this.server, this.#failure ?? error);
   }
+}
+
+/** A server that knows no users has no code for it. */
+function isRefusal(error: RedisError): boolean {
+  return error.reply === "WRONGPASS" || error.message.includes("refused the password");
 }
 
 function isNeedless(error: RedisError): boolean {

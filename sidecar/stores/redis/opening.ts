@@ -4,6 +4,7 @@ import type { Address } from "./address.ts";
 import { formatAddress } from "./address.ts";
 import { Cluster } from "./cluster.ts";
 import { Connection, type ConnectionOptions } from "./connection.ts";
+import { type Credentials, fixedCredentials } from "./credentials.ts";
 import { addressesOf, type RedisSettings, retryLimits, shapeOf, timeouts } from "./fields.ts";
 import type { LinkOptions } from "./link.ts";
 import { Sentinels } from "./sentinels.ts";
@@ -14,9 +15,29 @@ import { type Node, OneMaster, type Topology } from "./topology.ts";
 type CommonLink = Omit<LinkOptions, "address">;
 type CommonConnection = Omit<ConnectionOptions, "link" | "find" | "server" | "onTrouble">;
 
+/** What the servers are signed in at with; no token is asked for yet. Rejects where a package is not installed. */
+export async function openCredentials(
+  settings: Readonly<RedisSettings>,
+  { clock, random, log }: OpenContext,
+): Promise<Credentials> {
+  const { useEntraID, useOIDC, redisUsername: username, redisPassword: password } = settings;
+  if (!useEntraID && !useOIDC) return fixedCredentials({ username, password });
+  // Loaded only here: a store with a password takes no memory for what asks for tokens.
+  const [{ entraSource, oidcSource }, { RenewedToken }] = await Promise.all([
+    import("./token-sources.ts"),
+    import("./renewed-token.ts"),
+  ]);
+  const source = useEntraID ? await entraSource(settings, clock) : oidcSource(settings, { clock, random });
+  return new RenewedToken({ source, clock, random, log });
+}
+
 /** Connects as the settings say, which are without faults. Rejects with a RedisError and leaves nothing open. */
-export async function openTopology(settings: Readonly<RedisSettings>, context: OpenContext): Promise<Topology> {
-  const link = linkOptions(settings, context);
+export async function openTopology(
+  settings: Readonly<RedisSettings>,
+  credentials: Credentials,
+  context: OpenContext,
+): Promise<Topology> {
+  const link = linkOptions(settings, credentials, context);
   const { clock, random, log, signal } = context;
   const connection = { retry: retryLimits(settings), clock, random, log };
   const node = nodeMaker(settings, link);
@@ -57,7 +78,7 @@ async function openByMaster(
   { link, connection, node, signal }: Parts,
 ): Promise<Topology> {
   const { sentinelMasterName: masterName, sentinelUsername: username, sentinelPassword: password } = settings;
-  const sentinelLink = { ...link, username, password, database: 0 };
+  const sentinelLink = { ...link, credentials: fixedCredentials({ username, password }), database: 0 };
   const sentinels = new Sentinels({ sentinels: addresses, masterName, sentinelLink, masterLink: link });
   try {
     const options: ConnectionOptions = {
@@ -82,14 +103,13 @@ function nodeMaker(settings: Readonly<RedisSettings>, { clock, log, readMs }: Co
   };
 }
 
-function linkOptions(settings: Readonly<RedisSettings>, context: OpenContext): CommonLink {
+function linkOptions(settings: Readonly<RedisSettings>, credentials: Credentials, context: OpenContext): CommonLink {
   const { dialMs, readMs } = timeouts(settings);
   if (settings.enableTLS && settings.insecureSkipTLSVerify) {
     context.log.warn("redis: the server's certificate is not verified", { component: context.component });
   }
   return {
-    username: settings.redisUsername,
-    password: settings.redisPassword,
+    credentials,
     database: settings.redisDB,
     tls: settings.enableTLS ? tlsOptions(settings) : null,
     name: `pannier-${context.component}`,

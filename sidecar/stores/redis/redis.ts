@@ -19,10 +19,11 @@ import type {
   Write,
 } from "../store.ts";
 import { StoreError, storeDriver } from "../store.ts";
+import type { Credentials } from "./credentials.ts";
 import { check, fields, type RedisSettings } from "./fields.ts";
 import { createIndexes, indexesOf } from "./indexes.ts";
 import type { Argument, Link } from "./link.ts";
-import { openTopology } from "./opening.ts";
+import { openCredentials, openTopology } from "./opening.ts";
 import { type RowLink, readRow } from "./rows.ts";
 import { scanPage } from "./scan.ts";
 import {
@@ -42,15 +43,30 @@ export const driver: StoreDriver = storeDriver<RedisSettings>({
   defaultVersion: "v1",
   fields,
   check,
+  packages: ({ useEntraID }) => (useEntraID ? [{ name: "@azure/identity", field: "useEntraID" }] : []),
   open,
 });
 
 async function open(settings: Readonly<RedisSettings>, context: OpenContext): Promise<Store> {
-  const topology = await openTopology(settings, context);
+  const credentials = await openCredentials(settings, context);
+  try {
+    return await openStore(settings, credentials, context);
+  } catch (error) {
+    credentials.close();
+    throw error;
+  }
+}
+
+async function openStore(
+  settings: Readonly<RedisSettings>,
+  credentials: Credentials,
+  context: OpenContext,
+): Promise<Store> {
+  const topology = await openTopology(settings, credentials, context);
   try {
     await createIndexes(indexesOf(settings.queryIndexes), topology.known, context);
     const hasJson = topology.known.some(({ connection }) => connection.current?.hasJson);
-    return new RedisStore(settings, { topology, hasJson }, context.clock);
+    return new RedisStore(settings, { topology, credentials, hasJson }, context.clock);
   } catch (error) {
     topology.close();
     throw error;
@@ -86,17 +102,19 @@ class RedisStore implements Store {
   readonly capabilities: readonly string[];
   readonly defaultTtlSec: number | null;
   readonly #topology: Topology;
+  readonly #credentials: Credentials;
   readonly #clock: Clock;
 
   constructor(
     settings: Readonly<RedisSettings>,
-    { topology, hasJson }: { topology: Topology; hasJson: boolean },
+    { topology, credentials, hasJson }: { topology: Topology; credentials: Credentials; hasJson: boolean },
     clock: Clock,
   ) {
     const ttlSec = settings.ttlInSeconds;
     this.defaultTtlSec = ttlSec !== null && ttlSec > 0 ? ttlSec : null;
     this.capabilities = ["ETAG", "TRANSACTIONAL", "TTL", ...(hasJson ? ["QUERY_API"] : []), "KEYS_LIKE"];
     this.#topology = topology;
+    this.#credentials = credentials;
     this.#clock = clock;
   }
 
@@ -185,6 +203,7 @@ class RedisStore implements Store {
   }
 
   async close(): Promise<void> {
+    this.#credentials.close();
     this.#topology.close();
   }
 

@@ -2,6 +2,7 @@
 import type { Clock } from "#kit/clock.ts";
 import type { Random } from "#kit/random.ts";
 import type { GoogleClient, How } from "../google/client.ts";
+import { foundOrError, howOf, mustFit, traitsOf } from "../google/stores.ts";
 import type {
   Call,
   Change,
@@ -42,18 +43,7 @@ export class SpannerStore implements Store {
     operationsMax: CHANGES_MAX,
     ttlSecMin: 1,
   };
-  readonly traits: Traits = {
-    values: "exact-bytes",
-    foreignEtag: "mismatch",
-    etagMayBeQuoted: false,
-    firstWriteDelete: "conflict",
-    ttlStepMs: 1,
-    durable: true,
-    listOrder: "key",
-    queryStrings: "typed",
-    strongRead: "the read sees each write that was answered before it, wherever that was made",
-    strongWrite: "every write is answered when most replicas have it on their disks",
-  };
+  readonly traits: Traits = traitsOf("the read sees each write that was answered before it, wherever that was made");
   readonly capabilities: readonly string[] = ["ETAG", "TRANSACTIONAL", "TTL", "KEYS_LIKE"];
   readonly defaultTtlSec = null;
   readonly #parts: SpannerStoreParts;
@@ -92,8 +82,7 @@ export class SpannerStore implements Store {
   }
 
   async transact(changes: readonly Change[], call: Call): Promise<void> {
-    if (changes.length > CHANGES_MAX)
-      throw new StoreError("refused", `a transaction of ${changes.length} changes, want at most ${CHANGES_MAX}`);
+    mustFit(changes, CHANGES_MAX);
     await this.#apply(changes, false, call);
   }
 
@@ -127,7 +116,10 @@ export class SpannerStore implements Store {
     const begin = (): ((row: Row) => boolean) => {
       rows = new Map();
       return (row) => {
-        rows.set(row[0] ?? "", storedOrError(row));
+        rows.set(
+          row[0] ?? "",
+          foundOrError(() => toStored(row).found),
+        );
         return true;
       };
     };
@@ -142,17 +134,7 @@ export class SpannerStore implements Store {
     });
   }
 
-  #how({ signal }: Call): How {
-    const { clock, timeoutMs } = this.#parts;
-    return { signal, deadlineMs: clock.monotonicMs() + timeoutMs, headers: [] };
-  }
-}
-
-function storedOrError(row: Row): Found | StoreError {
-  try {
-    return toStored(row).found;
-  } catch (error) {
-    if (error instanceof StoreError) return error;
-    throw error;
+  #how(call: Call): How {
+    return howOf(call, this.#parts.clock, this.#parts.timeoutMs);
   }
 }

@@ -3,7 +3,7 @@
 import { assert } from "#kit/assert.ts";
 import { GoogleClient, type How } from "../google/client.ts";
 import { openCredentials } from "../google/credentials.ts";
-import { parseEndpoint } from "../google/endpoint.ts";
+import { parseEndpoint, signInPackages } from "../google/endpoint.ts";
 import { serviceAccountOf } from "../google/fields.ts";
 import { type OpenContext, type Store, type StoreDriver, storeDriver } from "../store.ts";
 import { Calls } from "./calls.ts";
@@ -20,6 +20,7 @@ export const driver: StoreDriver = storeDriver<SpannerSettings>({
   defaultVersion: "v1",
   fields,
   check,
+  packages: ({ endpoint }) => signInPackages(endpoint, HOST),
   open,
 });
 

@@ -2,11 +2,20 @@
 import type { Clock, Timer } from "#kit/clock.ts";
 import type { Log } from "#kit/log.ts";
 
+/** What a turn is made of. Each rejects with a StoreError. */
+export interface CleanupSteps {
+  /** False where another sidecar has cleaned up within the interval. */
+  readonly claim: (signal: AbortSignal) => Promise<boolean>;
+  /** Removes some expired rows, and gives how many there were. */
+  readonly remove: (signal: AbortSignal) => Promise<number>;
+  /** That `remove` takes at most: fewer were the last. */
+  readonly rowsMax: number;
+}
+
 export interface CleanupOptions {
   /** From the end of one turn to the next; zero or less: never. */
   readonly intervalMs: number;
-  /** One turn. Leaves the rows to another sidecar where that has cleaned up within the interval. */
-  readonly turn: (signal: AbortSignal) => Promise<void>;
+  readonly steps: CleanupSteps;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -32,10 +41,11 @@ export class Cleanup {
   }
 
   async #cleanUp(): Promise<void> {
-    const { turn, log } = this.#options;
+    const { steps, log } = this.#options;
     const { signal } = this.#leaving;
     try {
-      await turn(signal);
+      // Step by step, so that no statement holds its locks for long.
+      if (await steps.claim(signal)) while ((await steps.remove(signal)) === steps.rowsMax);
     } catch (error) {
       // Expired rows are not served, so the next turn is early enough.
       if (!signal.aborted) log.warn("cleanup of expired rows failed", { cause: String(error) });

@@ -32,22 +32,54 @@ export class SqlError extends StoreError {
   }
 }
 
+/** What an answer of the server comes to. */
+export interface Meaning {
+  readonly code: StoreErrorCode;
+  /** Behind the name of the server: "is out of memory". */
+  readonly text: string;
+  readonly again: Again | null;
+}
+
+export function unavailable(text: string, again: Again | null = null): Meaning {
+  return { code: "unavailable", text, again };
+}
+
+export function refused(text: string): Meaning {
+  return { code: "refused", text, again: null };
+}
+
+/** Of an answer that a driver has no words for. */
+export const UNKNOWN: Meaning = { code: "failed", text: "refused the statement", again: null };
+
+/** An error that the server answered. */
+export class ReplyError extends SqlError {
+  /** By the server's own code: its number, as 1045, or its SQLSTATE, as "28P01". */
+  readonly reply: number | string;
+
+  constructor({ code, again }: Pick<Meaning, "code" | "again">, message: string, reply: number | string) {
+    super(code, message, again);
+    this.reply = reply;
+  }
+}
+
 export interface Loss {
   readonly ending: Ending;
   /** The statement under way takes effect by itself: its outcome is not known. */
   readonly lasting: boolean;
   /** As messages name it: "sqlserver at 127.0.0.1:1433". */
   readonly server: string;
+  /** The field that says how long a call may take. */
+  readonly timeField: string;
 }
 
 /** A statement that was sent and will not be answered any more. */
-export function lossError({ ending, lasting, server }: Loss): SqlError {
+export function lossError({ ending, lasting, server, timeField }: Loss): SqlError {
   const written = lasting ? "; the write may have happened" : "";
   switch (ending) {
     case "closed":
       return new SqlError(lasting ? "unknown-outcome" : "closed", `the store was closed${written}`);
     case "silent":
-      return new SqlError("timeout", `no answer from ${server} within timeoutInSeconds${written}`);
+      return new SqlError("timeout", `no answer from ${server} within ${timeField}${written}`);
     case "left":
       return new SqlError(
         lasting ? "unknown-outcome" : "timeout",
@@ -69,4 +101,16 @@ export function closedError(): SqlError {
 /** Before anything was sent. */
 export function leftError(): SqlError {
   return new SqlError("timeout", "the caller left before the work began");
+}
+
+/** No connection could be made. The words of the system and of TLS hold no secret. `hint`: what to check, or "". */
+export function unreachableError(server: string, cause: unknown, hint: string): SqlError {
+  const because = cause instanceof Error && cause.message !== "" ? `: ${cause.message}` : "";
+  const advice = hint === "" ? "" : `; ${hint}`;
+  return new SqlError("unavailable", `cannot connect to ${server}${because}${advice}`);
+}
+
+/** True for what Node says of TLS and of certificates. */
+export function isTlsFailure(cause: unknown): boolean {
+  return cause instanceof Error && "code" in cause && /CERT|SSL|TLS|SIGNATURE/.test(String(cause.code));
 }

@@ -12,6 +12,8 @@ export interface PooledSession {
   readonly openedMs: number;
   /** Nothing is under way, and the next user finds it as a new one. */
   readonly reusable: boolean;
+  /** It has neither been told to end nor broken. */
+  readonly alive: boolean;
   /** Resolves when the connection is gone. */
   readonly ended: Promise<void>;
   /** Ends it when nothing is under way. */
@@ -23,11 +25,15 @@ export interface PooledSession {
 export interface PoolOptions<S extends PooledSession> {
   /** As messages name it: "sqlserver". */
   readonly product: string;
+  /** The field that says how long a call may take, as messages name it: "timeoutInSeconds". */
+  readonly timeField: string;
   /** Makes a connection, or rejects with a SqlError and leaves nothing open. */
   readonly connect: (signal: AbortSignal) => Promise<S>;
   readonly maxConns: number;
   /** After which an idle connection is ended, before the server or what stands between drops it. */
   readonly idleMsMax: number;
+  /** After which a connection is made anew, so that a name which leads elsewhere by now is looked up; an hour. */
+  readonly lifeMsMax?: number;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -36,9 +42,8 @@ export interface PoolOptions<S extends PooledSession> {
 export const WAITING_MAX = 4096;
 const RETRY_FIRST_MS = 50;
 const RETRY_LONGEST_MS = 2000;
-/** After which a connection is made anew, so that a name which leads elsewhere by now is looked up. */
 const LIFE_MS_MAX = 3_600_000;
-/** How long `close` waits for connections to end before it goes on without them. */
+/** How long `close` waits for farewells before it goes on without them. */
 const CLOSE_WAIT_MS = 1000;
 
 interface Waiter<S> {
@@ -46,14 +51,19 @@ interface Waiter<S> {
   readonly fail: (error: SqlError) => void;
 }
 
+interface Idle<S> {
+  readonly session: S;
+  readonly sinceMs: number;
+}
+
 export class Pool<S extends PooledSession> {
   readonly #options: PoolOptions<S>;
   readonly #leaving = new AbortController();
   /** Every connection that stands, busy or idle. */
   readonly #sessions = new Set<S>();
-  /** With the moment since which each is idle; the one that was used last is at the end, and is used first. */
-  readonly #idle = new Map<S, number>();
-  /** In order of arrival. */
+  /** The one that was used last is at the end, and is used first. */
+  #idle: Idle<S>[] = [];
+  /** In order of arrival; a set, because a caller that leaves is taken out of the middle. */
   readonly #waiting = new Set<Waiter<S>>();
   #connecting = 0;
   /** Why the last attempt to connect failed; null while the latest one has succeeded. */
@@ -92,16 +102,17 @@ export class Pool<S extends PooledSession> {
 
   /** Takes a connection back; one that cannot be used again is ended. */
   release(session: S): void {
-    const nowMs = this.#options.clock.monotonicMs();
-    const isOld = session.openedMs < this.#freshFromMs || nowMs - session.openedMs > LIFE_MS_MAX;
+    const { clock, idleMsMax, lifeMsMax = LIFE_MS_MAX } = this.#options;
+    const nowMs = clock.monotonicMs();
+    const isOld = session.openedMs < this.#freshFromMs || nowMs - session.openedMs > lifeMsMax;
     if (!session.reusable) session.destroy("broken");
     else if (this.#leaving.signal.aborted || isOld) session.close();
     else {
       const [next] = this.#waiting;
       if (next !== undefined) next.take(session);
       else {
-        this.#idle.set(session, nowMs);
-        this.#sweep ??= this.#options.clock.after(this.#options.idleMsMax, () => this.#endIdle());
+        this.#idle.push({ session, sinceMs: nowMs });
+        this.#sweep ??= clock.after(idleMsMax, () => this.#endIdle());
       }
     }
   }
@@ -111,8 +122,7 @@ export class Pool<S extends PooledSession> {
     // Another call has found that out before, and what was made since may be of use.
     if (session.openedMs < this.#freshFromMs) return;
     this.#freshFromMs = this.#options.clock.monotonicMs();
-    for (const idle of this.#idle.keys()) idle.close();
-    this.#idle.clear();
+    for (const idle of this.#idle.splice(0)) idle.session.close();
   }
 
   /** Ends everything; what is under way rejects. May be called again. */
@@ -121,10 +131,9 @@ export class Pool<S extends PooledSession> {
       this.#leaving.abort();
       this.#sweep?.cancel();
       for (const waiter of [...this.#waiting]) waiter.fail(closedError());
-      for (const session of [...this.#sessions]) {
-        if (this.#idle.has(session)) session.close();
-        else session.destroy("closed");
-      }
+      for (const { session } of this.#idle.splice(0)) session.close();
+      // What says farewell already may end it.
+      for (const session of [...this.#sessions]) if (session.alive) session.destroy("closed");
     }
     const late = Promise.withResolvers<void>();
     const timer = this.#options.clock.after(CLOSE_WAIT_MS, late.resolve);
@@ -133,10 +142,9 @@ export class Pool<S extends PooledSession> {
   }
 
   #takeIdle(): S | null {
-    const session = [...this.#idle.keys()].at(-1);
-    if (session === undefined) return null;
-    this.#idle.delete(session);
-    return session.reusable ? session : this.#takeIdle();
+    for (let last = this.#idle.pop(); last !== undefined; last = this.#idle.pop())
+      if (last.session.reusable) return last.session;
+    return null;
   }
 
   #refusal(): SqlError | null {
@@ -217,7 +225,7 @@ export class Pool<S extends PooledSession> {
     this.#sessions.add(session);
     void session.ended.then(() => {
       this.#sessions.delete(session);
-      this.#idle.delete(session);
+      this.#idle = this.#idle.filter((each) => each.session !== session);
       // Whoever waited for this one gets a new one, or hears why there is none.
       if (this.#waiting.size === 0 || this.#leaving.signal.aborted) return;
       this.#grow();
@@ -229,21 +237,20 @@ export class Pool<S extends PooledSession> {
     for (const waiter of [...this.#waiting]) waiter.fail(failure);
   }
 
+  /** Ends what was idle for too long; those that were used last stay longest, since they are used first. */
   #endIdle(): void {
     const { clock, idleMsMax } = this.#options;
     const nowMs = clock.monotonicMs();
-    for (const [session, sinceMs] of this.#idle) {
-      if (nowMs - sinceMs < idleMsMax) continue;
-      this.#idle.delete(session);
-      session.close();
-    }
-    const [oldest] = this.#idle.values();
-    this.#sweep = oldest === undefined ? null : clock.after(oldest + idleMsMax - nowMs, () => this.#endIdle());
+    const old = this.#idle.filter(({ sinceMs }) => nowMs - sinceMs >= idleMsMax);
+    this.#idle = this.#idle.filter(({ sinceMs }) => nowMs - sinceMs < idleMsMax);
+    for (const { session } of old) session.close();
+    const [oldest] = this.#idle;
+    this.#sweep = oldest === undefined ? null : clock.after(oldest.sinceMs + idleMsMax - nowMs, () => this.#endIdle());
   }
 
   #tooLate(): SqlError {
-    const { product, maxConns } = this.#options;
+    const { product, timeField, maxConns } = this.#options;
     const why = `all ${maxConns} are in use or cannot be made`;
-    return new SqlError("unavailable", `no connection to ${product} became free within timeoutInSeconds; ${why}`);
+    return new SqlError("unavailable", `no connection to ${product} became free within ${timeField}; ${why}`);
   }
 }

@@ -7,21 +7,25 @@ import type { Pool, PooledSession } from "./pool.ts";
 
 export interface RunnableSession extends PooledSession {
   /**
-   * Gives up the statement under way, if there is one: it rejects at once according to `ending`. Where the server can be
-   * asked to stop it the connection stays of use, and resolves `idle` when that has happened; else the connection ends.
+   * Asks the server to stop the statement under way, whose own answer then ends it and tells what became of a write. The
+   * connection is not used again. Null where there is no such request.
    */
+  readonly cancel: (() => void) | null;
+  /** Gives up the statement under way, if there is one: it rejects at once according to `ending`. */
   interrupt(ending: Ending): void;
+  /**
+   * The connection outlives an interruption: the server can be told over it to stop, and `idle` resolves when that has
+   * happened. Else it is cut, and a read that nobody waits for gets the time of a write to come to its end.
+   */
+  readonly outlives: boolean;
   /** Null when nothing is under way; else resolves when nothing is any more, or when the connection is gone. */
   readonly idle: Promise<void> | null;
 }
 
+export type Effect = "read" | "write";
+
 export interface RunnerOptions<S extends RunnableSession> {
   readonly pool: Pool<S>;
-  /**
-   * The server can be asked to stop a statement. Else its connection is cut with it, and a read that nobody waits for
-   * gets the time of a write to come to its end.
-   */
-  readonly canStop: boolean;
   readonly clock: Clock;
   readonly random: Random;
   /** Longest that a call waits for its answer, the waiting for a connection included. */
@@ -29,8 +33,10 @@ export interface RunnerOptions<S extends RunnableSession> {
 }
 
 export interface Work<S, T> {
-  readonly effect: "read" | "write";
+  readonly effect: Effect;
   readonly signal: AbortSignal;
+  /** In place of the runner's own. */
+  readonly timeoutMs?: number;
   /** Does the work. Runs again from its beginning, over another connection, where an attempt was undone. */
   readonly task: (session: S) => Promise<T>;
 }
@@ -38,8 +44,12 @@ export interface Work<S, T> {
 /** Attempts of a call by what the latest one met, the first one included. */
 const ATTEMPTS_MAX: Readonly<Record<Again, number>> = { conflict: 8, connection: 3, elsewhere: 2 };
 const CONFLICT_PAUSE_FIRST_MS = 5;
-/** How long a statement whose caller has left may go on, so that the end of a write is known; then it is given up. */
-const LEFT_CUT_MS = 1000;
+/** The server is asked to stop so long before the time is up, so that its answer tells what became of a write. */
+const CANCEL_EARLY_MS = 1000;
+/** A statement whose caller has left may end by itself for so long, then the server is asked to stop it. */
+const LEFT_CANCEL_MS = 200;
+/** And after so long it is given up: by then the end of a write should be known. */
+const LEFT_GIVE_UP_MS = 1000;
 
 export class Runner<S extends RunnableSession> {
   readonly #options: RunnerOptions<S>;
@@ -50,8 +60,8 @@ export class Runner<S extends RunnableSession> {
 
   /** Rejects with a StoreError. */
   async run<T>(work: Work<S, T>): Promise<T> {
-    const { clock, random, timeoutMs } = this.#options;
-    const deadlineMs = clock.monotonicMs() + timeoutMs;
+    const { clock, random } = this.#options;
+    const deadlineMs = clock.monotonicMs() + (work.timeoutMs ?? this.#options.timeoutMs);
     for (let made = 1; ; made++) {
       try {
         return await this.#attempt(work, deadlineMs);
@@ -64,20 +74,19 @@ export class Runner<S extends RunnableSession> {
   }
 
   async #attempt<T>(work: Work<S, T>, deadlineMs: number): Promise<T> {
-    const { pool, canStop, clock } = this.#options;
+    const { pool, clock } = this.#options;
     const session = await pool.acquire(work.signal, Math.max(0, deadlineMs - clock.monotonicMs()));
-    let timer: Timer = clock.after(deadlineMs - clock.monotonicMs(), () => session.interrupt("silent"));
+    const watch = new Watch(session, clock);
+    watch.until(deadlineMs);
     return new Promise((resolve, reject) => {
       const leave = (): void => {
-        timer.cancel();
         // Nobody waits for what a read finds; what becomes of a write is told all the same.
         if (work.effect === "read") reject(leftError());
-        if (work.effect === "read" && canStop) session.interrupt("left");
-        else timer = clock.after(LEFT_CUT_MS, () => session.interrupt("left"));
+        watch.left(work.effect);
       };
       const settle = (): void => {
         work.signal.removeEventListener("abort", leave);
-        timer.cancel();
+        watch.end();
         this.#giveBack(session);
       };
       work.signal.addEventListener("abort", leave, { once: true });
@@ -99,5 +108,49 @@ export class Runner<S extends RunnableSession> {
     const { pool } = this.#options;
     if (session.idle === null) pool.release(session);
     else void session.idle.then(() => pool.release(session));
+  }
+}
+
+/** Brings the work of a session to its end when its time is up, or when its caller has left. */
+class Watch {
+  readonly #session: RunnableSession;
+  readonly #clock: Clock;
+  #timer: Timer | null = null;
+
+  constructor(session: RunnableSession, clock: Clock) {
+    this.#session = session;
+    this.#clock = clock;
+  }
+
+  until(deadlineMs: number): void {
+    const leftMs = deadlineMs - this.#clock.monotonicMs();
+    this.#stop("silent", leftMs - Math.min(CANCEL_EARLY_MS, leftMs / 4), leftMs);
+  }
+
+  left(effect: Effect): void {
+    if (effect === "read" && this.#session.outlives) {
+      this.end();
+      this.#session.interrupt("left");
+    } else this.#stop("left", LEFT_CANCEL_MS, LEFT_GIVE_UP_MS);
+  }
+
+  end(): void {
+    this.#timer?.cancel();
+  }
+
+  /** Asks the server to stop after `cancelMs`, where it can be asked, and gives up after `giveUpMs`. */
+  #stop(ending: Ending, cancelMs: number, giveUpMs: number): void {
+    const giveUp = (): void => this.#session.interrupt(ending);
+    if (this.#session.cancel === null) this.#plan(giveUpMs, giveUp);
+    else
+      this.#plan(cancelMs, () => {
+        this.#session.cancel?.();
+        this.#plan(giveUpMs - cancelMs, giveUp);
+      });
+  }
+
+  #plan(delayMs: number, task: () => void): void {
+    this.#timer?.cancel();
+    this.#timer = this.#clock.after(delayMs, task);
   }
 }

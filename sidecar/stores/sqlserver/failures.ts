@@ -1,32 +1,17 @@
 // What the server or the connection said, as a StoreError with what to do about it. SQL Server quotes keys and values in its
 // messages, so none of its own words are passed on: the error number decides
 // (https://learn.microsoft.com/sql/relational-databases/errors-events/database-engine-events-and-errors).
-import { type Again, SqlError } from "../sql/failure.ts";
-import type { StoreErrorCode } from "../store.ts";
-
-/** A SqlError with the number that the server answered, as 18456. */
-export class SqlServerError extends SqlError {
-  readonly number: number;
-
-  constructor(code: StoreErrorCode, message: string, more: { again: Again | null; number: number }) {
-    super(code, message, more.again);
-    this.number = more.number;
-  }
-}
-
-interface Meaning {
-  readonly code: StoreErrorCode;
-  readonly text: string;
-  readonly again: Again | null;
-}
-
-function unavailable(text: string, again: Again | null = null): Meaning {
-  return { code: "unavailable", text, again };
-}
-
-function refused(text: string): Meaning {
-  return { code: "refused", text, again: null };
-}
+import { tlsCause } from "#kit/connect-cause.ts";
+import {
+  isTlsFailure,
+  type Meaning,
+  ReplyError,
+  refused,
+  SqlError,
+  UNKNOWN,
+  unavailable,
+  unreachableError,
+} from "../sql/failure.ts";
 
 const LAYOUT = "see the layout in docs/stores/sqlserver.md";
 const RIGHTS = unavailable("does not give this user the rights; see docs/stores/sqlserver.md");
@@ -134,16 +119,16 @@ const MEANINGS: ReadonlyMap<number, Meaning> = new Map([
 ]);
 
 /** An error that the server answered. `server`: "sqlserver at 127.0.0.1:1433". */
-export function replyError(number: number, server: string): SqlServerError {
-  const { code, text, again } = MEANINGS.get(number) ?? { code: "failed", text: "refused the statement", again: null };
-  return new SqlServerError(code, `${server} ${text} (error ${number})`, { again, number });
+export function replyError(number: number, server: string): ReplyError {
+  const meaning = MEANINGS.get(number) ?? UNKNOWN;
+  return new ReplyError(meaning, `${server} ${meaning.text} (error ${number})`, number);
 }
 
-const MADE_ELSEWHERE: ReadonlySet<number> = new Set([1801, 1913, 2705, 2714, 2759]);
+const MADE_ELSEWHERE: ReadonlySet<unknown> = new Set([1801, 1913, 2705, 2714, 2759]);
 
 /** True for what another session may have made in the same moment: a database, a schema, a table, a column, an index. */
 export function isMadeElsewhere(error: unknown): boolean {
-  return error instanceof SqlServerError && MADE_ELSEWHERE.has(error.number);
+  return error instanceof ReplyError && MADE_ELSEWHERE.has(error.reply);
 }
 
 /** From this severity on the server ends the connection with the error. */
@@ -156,27 +141,31 @@ export function endsSession(number: number, severity: number): boolean {
 }
 
 /** An error that ended the connection. `lasting`: the statement takes effect by itself. */
-export function fatalError(number: number, server: string, lasting: boolean): SqlServerError {
+export function fatalError(number: number, server: string, lasting: boolean): ReplyError {
   const text = `${server} ${MEANINGS.get(number)?.text ?? "ended the connection"} (error ${number})`;
-  if (lasting)
-    return new SqlServerError("unknown-outcome", `${text}; the write may have happened`, { again: null, number });
-  return new SqlServerError("unavailable", text, { again: "connection", number });
+  return lasting
+    ? new ReplyError({ code: "unknown-outcome", again: null }, `${text}; the write may have happened`, number)
+    : new ReplyError({ code: "unavailable", again: "connection" }, text, number);
 }
 
-export const DATABASE_MISSING: ReadonlySet<number> = new Set([911, 4060]);
+export const DATABASE_MISSING: ReadonlySet<unknown> = new Set([911, 4060]);
 
 /** No connection could be made. `number`: what the server answered, or null when it did not get so far. */
 export function connectError(server: string, cause: unknown, number: number | null): SqlError {
   if (cause instanceof SqlError) return cause;
   if (number !== null) return replyError(number, server);
-  const because = cause instanceof Error && cause.message !== "" ? `: ${cause.message}` : "";
-  return new SqlError("unavailable", `cannot connect to ${server}${because}${hintFor(cause)}`);
+  const hint = isEncryption(cause) ? "check encrypt, TrustServerCertificate and the server's certificate" : "";
+  return unreachableError(server, plain(cause), hint);
 }
 
-function hintFor(cause: unknown): string {
-  const code = cause instanceof Error && "code" in cause ? String(cause.code) : "";
-  const inner = cause instanceof Error && cause.cause instanceof Error ? cause.cause : null;
-  const innerCode = inner !== null && "code" in inner ? String(inner.code) : "";
-  const isTls = code === "EENCRYPT" || /CERT|SSL|TLS|SIGNATURE/.test(innerCode);
-  return isTls ? "; check encrypt, TrustServerCertificate and the server's certificate" : "";
+/** What TLS says has numbers of the process in it, and tedious puts the address before it once more. */
+function plain(cause: unknown): unknown {
+  const why = cause instanceof Error ? tlsCause(cause.message) : null;
+  return why === null ? cause : new Error(why);
+}
+
+/** tedious says so itself, or carries what Node says inside. */
+function isEncryption(cause: unknown): boolean {
+  if (!(cause instanceof Error)) return false;
+  return ("code" in cause && cause.code === "EENCRYPT") || isTlsFailure(cause.cause);
 }

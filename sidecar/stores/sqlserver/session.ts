@@ -29,6 +29,8 @@ export type Value = string | number | boolean | Buffer | null;
 export type Values = Readonly<Record<string, Value>>;
 export type Row = Readonly<Record<string, unknown>>;
 
+/** The field that says how long a call may take. */
+export const TIME_FIELD = "timeoutInSeconds";
 /** By which the client's own limit comes after ours, which covers all of an opening. */
 const CONNECT_LATER_MS = 1000;
 /** How long the server may take to stop a statement; then the connection is cut. */
@@ -51,6 +53,9 @@ type Step = "begin" | "commit" | "rollback";
 export class Session implements RunnableSession {
   readonly server: string;
   readonly openedMs: number;
+  /** The server is told to stop over the connection itself, in which nothing else can be under way. */
+  readonly cancel: null = null;
+  readonly outlives: boolean = true;
   readonly #client: Client;
   readonly #ended: PromiseWithResolvers<void> = Promise.withResolvers();
   #ending: Ending | null = null;
@@ -121,6 +126,10 @@ export class Session implements RunnableSession {
     return this.#ending === null && !this.#inTransaction && !this.#client.inTransaction && this.#busy === null;
   }
 
+  get alive(): boolean {
+    return this.#ending === null;
+  }
+
   get ended(): Promise<void> {
     return this.#ended.promise;
   }
@@ -184,8 +193,8 @@ export class Session implements RunnableSession {
 
   /** `start` sends something and has `done` called once, whatever comes. */
   #send(lasting: boolean, start: (done: (error: Error | null | undefined) => void) => void): Promise<void> {
-    const loss = { ending: this.#ending ?? "broken", lasting: false, server: this.server };
-    if (this.#ending !== null || this.#busy !== null) return Promise.reject(lossError(loss));
+    if (this.#ending !== null || this.#busy !== null)
+      return Promise.reject(this.#lossError(this.#ending ?? "broken", false));
     const busy = Promise.withResolvers<void>();
     this.#busy = busy;
     return new Promise((resolve, reject) => {
@@ -212,14 +221,18 @@ export class Session implements RunnableSession {
   #giveUp(ending: Ending): void {
     const fail = this.#fail;
     this.#fail = null;
-    fail?.(lossError({ ending, lasting: this.#isLasting, server: this.server }));
+    fail?.(this.#lossError(ending, this.#isLasting));
+  }
+
+  #lossError(ending: Ending, lasting: boolean): SqlError {
+    return lossError({ ending, lasting, server: this.server, timeField: TIME_FIELD });
   }
 
   #explain(error: Error, lasting: boolean): SqlError {
     const reply = replyOf(error);
     if (reply === null) {
       this.destroy("broken");
-      return lossError({ ending: this.#ending ?? "broken", lasting, server: this.server });
+      return this.#lossError(this.#ending ?? "broken", lasting);
     }
     if (reply.isEnd) {
       this.destroy("broken");

@@ -1,8 +1,11 @@
 // The Store of state.sqlserver: calls become statements of Dapr's layout. What differs from Dapr on purpose is in
 // docs/stores/sqlserver.md.
+import { alreadyThere, otherEtag } from "../sql/batch.ts";
 import type { Cleanup } from "../sql/cleanup.ts";
+import { keysPadded } from "../sql/lists.ts";
 import type { Pool } from "../sql/pool.ts";
-import type { Runner, Work } from "../sql/runner.ts";
+import { orError } from "../sql/rows.ts";
+import type { Effect, Runner } from "../sql/runner.ts";
 import type {
   Call,
   Change,
@@ -23,8 +26,8 @@ import { KEY_LENGTH_MAX } from "./fields.ts";
 import type { KeyColumn } from "./keys.ts";
 import { capabilities, featuresOf, limitsOf, toFound, toVersion, traits, type ValueColumn } from "./layout.ts";
 import type { Row, Session, Values } from "./session.ts";
-import { changedIn, keysPadded, keyValues, type Statement, type Statements } from "./statements.ts";
-import { apply, otherEtag, toBatch } from "./transaction.ts";
+import { changedIn, keyValues, type Statement, type Statements } from "./statements.ts";
+import { apply, toBatch } from "./transaction.ts";
 import { countRange, listPage, removeRange, type Walk, type WalkStatements } from "./walk.ts";
 
 export interface SqlServerStoreParts {
@@ -70,7 +73,7 @@ export class SqlServerStore implements Store {
       if (changedIn(rows) === 0) throw otherEtag();
     } else if (firstWrite) {
       const rows = await this.#statement("write", call, this.#sql.create, values);
-      if (changedIn(rows) === 0) throw new StoreError("etag-mismatch", "item already exists and no etag was passed");
+      if (changedIn(rows) === 0) throw alreadyThere("");
     } else await this.#statement("write", call, this.#sql.put, values);
   }
 
@@ -97,8 +100,10 @@ export class SqlServerStore implements Store {
     await this.run("read", call, async (session) => {
       answers.clear();
       for (const padded of keysPadded(asked, bulkKeys)) {
-        for (const row of await session.run(this.#sql.getMany(padded.length), keyValues(padded)))
-          answers.set(String(row.Key), itemOf(row, value));
+        for (const row of await session.run(this.#sql.getMany(padded.length), keyValues(padded))) {
+          const item = orError(() => toFound(row, value));
+          answers.set(String(row.Key), item);
+        }
       }
     });
     return keys.map((key) => unfit.get(key) ?? answers.get(key) ?? null);
@@ -148,20 +153,11 @@ export class SqlServerStore implements Store {
     return key.length <= KEY_LENGTH_MAX;
   }
 
-  #statement(
-    effect: Work<Session, never>["effect"],
-    call: Call,
-    statement: Statement,
-    values: Values,
-  ): Promise<readonly Row[]> {
+  #statement(effect: Effect, call: Call, statement: Statement, values: Values): Promise<readonly Row[]> {
     return this.run(effect, call, (session) => session.run(statement, values));
   }
 
-  protected run<T>(
-    effect: Work<Session, T>["effect"],
-    { signal }: Call,
-    task: (session: Session) => Promise<T>,
-  ): Promise<T> {
+  protected run<T>(effect: Effect, { signal }: Call, task: (session: Session) => Promise<T>): Promise<T> {
     return this.#parts.runner.run({ effect, signal, task });
   }
 }
@@ -185,16 +181,6 @@ export class WalkableSqlServerStore extends SqlServerStore {
 
   removeRange(range: KeyRange, limit: number, call: Call): Promise<number> {
     return this.run("write", call, (session) => removeRange({ ...this.#walk, session }, range, limit));
-  }
-}
-
-/** A row that cannot be read fails alone. */
-function itemOf(row: Row, value: ValueColumn): Found | StoreError {
-  try {
-    return toFound(row, value);
-  } catch (error) {
-    if (error instanceof StoreError) return error;
-    throw error;
   }
 }
 

@@ -3,20 +3,22 @@
 import { readFile } from "node:fs/promises";
 import { assert } from "#kit/assert.ts";
 import type { Fault } from "#kit/fault.ts";
+import type { NeededPackage } from "../packages.ts";
 import { Cleanup } from "../sql/cleanup.ts";
-import { closedError, SqlError } from "../sql/failure.ts";
+import { ReplyError, SqlError } from "../sql/failure.ts";
 import { Pool } from "../sql/pool.ts";
 import { Runner } from "../sql/runner.ts";
+import { overOnce } from "../sql/single-use.ts";
 import { type OpenContext, type Store, type StoreDriver, storeDriver, versionedDriver } from "../store.ts";
-import { cleanUp } from "./cleanup.ts";
-import { DATABASE_MISSING, SqlServerError } from "./failures.ts";
+import { cleanupSteps } from "./cleanup.ts";
+import { DATABASE_MISSING } from "./failures.ts";
 import { BULK_KEYS, BULK_KEYS_MAX, type SqlServerSettings, v1Fields, v2Fields } from "./fields.ts";
 import { readIndexedProperties } from "./indexed-properties.ts";
 import { COLLATION } from "./keys.ts";
 import { VALUE_COLUMNS, type Version } from "./layout.ts";
 import { makeDatabase, migrate, type Prepared, type Wanted } from "./migration.ts";
 import { planServer, type ServerPlan } from "./server-plan.ts";
-import { Session, type SessionOptions } from "./session.ts";
+import { Session, type SessionOptions, TIME_FIELD } from "./session.ts";
 import { SqlServerStore, WalkableSqlServerStore } from "./sqlserver-store.ts";
 import { statementsFor, tableOf } from "./statements.ts";
 import { openTokens } from "./token.ts";
@@ -30,6 +32,7 @@ const v1: StoreDriver = storeDriver({
   defaultVersion: "v1",
   fields: v1Fields,
   check: faultsOf,
+  packages: packagesOf,
   open: (settings, context) => open({ settings, version: "v1", bulkKeys: BULK_KEYS }, context),
 });
 
@@ -39,6 +42,7 @@ const v2: StoreDriver = storeDriver({
   defaultVersion: "v2",
   fields: v2Fields,
   check: (settings) => [...faultsOf(settings), ...chunkFaults(settings.bulkGetChunkSize)],
+  packages: (settings) => packagesOf(settings),
   open: (settings, context) =>
     open({ settings, version: "v2", bulkKeys: bulkKeysOf(settings.bulkGetChunkSize) }, context),
 });
@@ -48,6 +52,10 @@ export const driver: StoreDriver = versionedDriver(v1, v2);
 function faultsOf(settings: Readonly<SqlServerSettings>): readonly Fault[] {
   const indexed = readIndexedProperties(settings.indexedProperties);
   return [...planServer(settings).faults, ...("fault" in indexed ? [indexed.fault] : [])];
+}
+
+function packagesOf({ useAzureAD }: Readonly<SqlServerSettings>): readonly NeededPackage[] {
+  return useAzureAD ? [{ name: "@azure/identity", field: "useAzureAD" }] : [];
 }
 
 function chunkFaults(chunk: number): readonly Fault[] {
@@ -66,8 +74,8 @@ function bulkKeysOf(chunk: number): number {
 const LOCK_EARLY_MS = 1000;
 /** Making the layout may wait so long for a lock; a Component's initTimeout is shorter, unless a large table is waited for. */
 const MIGRATION_LOCK_MS = 3_600_000;
-/** Within the half hour after which Azure's gateways drop a silent connection. */
-const IDLE_MS_MAX = 25 * 60_000;
+/** Idle connections end within the half hour after which Azure's gateways drop them. */
+const POOLING = { product: "sqlserver", timeField: TIME_FIELD, idleMsMax: 25 * 60_000 } as const;
 
 interface Opening {
   readonly settings: Readonly<SqlServerSettings>;
@@ -101,14 +109,13 @@ async function open({ settings, version, bulkKeys }: Opening, context: OpenConte
   warnOfTable(wanted, prepared, context);
   const connect = (each: AbortSignal): Promise<Session> => Session.open(options, each);
   const { maxConns } = settings;
-  const pool = await Pool.open({ product: "sqlserver", connect, maxConns, idleMsMax: IDLE_MS_MAX, clock, log }, signal);
-  const runner = new Runner({ pool, canStop: true, clock, random, timeoutMs });
+  const pool = await Pool.open({ ...POOLING, connect, maxConns, clock, log }, signal);
+  const runner = new Runner({ pool, clock, random, timeoutMs });
   const { key, keepsLastCleanup } = prepared;
   const sql = statementsFor(names, key, value);
   const intervalMs = settings.cleanupInterval;
-  const turn = (leaving: AbortSignal): Promise<void> =>
-    cleanUp({ runner, sql, intervalMs, isShared: keepsLastCleanup }, leaving);
-  const cleanup = new Cleanup({ intervalMs, turn, clock, log });
+  const steps = cleanupSteps({ runner, sql, intervalMs, isShared: keepsLastCleanup });
+  const cleanup = new Cleanup({ intervalMs, steps, clock, log });
   const parts = { key, value, sql, bulkKeys, pool, runner, cleanup };
   return key.walkable
     ? new WalkableSqlServerStore(parts, walkStatements(tableOf(names.schema, names.state), value))
@@ -118,34 +125,20 @@ async function open({ settings, version, bulkKeys }: Opening, context: OpenConte
 /** Makes database and tables over a connection of its own, whose statements may wait longer. */
 async function prepare(options: SessionOptions, wanted: Wanted, { signal }: OpenContext): Promise<Prepared> {
   const session = await openDatabase(options, signal);
-  return until(session, signal, () => migrate(session, wanted));
+  return overOnce(session, signal, () => migrate(session, wanted));
 }
 
 async function openDatabase(options: SessionOptions, signal: AbortSignal): Promise<Session> {
   try {
     return await Session.open(options, signal);
   } catch (error) {
-    const isMissing = error instanceof SqlServerError && DATABASE_MISSING.has(error.number);
+    const isMissing = error instanceof ReplyError && DATABASE_MISSING.has(error.reply);
     // One that the connection string names may be mistyped; Dapr does not make it either.
     if (!isMissing || options.plan.databaseGiven) throw error;
   }
   const session = await Session.open({ ...options, database: null }, signal);
-  await until(session, signal, () => makeDatabase(session, options.plan.database));
+  await overOnce(session, signal, () => makeDatabase(session, options.plan.database));
   return Session.open(options, signal);
-}
-
-/** Does the work, unless the signal aborts first, and ends the session. */
-async function until<T>(session: Session, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
-  const leave = (): void => session.destroy("closed");
-  signal.addEventListener("abort", leave, { once: true });
-  try {
-    if (signal.aborted) throw closedError();
-    return await work();
-  } finally {
-    signal.removeEventListener("abort", leave);
-    session.close();
-    await session.ended;
-  }
 }
 
 async function authorityOf({ authorityFile }: ServerPlan): Promise<string | null> {

@@ -37,7 +37,7 @@ export interface TableNames {
 export interface Statements {
   /** Key. Columns of a row: those of the value, RowVersion, Expires. */
   readonly get: Statement;
-  /** Key0, Key1 and so on, as many as {@link keysPadded} gives. The same and Key. Also for keys that only compare equal. */
+  /** Key0, Key1 and so on, as many as `keysPadded` gives. The same and Key. Also for keys that only compare equal. */
   readonly getMany: (keys: number) => Statement;
   /** Key, value, TTL. Error 2627 where the key of the row only compares equal. */
   readonly put: Statement;
@@ -232,20 +232,6 @@ export function keysFor(key: KeyColumn): Keys {
 /** Values for the parameters of {@link keysFor}. */
 export function keyValues(keys: readonly string[]): Readonly<Record<string, string>> {
   return Object.fromEntries(keys.map((key, index) => [`Key${index}`, key]));
-}
-
-const PADDED_SIZES = [1, 4, 16, 64, 256, 1000, 2000];
-
-/** The keys in lists of few different lengths, so that few statements have plans: the last key of a list repeats. */
-export function keysPadded(keys: readonly string[], most: number): readonly (readonly string[])[] {
-  const lists: (readonly string[])[] = [];
-  for (let at = 0; at < keys.length; at += most) {
-    const list = keys.slice(at, at + most);
-    const size = Math.min(most, PADDED_SIZES.find((each) => each >= list.length) ?? most);
-    const last = list.at(-1) ?? "";
-    lists.push([...list, ...new Array<string>(size - list.length).fill(last)]);
-  }
-  return lists;
 }
 
 function numbers(count: number): readonly number[] {

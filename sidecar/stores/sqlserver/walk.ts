@@ -1,27 +1,14 @@
 // Walks over the keys of a range along the primary key, by their code units: a page, their number, deleting them. Knows the
 // range; when to walk is the core's business. Only for columns that compare keys by code units: by other collations the
 // server does not find all rows that begin with a text between two bounds.
-import {
-  type Found,
-  type KeyRange,
-  LIST_BYTES_MAX,
-  type ListedRow,
-  type ListPage,
-  type ListRequest,
-  StoreError,
-} from "../store.ts";
+import { keysPadded } from "../sql/lists.ts";
+import { orNull } from "../sql/rows.ts";
+import { fitting, ROWS_WITH_VALUES_MAX, reachOf } from "../sql/walk.ts";
+import { type Found, type KeyRange, type ListedRow, type ListPage, type ListRequest, StoreError } from "../store.ts";
 import { bytesOf, INDEX_CHARACTERS_MAX } from "./keys.ts";
 import { toFound, type ValueColumn } from "./layout.ts";
 import type { Session, Values } from "./session.ts";
-import {
-  changedIn,
-  keysPadded,
-  keyValues,
-  LIVE,
-  type Parameters,
-  type Statement,
-  type Statements,
-} from "./statements.ts";
+import { changedIn, keyValues, LIVE, type Parameters, type Statement, type Statements } from "./statements.ts";
 
 /** Where a walk ends on both sides. Ends are texts, which are not always there: one that begins with U+FFFF has none. */
 export interface Bounds {
@@ -78,13 +65,6 @@ export function walkStatements(state: string, value: ValueColumn): WalkStatement
   };
 }
 
-/** Rows that a page looks at for each that it may give, and at least, and at most. */
-const LOOKED_PER_ROW = 10;
-const LOOKED_MIN = 1000;
-export const LOOKED_MAX = 10_000;
-/** Rows of a page with values. */
-export const ROWS_WITH_VALUES_MAX = 250;
-
 export interface Walk {
   readonly session: Session;
   readonly sql: WalkStatements & Pick<Statements, "getMany">;
@@ -97,8 +77,7 @@ export async function listPage(walk: Walk, request: ListRequest): Promise<ListPa
   const { range, after, values } = request;
   const ends = boundsOf(range, after);
   if (ends === null) return { rows: [], next: null };
-  const limit = values ? Math.min(request.limit, ROWS_WITH_VALUES_MAX) : request.limit;
-  const look = Math.max(limit, Math.min(LOOKED_MAX, Math.max(LOOKED_MIN, limit * LOOKED_PER_ROW)));
+  const { limit, look } = reachOf(request);
   // One more than asked for tells whether there is a next page.
   const rows = await session.run(sql.page(ends.bounds), { ...ends.parameters, Look: look, Limit: limit + 1 });
   const ours = rows.filter(({ Ours }) => Ours === 1);
@@ -129,26 +108,13 @@ async function withValues(walk: Walk, listed: readonly Listed[], next: string | 
   return { rows, next: last ?? next };
 }
 
-/** How many of them make a page: the one with which its bytes are reached is the last. */
-function fitting(sizes: readonly number[]): number {
-  let bytes = 0;
-  const end = sizes.findIndex((size) => {
-    bytes += size;
-    return bytes >= LIST_BYTES_MAX;
-  });
-  return end < 0 ? sizes.length : end + 1;
-}
-
 async function valuesOf({ session, sql, value }: Walk, keys: readonly string[]): Promise<ReadonlyMap<string, Found>> {
   const found = new Map<string, Found>();
   for (const padded of keysPadded(keys, ROWS_WITH_VALUES_MAX)) {
     for (const row of await session.run(sql.getMany(padded.length), keyValues(padded))) {
-      try {
-        found.set(String(row.Key), toFound(row, value));
-      } catch (error) {
-        // Something else has written it anew since its key was told.
-        if (!(error instanceof StoreError) || error.code !== "corrupt") throw error;
-      }
+      // Null: something else has written it anew since its key was told.
+      const there = orNull(() => toFound(row, value));
+      if (there !== null) found.set(String(row.Key), there);
     }
   }
   return found;

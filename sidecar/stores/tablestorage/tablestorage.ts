@@ -17,6 +17,7 @@ export const driver: StoreDriver = storeDriver<TableSettings>({
   defaultVersion: "v1",
   fields,
   check,
+  packages: ({ accountKey }) => (accountKey === "" ? [{ name: "@azure/identity", field: "accountKey" }] : []),
   open,
 });
 

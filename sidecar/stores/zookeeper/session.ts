@@ -2,6 +2,7 @@
 // again when it was lost. Knows no operation.
 import { assert } from "#kit/assert.ts";
 import type { Clock } from "#kit/clock.ts";
+import { unlessLeft } from "#kit/leaving.ts";
 import type { Log } from "#kit/log.ts";
 import type { Random } from "#kit/random.ts";
 import { Connection } from "./connection.ts";
@@ -76,7 +77,8 @@ export class Session {
     if (this.#leaving.signal.aborted) throw closedError();
     if (signal.aborted) throw leftError(false);
     const open = this.#connection?.ending === null ? this.#connection : null;
-    const connection = open ?? (await left(this.#open(), signal));
+    // Nothing was sent by then.
+    const connection = open ?? (await unlessLeft(this.#open(), signal, () => leftError(false)));
     const replies = await connection.exchange(requests, signal);
     if (!replies.some(({ code }) => code === CODE.sessionExpired || code === CODE.sessionMoved)) return replies;
     connection.end("expired");
@@ -171,13 +173,4 @@ export class Session {
     assert(server !== undefined, "the place is within the servers");
     return server;
   }
-}
-
-/** The promise's outcome, or a rejection when the caller leaves first; nothing was sent by then. */
-function left<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const leave = (): void => reject(leftError(false));
-    signal.addEventListener("abort", leave, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", leave));
-  });
 }

@@ -1,6 +1,7 @@
 // A server that speaks TDS 7.4 as SQL Server does and knows no SQL: it writes down what a client asks and answers what a
 // test says. It proves what goes over the wire and how the driver takes each answer; never what a statement does.
 import { createServer, type Server, type Socket } from "node:net";
+import type { SecureContextOptions } from "node:tls";
 import {
   ATTENTION,
   BATCH,
@@ -16,6 +17,7 @@ import {
   readTransaction,
   TRANSACTION,
 } from "./messages.ts";
+import { securedBy } from "./tds-tls.ts";
 import {
   began,
   DONE_ATTENTION,
@@ -60,6 +62,8 @@ export interface TdsOptions {
   readonly login?: (login: Login) => ServerError | null;
   /** A fixed port, to come back on; 0 for any. */
   readonly port?: number;
+  /** Key and certificate, where connections are encrypted; read anew for each. */
+  readonly tls?: () => SecureContextOptions;
 }
 
 const SP_EXECUTESQL = 10;
@@ -116,9 +120,11 @@ export class TdsServer {
     // A client that goes is no news; "close" follows.
     socket.on("error", () => socket.destroy());
     socket.on("close", () => this.#sockets.delete(socket));
-    const session = new TdsSession(socket, ++this.#connections, this.#options, this);
+    const { tls } = this.#options;
+    const stream = tls === undefined ? socket : securedBy(tls(), socket);
+    const session = new TdsSession(stream, ++this.#connections, this.#options, this);
     const reader = new MessageReader();
-    socket.on("data", (chunk: Buffer) => {
+    stream.on("data", (chunk: Buffer) => {
       for (const message of reader.read(chunk)) session.take(message);
     });
   }

@@ -31,11 +31,15 @@ export function toPackets(data: Buffer): Buffer {
   return Buffer.concat(packets);
 }
 
-/** This server is version 16, and knows no encryption. */
-export function prelogin(): Buffer {
+const ENCRYPTS = 1;
+const KNOWS_NO_ENCRYPTION = 2;
+
+/** This server is version 16. */
+export function prelogin({ encrypts }: { encrypts: boolean } = { encrypts: false }): Buffer {
   const version = Buffer.from([0, 0, 11, 0, 6]);
   const encryption = Buffer.from([1, 0, 17, 0, 1]);
-  return Buffer.concat([version, encryption, Buffer.from([0xff, 16, 0, 0, 0, 0, 0, 2])]);
+  const values = Buffer.from([16, 0, 0, 0, 0, 0, encrypts ? ENCRYPTS : KNOWS_NO_ENCRYPTION]);
+  return Buffer.concat([version, encryption, Buffer.from([0xff]), values]);
 }
 
 export { PRELOGIN };

@@ -13,6 +13,30 @@ describe("the cause of a failed connection", () => {
     ["Error: unable to verify the first certificate", "the server's certificate is of an unknown authority"],
     ["Error: unable to get local issuer certificate", "the server's certificate is of an unknown authority"],
     [
+      "Error: 40934DEE:error:0A00010B:SSL routines:tls_validate_record_header:wrong version number:x.c:78:",
+      "the server does not speak TLS",
+    ],
+    [
+      "Error: Client network socket disconnected before secure TLS connection was established",
+      "the server broke off the TLS handshake, as one does that speaks none",
+    ],
+    [
+      "Error: 40934DEE:error:0A00045C:SSL routines:ssl3_read_bytes:tlsv13 alert certificate required:x.c:918:SSL alert",
+      "the server wants a certificate of the client",
+    ],
+    [
+      "Error: 40934DEE:error:0A000418:SSL routines:ssl3_read_bytes:tlsv1 alert unknown ca:x.c:918:SSL alert number 48",
+      "the server refused the client's certificate: it does not know its authority",
+    ],
+    [
+      "Error: 40934DEE:error:0A000410:SSL routines:ssl3_read_bytes:ssl/tls alert handshake failure:x.c:918:SSL alert",
+      "the server refused the TLS handshake, as it does without a client's certificate",
+    ],
+    [
+      "Error: 40934DEE:error:0A00042E:SSL routines:ssl3_read_bytes:tlsv1 alert protocol version:x.c:918:SSL alert",
+      "the server does not speak this version of TLS",
+    ],
+    [
       "Error: Hostname/IP does not match certificate's altnames: IP: 127.0.0.2 is not in the cert's list: ",
       "the server's certificate is for another name",
     ],

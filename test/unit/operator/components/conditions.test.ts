@@ -84,6 +84,42 @@ describe("status of a Component", () => {
     assert.equal(verdicts({ faults: [fault("redisDb")] }).MetadataValid, "False Invalid");
   });
 
+  describe("of a type that Pannier does not have, and a pod may bring", () => {
+    const faults = [fault("spec.type", "error", "state.my-store")];
+    const shown = (known: Partial<Known>) => {
+      const { MetadataValid, Ready } = verdicts({ faults, ...known });
+      return [MetadataValid, Ready];
+    };
+
+    it("is unknown while no sidecar reports, and says what to do in one line", () => {
+      assert.deepEqual(shown({}), ["Unknown TypeUnknown", "Unknown TypeUnknown"]);
+      assert.equal(
+        messageOf("Ready", { faults }),
+        "a pod may bring such a store as a pluggable component, which its sidecar then reports; else " +
+          'spec.type: got "state.my-store", want another',
+      );
+    });
+
+    it("is what the sidecars say of it", () => {
+      const failed = report("a-1", { state: "failed", reachable: null, message: "no socket my-store.*" });
+      const of = (...reports: readonly ComponentReport[]) => shown({ reports });
+      assert.deepEqual(of(report("a-1")), ["Unknown TypeUnknown", "True Ready"]);
+      assert.deepEqual(of(report("a-1", { generation: 2 })), ["Unknown TypeUnknown", "Unknown Pending"]);
+      assert.deepEqual(of(report("a-1", { reachable: false })), ["Unknown TypeUnknown", "False Unreachable"]);
+      assert.deepEqual(of(failed, report("b-1")), ["Unknown TypeUnknown", "False NotLoaded"]);
+      assert.match(messageOf("Ready", { faults, reports: [failed] }), /pod a-1 of app a: no socket my-store/);
+    });
+
+    it("is wrong where something else is wrong with it", () => {
+      const and = (other: Fault) => shown({ faults: [...faults, other], reports: [report("a-1")] });
+      assert.deepEqual(and(fault("scopes")), ["False Invalid", "False Invalid"]);
+      assert.deepEqual(and(fault("spec.version")), ["False TypeUnknown", "False TypeUnknown"]);
+      assert.deepEqual(and(fault("hsot", "warning")), ["Unknown TypeUnknown", "True Ready"]);
+      const absent = { status: "False", reason: "SecretNotFound", message: "" } as const;
+      assert.deepEqual(shown({ secrets: absent }), ["Unknown TypeUnknown", "False SecretNotFound"]);
+    });
+  });
+
   it("stays valid with warnings, and says them", () => {
     const faults = [fault("hsot", "warning")];
     assert.equal(verdicts({ faults }).MetadataValid, "True HasWarnings");

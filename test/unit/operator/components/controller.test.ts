@@ -96,7 +96,7 @@ describe("ComponentController", () => {
 
     it("takes the word of a Component that names a container for its type, and takes it back", async () => {
       const object = await bench.put({ type: "state.ours" });
-      assert.equal(bench.verdict("MetadataValid"), "False TypeUnknown");
+      assert.equal(bench.verdict("MetadataValid"), "Unknown TypeUnknown");
       const annotated = (resourceVersion: string, annotations: Record<string, string>) =>
         bench.components.put({ ...object, metadata: { ...object.metadata, resourceVersion, annotations } });
       annotated("a", { "dapr.io/component-container": "" });
@@ -106,7 +106,39 @@ describe("ComponentController", () => {
       assert.doesNotMatch(JSON.stringify(entry?.resource), /component-container/);
       annotated("b", {});
       await bench.rest(2000);
-      assert.equal(bench.verdict("MetadataValid"), "False TypeUnknown");
+      assert.equal(bench.verdict("MetadataValid"), "Unknown TypeUnknown");
+    });
+
+    it("of a type that only pods know is what their sidecars say, and stays while a new leader hears them again", async () => {
+      await bench.put({ type: "state.ours" });
+      assert.equal(bench.verdict("Ready"), "Unknown TypeUnknown");
+      assert.match(bench.condition("Ready")?.message ?? "", /else spec\.type: got "state\.ours", want a known type/);
+      assert.deepEqual(inTable(), ["orders"]);
+      bench.report("app-1", { state: "failed", reachable: null, message: "no socket ours.* in /sockets" });
+      await bench.rest(2000);
+      assert.equal(bench.verdict("Ready"), "False NotLoaded");
+      bench.report("app-1");
+      await bench.rest(2000);
+      assert.equal(bench.verdict("Ready"), "True Ready");
+      const { writes } = bench;
+      bench.leads = false;
+      bench.reports.remove("uid-app-1");
+      await bench.rest(2000);
+      bench.leads = true;
+      bench.controller.addAll();
+      await bench.rest(HEARING_MS / 2);
+      assert.deepEqual([bench.writes, bench.verdict("Ready")], [writes, "True Ready"]);
+      await bench.rest(HEARING_MS);
+      assert.equal(bench.verdict("Ready"), "Unknown TypeUnknown");
+      assert.deepEqual(
+        bench.told.map(({ type, reason }) => `${type} ${reason}`),
+        ["Warning NotLoaded", "Normal Ready"],
+      );
+    });
+
+    it("of a type that nobody can bring is False at once", async () => {
+      await bench.put({ type: "sate.redis" });
+      assert.equal(bench.verdict("Ready"), "False TypeUnknown");
     });
 
     it("is judged once per generation", async () => {

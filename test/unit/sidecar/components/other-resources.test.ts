@@ -3,10 +3,10 @@ import assert from "node:assert/strict";
 import { documentIdentity, parseComponent } from "#crds/component.ts";
 import { type ComponentDenial, parseConfiguration } from "#crds/configuration.ts";
 import { readManifest } from "#crds/manifest.ts";
-import { chooseDriver, firstIfInitial } from "#sidecar/components/component-type.ts";
+import { chooseDriver, meantVersion } from "#sidecar/components/component-type.ts";
 import type { ComponentHost } from "#sidecar/components/host.ts";
 import { planComponents } from "#sidecar/components/plan.ts";
-import { loadDriver, STORE_TYPES } from "#sidecar/stores/registry.ts";
+import { firstVersionOf, loadDriver, STORE_TYPE_NAMES, typeOf } from "#sidecar/stores/registry.ts";
 import { Bench, inMemoryManifest, manifest, states } from "./bench.ts";
 
 function resiliency(name: string, timeout = "5s"): string {
@@ -148,13 +148,28 @@ describe("the component host and other resources", () => {
     );
   });
 
-  for (const type of STORE_TYPES)
-    it(`has the first version of ${type} where its driver has it`, async () => {
-      for (const version of ["", "v0", "v1"]) {
+  for (const type of STORE_TYPE_NAMES)
+    it(`means by each version of ${type} the one that its driver is chosen for`, async () => {
+      const driver = await loadDriver(type);
+      assert.equal(firstVersionOf(type), driver?.defaultVersion);
+      const served = new Set<string>();
+      for (const version of ["", "v0", "v1", "v2", "V1", "V2"]) {
         const chosen = await chooseDriver(type, version, loadDriver);
-        // Where a driver has several versions, v0 is none of them. Dapr's YugabyteDB begins with v2, which "" means there.
-        const first = type === "state.yugabytedb" && version === "" ? "v2" : firstIfInitial(version);
-        assert.equal("fault" in chosen ? "v1" : chosen.version, first);
+        // Not all types have all of them.
+        if ("fault" in chosen) continue;
+        assert.equal(meantVersion(type, version), chosen.version);
+        served.add(version);
+      }
+      assert.ok(served.has("") && served.size > 1, [...served].join());
+    });
+
+  for (const type of STORE_TYPE_NAMES)
+    it(`leaves out ${type} without a version when the version that this means is denied, and at no other`, () => {
+      const meant = firstVersionOf(type);
+      const other = meant === "v1" ? "v2" : "v1";
+      for (const named of STORE_TYPE_NAMES.filter((each) => typeOf(each) === typeOf(type))) {
+        assert.equal(isLeft(type, "", readDenied(`${named}/${meant}`)[0]), false);
+        assert.equal(isLeft(type, "", readDenied(`${named}/${other}`)[0]), true);
       }
     });
 

@@ -1,10 +1,14 @@
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { chooseDriver } from "#sidecar/components/component-type.ts";
-import { loading, OPTIONAL_PACKAGES, PackageMissing } from "#sidecar/stores/packages.ts";
+import { lackingPackages, loading, OPTIONAL_PACKAGES, PackageMissing } from "#sidecar/stores/packages.ts";
+import { loadDriver } from "#sidecar/stores/registry.ts";
 
-const MANIFEST = fileURLToPath(new URL("../../../../package.json", import.meta.url));
+const ROOT = fileURLToPath(new URL("../../../..", import.meta.url));
+const MANIFEST = join(ROOT, "package.json");
+const STORES = join(ROOT, "sidecar/stores");
 
 interface Manifest {
   readonly dependencies?: Readonly<Record<string, string>>;
@@ -73,6 +77,83 @@ describe("optional packages", () => {
     await assert.rejects(
       chooseDriver("state.mongodb", "v1", () => Promise.reject(new Error("broken"))),
       /broken/,
+    );
+  });
+});
+
+type Asked = readonly (readonly [type: string, fields: Readonly<Record<string, string>>, needed: readonly string[]])[];
+
+const [CREDENTIALS, IDENTITY] = ["@aws-sdk/credential-providers", "@azure/identity"];
+const ENTRA = [`${IDENTITY} by useAzureAD`];
+const IAM = { useAWSIAM: "true", connectionString: "c" };
+
+/** What settings ask for, also where other fields are wrong or come later. A version stands behind a slash. */
+const ASKED: Asked = [
+  ["state.aws.dynamodb", { table: "orders" }, []],
+  ["state.aws.dynamodb", { table: "orders", assumeRoleArn: "a" }, [`${CREDENTIALS} by assumeRoleArn`]],
+  ["state.azure.blobstorage/v2", { containerName: "orders" }, [`${IDENTITY} by accountKey`]],
+  ["state.azure.blobstorage/v2", { containerName: "orders", connectionString: "c" }, []],
+  ["state.azure.cosmosdb", { url: "u", database: "d", collection: "c" }, [`${IDENTITY} by masterKey`]],
+  ["state.azure.tablestorage", { accountName: "orders", tableName: "orders" }, [`${IDENTITY} by accountKey`]],
+  ["state.cockroachdb/v1", { ...IAM, useAzureAD: "true" }, []],
+  ["state.cockroachdb/v2", { connectionString: "c", useAzureAD: "true" }, ENTRA],
+  ["state.gcp.firestore", { project_id: "p" }, ["google-auth-library by endpoint"]],
+  ["state.gcp.firestore", { project_id: "p", endpoint: "no endpoint" }, []],
+  ["state.mongodb", { host: "h" }, []],
+  ["state.mongodb", { host: "h", params: "?a=b&authmechanism=mongodb-aws" }, [`${CREDENTIALS} by params`]],
+  ["state.mongodb", { host: "h", params: "authMechanism=MONGODB-AWS&a=b" }, [`${CREDENTIALS} by params`]],
+  ["state.mongodb", { host: "h", params: "?authMechanism=MONGODB-X509" }, []],
+  [
+    "state.mongodb",
+    { connectionString: "mongodb://h/?authMechanism=MONGODB-AWS" },
+    [`${CREDENTIALS} by connectionString`],
+  ],
+  ["state.postgresql/v1", IAM, ["@aws-sdk/rds-signer by useAWSIAM"]],
+  ["state.postgresql/v2", { connectionString: "c" }, []],
+  [
+    "state.postgresql/v2",
+    { ...IAM, assumeRoleArn: "a" },
+    ["@aws-sdk/rds-signer by useAWSIAM", `${CREDENTIALS} by assumeRoleArn`],
+  ],
+  ["state.redis", { redisHost: "h" }, []],
+  ["state.redis", { redisHost: "h", useEntraID: "true" }, [`${IDENTITY} by useEntraID`]],
+  ["state.sqlserver/v1", { connectionString: "c", useAzureAD: "true" }, ENTRA],
+  ["state.sqlserver/v2", { connectionString: "c", useAzureAD: "true" }, ENTRA],
+  ["state.sqlserver/v2", { connectionString: "c" }, []],
+  ["state.yugabytedb/v2", { connectionString: "c", useAzureAD: "true" }, ENTRA],
+];
+
+describe("packages of some settings", () => {
+  for (const [title, fields, needed] of ASKED)
+    it(`are ${needed.join(" and ") || "none"} for ${title} with ${JSON.stringify(fields)}`, async () => {
+      const [type = "", version = ""] = title.split("/");
+      const chosen = await chooseDriver(type, version, loadDriver);
+      assert.ok("driver" in chosen);
+      const properties = Object.entries(fields).map(([name, value]) => ({ name, value, secret: false }));
+      const { packages = [] } = chosen.driver.decode(properties, []);
+      assert.deepEqual(
+        packages.map(({ name, field }) => `${name} by ${field}`),
+        needed,
+      );
+      // All of them are here.
+      assert.deepEqual(await lackingPackages(packages), []);
+    });
+
+  it("are told by every driver that has one loaded", () => {
+    const loads = /\bloading\(|"\.\.\/(?:azure\/entra-tokens|google\/credentials)\.ts"/;
+    const folders = readdirSync(STORES, { withFileTypes: true }).filter(
+      (each) => each.isDirectory() && !["azure", "google"].includes(each.name),
+    );
+    const textOf = (folder: string): string =>
+      readdirSync(join(STORES, folder))
+        .map((file) => readFileSync(join(STORES, folder, file), "utf8"))
+        .join("\n");
+    const silent = folders
+      .map(({ name }) => ({ name, text: textOf(name) }))
+      .filter(({ text }) => loads.test(text) && !/^ {2}packages: /m.test(text));
+    assert.deepEqual(
+      silent.map(({ name }) => name),
+      [],
     );
   });
 });

@@ -1,6 +1,7 @@
 // Stores behind a certificate whose time is over, where no server for tests speaks TLS: a bare TLS port stands for them, for
 // the client has to stop before it says or hears a word. Those with a server have the test in their own folders.
 import assert from "node:assert/strict";
+import { generateKeyPairSync } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { createServer, getCACertificates, type Server, setDefaultCACertificates } from "node:tls";
 import { systemClock } from "#kit/clock.ts";
@@ -10,6 +11,15 @@ import { loadDriver } from "#sidecar/stores/registry.ts";
 import { type Certificates, makeCertificates } from "#test/servers/certificates.ts";
 
 const KEY = Buffer.from("no key of anybody").toString("base64");
+
+const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
+/** Of an account that signs its own tokens. */
+const ACCOUNT = {
+  project_id: "test",
+  private_key_id: "k1",
+  private_key: privateKey.export({ type: "pkcs8", format: "pem" }).toString(),
+  client_email: "app@test.iam.gserviceaccount.com",
+};
 
 const ignore = (): void => undefined;
 const log: Log = { debug: ignore, info: ignore, warn: ignore, error: ignore, fatal: ignore, scoped: () => log };
@@ -50,7 +60,17 @@ const STORES: readonly (readonly [type: string, fields: (port: number, ca: strin
   [
     "state.cassandra",
     (port, ca) => ({ hosts: `127.0.0.1:${port}`, enableHostVerification: "true", ca }),
-    /^cannot reach cassandra at .*: certificate has expired$/,
+    /^cannot reach cassandra at .*: the server's certificate has expired$/,
+  ],
+  [
+    "state.gcp.firestore",
+    (port) => ({ ...ACCOUNT, endpoint: `https://127.0.0.1:${port}` }),
+    /^cannot connect to datastore at .*: the server's certificate has expired; check endpoint, and the server's certificate$/,
+  ],
+  [
+    "state.gcp.spanner",
+    (port) => ({ ...ACCOUNT, instance_id: "test", database_id: "test", endpoint: `https://127.0.0.1:${port}` }),
+    /^cannot connect to spanner at .*: the server's certificate has expired; check endpoint, and the server's certificate$/,
   ],
   [
     "state.mongodb",

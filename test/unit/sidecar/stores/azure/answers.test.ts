@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Store } from "#sidecar/stores/store.ts";
-import { call, erase, openStore, removal, textOf, upsert, write } from "./fixture.ts";
+import { call, deletion, openStore, removal, textOf, upsert, write } from "./fixture.ts";
 
 interface Reply {
   readonly status: number;
@@ -142,9 +142,9 @@ describe("the answers of Azure's storage", () => {
     const row: Reply = { status: 200, body: JSON.stringify({ PartitionKey: "app", RowKey: "a", Value: "1" }) };
     const gone = batchError(404, "ResourceNotFound", 0);
     replies = [row, gone, rowError(404, "ResourceNotFound")];
-    await stores.tables.transact?.([erase("app||a")], call);
+    await stores.tables.transact?.([deletion("app||a")], call);
     assert.deepEqual(replies, []);
     replies = Array.from({ length: 5 }, () => [row, gone]).flat();
-    await rejects((store) => store.transact?.([erase("app||a")], call), "tables", { code: "failed" });
+    await rejects((store) => store.transact?.([deletion("app||a")], call), "tables", { code: "failed" });
   });
 });

@@ -2,11 +2,9 @@
 import assert from "node:assert/strict";
 import type { Store } from "#sidecar/stores/store.ts";
 import { type CassandraCluster, describeWithOwnCassandra, startOwnCassandra } from "#test/servers/cassandra.ts";
-import { freePort } from "#test/servers/free-port.ts";
 import { TcpProxy } from "#test/servers/tcp-proxy.ts";
-import { call, openStore, read, removal, textOf, write } from "./fixture.ts";
-
-const RECOVERY_MS = 15_000;
+import { itSaysWhereNobodyListens } from "#test/stores/trouble.ts";
+import { call, eventually, openStore, read, removal, textOf, write } from "./fixture.ts";
 
 describeWithOwnCassandra("a cassandra store in trouble", function (this: Mocha.Suite) {
   this.timeout(150_000);
@@ -33,17 +31,7 @@ describeWithOwnCassandra("a cassandra store in trouble", function (this: Mocha.S
   }
 
   /** Resolves with the text once it can be read again. */
-  async function recovered(store: Store, key: string): Promise<string | null> {
-    const end = Date.now() + RECOVERY_MS;
-    for (;;) {
-      try {
-        return await textOf(store, key);
-      } catch (error) {
-        if (Date.now() > end) throw error;
-        await new Promise((resolve) => setTimeout(resolve, 50));
-      }
-    }
-  }
+  const recovered = (store: Store, key: string): Promise<string | null> => eventually(() => textOf(store, key));
 
   for (const etags of ["false", "true"])
     it(`says that a write may have happened when the connection breaks behind it; etags: ${etags}`, async () => {
@@ -116,7 +104,7 @@ describeWithOwnCassandra("a cassandra store in trouble", function (this: Mocha.S
       await new Promise((resolve) => setTimeout(resolve, 300));
       proxy.mode = "pass";
       assert.equal(await recovered(store, "outages"), "1");
-      await assertSoon(() => sockets() === connected, `${connected} sockets`);
+      await eventually(async () => assert.equal(sockets(), connected));
     }
     proxy.mode = "refuse";
     await assert.rejects(textOf(store, "outages"));
@@ -124,24 +112,13 @@ describeWithOwnCassandra("a cassandra store in trouble", function (this: Mocha.S
     proxy.mode = "pass";
     await closed;
     await new Promise((resolve) => setTimeout(resolve, 300));
-    await assertSoon(() => sockets() === before, `${before} sockets`);
+    await eventually(async () => assert.equal(sockets(), before));
   });
 
-  async function assertSoon(holds: () => boolean, what: string): Promise<void> {
-    const end = Date.now() + RECOVERY_MS;
-    while (!holds()) {
-      assert.ok(Date.now() < end, `not within ${RECOVERY_MS} ms: ${what}`);
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
-  }
-
-  it("does not open when nobody listens, and says where", async () => {
-    const port = await freePort();
-    await assert.rejects(openStore({ hosts: `127.0.0.1:${port}` }), {
-      code: "unavailable",
-      message: `cannot reach cassandra at 127.0.0.1:${port}: connect ECONNREFUSED 127.0.0.1:${port}`,
-    });
-  });
+  itSaysWhereNobodyListens(
+    (port) => openStore({ hosts: `127.0.0.1:${port}` }),
+    (port) => `cannot reach cassandra at 127.0.0.1:${port}: connect ECONNREFUSED 127.0.0.1:${port}`,
+  );
 
   it("does not open for a data center that the cluster does not have", async () => {
     await assert.rejects(open({ localDataCenter: "elsewhere" }), { code: "unavailable", message: /elsewhere/ });

@@ -1,7 +1,7 @@
 // Transactions as batches: how changes of one key come together, and what each answer of a batch means.
 import assert from "node:assert/strict";
 import type { Change, Store } from "#sidecar/stores/store.ts";
-import { call, erase, hastyClock, onOneEndpoint, type Reply, upsert } from "./fixture.ts";
+import { call, deletion, hastyClock, onOneEndpoint, type Reply, upsert } from "./fixture.ts";
 
 const metadata = { partitionKey: "p" };
 
@@ -38,7 +38,7 @@ describe("a transaction on Cosmos DB", () => {
   }
 
   const set = (key: string, more: object = {}): Change => upsert(key, "1", { metadata, ...more });
-  const del = (key: string, more: object = {}): Change => erase(key, { metadata, ...more });
+  const del = (key: string, more: object = {}): Change => deletion(key, { metadata, ...more });
 
   it("has one step for each key, the last change under all conditions before it", async () => {
     const store = await open();
@@ -73,8 +73,8 @@ describe("a transaction on Cosmos DB", () => {
     for (const changes of [
       [upsert("a", "1"), upsert("b", "1")],
       [set("a"), upsert("b", "1", { metadata: other })],
-      [set("a"), erase("b", { metadata: other })],
-      [set("a"), erase("b")],
+      [set("a"), deletion("b", { metadata: other })],
+      [set("a"), deletion("b")],
     ])
       await assert.rejects(async () => store.transact?.(changes, call), {
         code: "refused",

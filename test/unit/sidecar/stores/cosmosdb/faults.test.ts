@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import { type Clock, systemClock } from "#kit/clock.ts";
 import type { Store } from "#sidecar/stores/store.ts";
 import { type CosmosServer, describeWithCosmosdb, startCosmosdb } from "#test/servers/cosmosdb.ts";
-import { freePort } from "#test/servers/free-port.ts";
 import { TcpProxy } from "#test/servers/tcp-proxy.ts";
+import { itSaysWhereNobodyListens } from "#test/stores/trouble.ts";
 import { call, onOneEndpoint, openStore, read, removal, textOf, upsert, write } from "./fixture.ts";
 
 describe("a Cosmos DB store in trouble", () => {
@@ -17,15 +17,10 @@ describe("a Cosmos DB store in trouble", () => {
     (store) => store.transact?.([upsert("k", "1")], call),
   ];
 
-  it("does not open when nobody listens, and says where", async () => {
-    const port = await freePort();
-    const url = `https://localhost:${port}/`;
-    await assert.rejects(openStore({ ...endpoint().fields, url }), {
-      name: "StoreError",
-      code: "unavailable",
-      message: `cannot connect to Cosmos DB at localhost:${port}: ECONNREFUSED; gave up after 2 attempts`,
-    });
-  });
+  itSaysWhereNobodyListens(
+    (port) => openStore({ ...endpoint().fields, url: `https://localhost:${port}/` }),
+    (port) => `cannot connect to Cosmos DB at localhost:${port}: ECONNREFUSED; gave up after 2 attempts`,
+  );
 
   for (const how of ["is cut in place of an answer", "breaks in the middle of the answer"] as const)
     it(`leaves open what became of a write whose connection ${how}, and does not repeat it`, async () => {

@@ -7,22 +7,18 @@ import { createServer, type Server } from "node:https";
 import { getCACertificates, setDefaultCACertificates } from "node:tls";
 import { type Clock, systemClock } from "#kit/clock.ts";
 import { createLog } from "#kit/log.ts";
-import { systemRandom } from "#kit/random.ts";
 import { driver } from "#sidecar/stores/cosmosdb/cosmosdb.ts";
-import type { Call, Change, PreparedStore, Read, Removal, Store, Write } from "#sidecar/stores/store.ts";
+import type { PreparedStore, Store } from "#sidecar/stores/store.ts";
 import { type Certificates, makeCertificates } from "#test/servers/certificates.ts";
+import { decode, type Fields, open as openPrepared } from "#test/stores/opening.ts";
 
-export const call: Call = { signal: new AbortController().signal };
-export const read: Read = { strong: false, metadata: {} };
+export * from "#test/stores/requests.ts";
 
 /** Any base64 text is a key. */
 export const KEY: string = Buffer.from("a key of nobody's account").toString("base64");
 
-export function prepare(given: Readonly<Record<string, string>>): PreparedStore {
-  return driver.decode(
-    Object.entries(given).map(([name, value]) => ({ name, value, secret: false })),
-    [],
-  );
+export function prepare(given: Fields): PreparedStore {
+  return decode(driver, given);
 }
 
 /** A clock whose pauses are over at once, and told; longer ones never end, as the time that a call has. */
@@ -64,31 +60,7 @@ export function openStore(given: Readonly<Record<string, string>>, options: Open
     write: (line) => lines.push(line),
     nowMs: systemClock.nowMs,
   });
-  return prepare(given).open({ component: "test", appId: "app", clock, random: systemRandom, log, signal });
-}
-
-export function write(key: string, text: string, more: Partial<Write> = {}): Write {
-  const bytes = Buffer.from(text);
-  const plain = { key, bytes, isJson: true, etag: null, firstWrite: false, strong: false, ttlSec: null, metadata: {} };
-  return { ...plain, ...more };
-}
-
-export function removal(key: string, more: Partial<Removal> = {}): Removal {
-  return { key, etag: null, firstWrite: false, strong: false, metadata: {}, ...more };
-}
-
-export function upsert(key: string, text: string, more: Partial<Write> = {}): Change {
-  return { kind: "upsert", write: write(key, text, more) };
-}
-
-export function erase(key: string, more: Partial<Removal> = {}): Change {
-  return { kind: "delete", removal: removal(key, more) };
-}
-
-/** The value as text, or null when there is none. */
-export async function textOf(store: Store, key: string, metadata: Read["metadata"] = {}): Promise<string | null> {
-  const found = await store.get(key, { strong: false, metadata }, call);
-  return found === null ? null : Buffer.from(found.bytes).toString();
+  return openPrepared(prepare(given), { signal, clock, log });
 }
 
 export interface Recorded {

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { type Store, StoreError, type Write } from "#sidecar/stores/store.ts";
 import { type CosmosServer, describeWithCosmosdb, startCosmosdb } from "#test/servers/cosmosdb.ts";
-import { call, erase, openStore, read, removal, textOf, upsert, write } from "./fixture.ts";
+import { call, deletion, openStore, read, removal, textOf, upsert, write } from "./fixture.ts";
 
 describeWithCosmosdb("documents in Cosmos DB", () => {
   let server: CosmosServer;
@@ -80,7 +80,7 @@ describeWithCosmosdb("documents in Cosmos DB", () => {
       ttl: 60,
     });
     assert.equal(await textOf(store, "app||Account||alice||balance"), null);
-    assert.equal(await textOf(store, "app||Account||alice||balance", metadata), "7");
+    assert.equal(await textOf(store, "app||Account||alice||balance", { ...read, metadata }), "7");
   });
 
   it("of Dapr are read, whatever kind of value they hold", async () => {
@@ -188,8 +188,8 @@ describeWithCosmosdb("documents in Cosmos DB", () => {
         () => store.get(key, read, call),
         () => store.remove(removal(key), call),
         async () => store.transact?.([upsert(key, "1")], call),
-        async () => store.transact?.([erase(key)], call),
-        async () => store.transact?.([upsert("in", "1"), erase("in", { metadata: { partitionKey: key } })], call),
+        async () => store.transact?.([deletion(key)], call),
+        async () => store.transact?.([upsert("in", "1"), deletion("in", { metadata: { partitionKey: key } })], call),
       ])
         await assert.rejects(work(), { code: "refused" });
       await store.set(write("other", "1"), call);

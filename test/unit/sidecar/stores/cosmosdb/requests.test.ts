@@ -3,7 +3,18 @@
 import assert from "node:assert/strict";
 import { type Container, CosmosClient } from "@azure/cosmos";
 import type { Store } from "#sidecar/stores/store.ts";
-import { call, erase, isSigned, KEY, onOneEndpoint, type Recorded, read, removal, upsert, write } from "./fixture.ts";
+import {
+  call,
+  deletion,
+  isSigned,
+  KEY,
+  onOneEndpoint,
+  type Recorded,
+  read,
+  removal,
+  upsert,
+  write,
+} from "./fixture.ts";
 
 const PARTITION = "x-ms-documentdb-partitionkey";
 const DOCUMENTS = "/dbs/d/colls/c/docs";
@@ -197,8 +208,8 @@ describe("the requests of the Cosmos DB driver", () => {
       upsert("a", '{"n":1}', { metadata }),
       upsert("b", "2", { metadata, firstWrite: true }),
       upsert("c", "3", { metadata, etag: '"e-3"' }),
-      erase("d", { metadata, etag: '"e-4"' }),
-      erase("e", { metadata }),
+      deletion("d", { metadata, etag: '"e-4"' }),
+      deletion("e", { metadata }),
     ];
     const statuses = changes.map(() => ({ statusCode: 200 }));
     const ours = await sent(store, (each) => each.transact?.(changes, call), statuses);

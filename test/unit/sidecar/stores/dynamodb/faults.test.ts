@@ -6,7 +6,18 @@ import { type Store, StoreError } from "#sidecar/stores/store.ts";
 import { describeWithDynamo } from "#test/servers/dynamodb.ts";
 import type { FrontAnswer } from "#test/servers/dynamodb-front.ts";
 import { freePort } from "#test/servers/free-port.ts";
-import { call, erase, logTo, onOneServer, openStore, read, removal, textOf, upsert, write } from "./fixture.ts";
+import {
+  call,
+  deletion,
+  listeningLog,
+  onOneServer,
+  openStore,
+  read,
+  removal,
+  textOf,
+  upsert,
+  write,
+} from "./fixture.ts";
 
 const refusal = (type: string, status = 400, members: object = {}): FrontAnswer => ({ status, type, members });
 const THROTTLED = refusal("ProvisionedThroughputExceededException");
@@ -217,11 +228,11 @@ describeWithDynamo("a DynamoDB store in trouble", () => {
     for (const reason of ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"]) {
       front.asked.length = 0;
       front.next("TransactWriteItems", cancelledBy("None", reason));
-      await transact(store, upsert("busy", "1"), erase("none"));
+      await transact(store, upsert("busy", "1"), deletion("none"));
       assert.equal(front.of("TransactWriteItems").length, 2);
     }
     front.asked.length = 0;
-    await assert.rejects(transact(store, erase("busy", { etag: "other" })), { code: "etag-mismatch" });
+    await assert.rejects(transact(store, deletion("busy", { etag: "other" })), { code: "etag-mismatch" });
     assert.equal(front.of("TransactWriteItems").length, 1);
   });
 
@@ -300,8 +311,8 @@ describeWithDynamo("a DynamoDB store in trouble", () => {
   });
 
   it("reads key by key where the policy has no right to batches, and says so once", async () => {
-    const warnings: string[] = [];
-    const { front, store } = await openThroughFront({}, { log: logTo(warnings) });
+    const log = listeningLog();
+    const { front, store } = await openThroughFront({}, { log });
     await store.set(write("single", "1"), call);
     front.answer = ({ operation }) => (operation === "BatchGetItem" ? refusal("AccessDeniedException") : "pass");
     for (let turn = 0; turn < 2; turn++) {
@@ -309,25 +320,26 @@ describeWithDynamo("a DynamoDB store in trouble", () => {
       assert.ok(found !== null && found !== undefined && !(found instanceof StoreError) && none === null);
     }
     assert.equal(front.of("BatchGetItem").length, 1);
-    assert.deepEqual(warnings, ["no right to dynamodb:BatchGetItem: bulk reads go key by key"]);
+    const fields = JSON.stringify({ table: metadata().table });
+    assert.deepEqual(log.warnings, [`no right to dynamodb:BatchGetItem: bulk reads go key by key ${fields}`]);
   });
 
   it("goes back to batches when it was all rights that lacked for a while", async () => {
-    const warnings: string[] = [];
-    const { front, store } = await openThroughFront({}, { log: logTo(warnings) });
+    const log = listeningLog();
+    const { front, store } = await openThroughFront({}, { log });
     front.answer = () => refusal("AccessDeniedException");
     await assert.rejects(async () => store.getMany?.(["a", "b"], read, call), { code: "unavailable" });
     front.answer = () => "pass";
     const before = front.of("BatchGetItem").length;
     assert.deepEqual(await store.getMany?.(["a", "b"], read, call), [null, null]);
-    assert.deepEqual([front.of("BatchGetItem").length, warnings], [before + 1, []]);
+    assert.deepEqual([front.of("BatchGetItem").length, log.warnings], [before + 1, []]);
   });
 
   it("opens with the right to read a key, and no other", async () => {
     const { front } = await openThroughFront();
     front.answer = ({ operation }) => (operation === "GetItem" ? "pass" : refusal("AccessDeniedException"));
     const store = await openStore(metadata({ endpoint: front.endpoint }));
-    keep(() => store.close());
+    keep(store, () => store.close());
     await store.ping(call);
     const denied = { code: "unavailable", message: /does not allow this; see the rights/ };
     await assert.rejects(store.set(write("denied", "1"), call), denied);

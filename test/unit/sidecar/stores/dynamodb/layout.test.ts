@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { StoreError } from "#sidecar/stores/store.ts";
 import { describeWithDynamo, TTL_ATTRIBUTE } from "#test/servers/dynamodb.ts";
-import { ahead, call, erase, onOneServer, read, removal, textOf, upsert, write } from "./fixture.ts";
+import { ahead, call, deletion, onOneServer, read, removal, textOf, upsert, write } from "./fixture.ts";
 
 const HOUR_SEC = 3600;
 
@@ -61,7 +61,7 @@ describeWithDynamo("the layout of state.aws.dynamodb", () => {
     const store = await open({ table, partitionKey: "Contract.ID" });
     await store.set(write("k", "1", { firstWrite: true }), call);
     await assert.rejects(store.set(write("k", "2", { firstWrite: true }), call), { code: "etag-mismatch" });
-    await store.transact?.([upsert("k", "3"), erase("none")], call);
+    await store.transact?.([upsert("k", "3"), deletion("none")], call);
     const [found] = (await store.getMany?.(["k"], read, call)) ?? [];
     assert.ok(found !== null && found !== undefined && !(found instanceof StoreError));
     assert.equal(Buffer.from(found.bytes).toString(), "3");
@@ -137,7 +137,7 @@ describeWithDynamo("the layout of state.aws.dynamodb", () => {
       await assert.rejects(store.set(write(key, "2"), call), refused);
       await assert.rejects(store.remove(removal(key), call), refused);
       await assert.rejects(store.get(key, read, call), refused);
-      await assert.rejects(async () => store.transact?.([upsert("other", "2"), erase(key)], call), refused);
+      await assert.rejects(async () => store.transact?.([upsert("other", "2"), deletion(key)], call), refused);
       const [bad, good] = (await store.getMany?.([key, "half?"], read, call)) ?? [];
       assert.ok(bad instanceof StoreError && bad.code === "refused");
       assert.ok(good !== null && good !== undefined && !(good instanceof StoreError));
@@ -167,7 +167,7 @@ describeWithDynamo("the layout of state.aws.dynamodb", () => {
   it("names the change of a transaction whose condition fails", async () => {
     const store = await open();
     await store.set(write("named", "1"), call);
-    const changes = [upsert("a", "1"), upsert("b", "1"), upsert("a", "2"), erase("named", { etag: "other" })];
+    const changes = [upsert("a", "1"), upsert("b", "1"), upsert("a", "2"), deletion("named", { etag: "other" })];
     const message = "change 4 of 4: the value has another etag than the one passed, or there is no value";
     await assert.rejects(async () => store.transact?.(changes, call), { code: "etag-mismatch", message });
   });
@@ -191,7 +191,7 @@ describeWithDynamo("the layout of state.aws.dynamodb", () => {
       await assert.rejects(then.set(write("over-etag", "2", { etag }), call), conflict);
       await assert.rejects(then.remove(removal("over-etag", { etag }), call), conflict);
       await assert.rejects(async () => then.transact?.([upsert("over-etag", "2", { etag })], call), conflict);
-      await assert.rejects(async () => then.transact?.([erase("over-etag", { etag })], call), conflict);
+      await assert.rejects(async () => then.transact?.([deletion("over-etag", { etag })], call), conflict);
       await now.set(write("over-etag", "2", { etag }), call);
     });
 

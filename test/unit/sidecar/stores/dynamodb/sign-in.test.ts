@@ -79,7 +79,7 @@ describeWithDynamo("who signs in to DynamoDB", () => {
       outgoing.writeHead(status, { "content-type": type }).end(text);
     });
     await new Promise<void>((resolve) => http.listen(0, "127.0.0.1", resolve));
-    keep(async () => {
+    keep(http, async () => {
       http.closeAllConnections();
       await new Promise((resolve) => http.close(resolve));
     });
@@ -138,7 +138,7 @@ describeWithDynamo("who signs in to DynamoDB", () => {
     const text = ASSUMED.replaceAll("AssumeRoleRes", "AssumeRoleWithWebIdentityRes");
     const sts = await fake(200, "text/xml", text);
     const folder = await mkdtemp(join(tmpdir(), "pannier-token-"));
-    keep(() => rm(folder, { recursive: true }));
+    keep(folder, () => rm(folder, { recursive: true }));
     await writeFile(join(folder, "token"), "token-of-service-account");
     process.env.AWS_ENDPOINT_URL_STS = sts.url;
     process.env.AWS_ROLE_ARN = "arn:aws:iam::123456789012:role/orders";
@@ -193,7 +193,7 @@ describeWithDynamo("who signs in to DynamoDB", () => {
   it("does not wait for keys longer than the caller does", async () => {
     const silent = createServer(() => undefined);
     await new Promise<void>((resolve) => silent.listen(0, "127.0.0.1", resolve));
-    keep(async () => {
+    keep(silent, async () => {
       silent.closeAllConnections();
       await new Promise((resolve) => silent.close(resolve));
     });
@@ -236,14 +236,14 @@ describeWithDynamo("who signs in to DynamoDB", () => {
 
   it("does not speak to a service whose certificate nobody trusts", async () => {
     const certificates = await makeCertificates();
-    keep(() => certificates.remove());
+    keep(certificates, () => certificates.remove());
     const [cert, key] = [certificates.serverCertificateFile, certificates.serverKeyFile].map((file) =>
       readFileSync(file),
     );
     assert.ok(cert !== undefined && key !== undefined);
     const https = createTlsServer({ cert, key }, (_incoming, outgoing) => void outgoing.end());
     await new Promise<void>((resolve) => https.listen(0, "127.0.0.1", resolve));
-    keep(() => new Promise((resolve) => https.close(resolve)));
+    keep(https, () => new Promise((resolve) => https.close(resolve)));
     const address = https.address();
     const endpoint = `https://127.0.0.1:${typeof address === "object" ? address?.port : 0}`;
     await assert.rejects(openStore(metadata({ endpoint })), {

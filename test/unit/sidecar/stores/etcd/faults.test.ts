@@ -2,28 +2,29 @@
 import assert from "node:assert/strict";
 import type { Store } from "#sidecar/stores/store.ts";
 import { describeWithEtcd, type EtcdServer, startEtcd, startEtcdCluster } from "#test/servers/etcd.ts";
-import { freePort } from "#test/servers/free-port.ts";
 import { TcpProxy } from "#test/servers/tcp-proxy.ts";
+import {
+  itLeavesWritesInDoubt,
+  itRepeatsReads,
+  itSaysWhereNobodyListens,
+  type ThroughProxy,
+} from "#test/stores/trouble.ts";
 import { call, eventually, onOneServer, openStore, rawGet, read, removal, textOf, upsert, write } from "./fixture.ts";
 
 describeWithEtcd("an etcd store in trouble", () => {
   const { server, keep, open } = onOneServer();
 
-  async function throughProxy(): Promise<{ readonly proxy: TcpProxy; readonly store: Store }> {
+  async function throughProxy(): Promise<ThroughProxy> {
     const proxy = await TcpProxy.start(server());
     keep(proxy, () => proxy.stop());
     const store = await open("v1", { endpoints: `127.0.0.1:${proxy.port}` });
     return { proxy, store };
   }
 
-  it("does not open when nobody listens, and says where", async () => {
-    const port = await freePort();
-    await assert.rejects(openStore("v1", { endpoints: `127.0.0.1:${port}` }), {
-      name: "StoreError",
-      code: "unavailable",
-      message: `cannot connect to etcd at 127.0.0.1:${port}: ECONNREFUSED`,
-    });
-  });
+  itSaysWhereNobodyListens(
+    (port) => openStore("v1", { endpoints: `127.0.0.1:${port}` }),
+    (port) => `cannot connect to etcd at 127.0.0.1:${port}: ECONNREFUSED`,
+  );
 
   it("does not open on a server that hangs, and ends when its time is up", async () => {
     const proxy = await TcpProxy.start(server());
@@ -33,28 +34,14 @@ describeWithEtcd("an etcd store in trouble", () => {
     await assert.rejects(opened, { code: "timeout" });
   });
 
-  it("says that a write may have happened when the connection breaks behind it, and does not repeat it", async () => {
-    const { proxy, store } = await throughProxy();
-    await store.set(write("cut", "1"), call);
-    const before = Number((await rawGet(server(), "/cut"))?.modRevision);
-    proxy.mode = "cut-after-request";
-    await assert.rejects(store.set(write("cut", "2"), call), {
-      code: "unknown-outcome",
-      message: `lost the connection to etcd at 127.0.0.1:${proxy.port}; the write may have happened`,
-    });
-    proxy.mode = "pass";
+  itLeavesWritesInDoubt(throughProxy, {
+    product: "etcd",
+    timesOf: async (_store, key) => Number((await rawGet(server(), `/${key}`))?.modRevision),
     // A request is several pieces, and the first may be all that came through.
-    await eventually(async () => assert.match((await textOf(store, "cut")) ?? "", /^[12]$/));
-    assert.ok(Number((await rawGet(server(), "/cut"))?.modRevision) <= before + 1);
+    arrives: false,
   });
 
-  it("repeats a read whose connection breaks", async () => {
-    const { proxy, store } = await throughProxy();
-    await store.set(write("again", "1"), call);
-    const reading = textOf(store, "again");
-    proxy.cut();
-    assert.equal(await reading, "1");
-  });
+  itRepeatsReads(throughProxy);
 
   it("ends in time when nothing comes back, takes a new connection, and goes on", async function () {
     this.timeout(30_000);

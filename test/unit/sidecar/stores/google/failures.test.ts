@@ -18,9 +18,13 @@ describe("the end of a call to one of Google's services", () => {
     assert.equal(end(14, "Channel closed before call started", true).ending, "not-sent");
   });
 
-  it("points at the endpoint where TLS fails", () => {
-    const details = "No connection established. Last error: Error: self-signed certificate";
-    assert.match(end(14, details, false).message, /: the server's certificate is self-signed; check endpoint/);
+  it("points at the endpoint where TLS fails, and at the certificate where it is that", () => {
+    const told = (words: string): string => end(14, `No connection established. Last error: ${words}`, false).message;
+    const lead = "cannot connect to spanner at s:443: ";
+    const untrusted = "the server's certificate is self-signed; check endpoint, and the server's certificate";
+    assert.equal(told("Error: self-signed certificate"), lead + untrusted);
+    const plain = "the server does not speak TLS; check endpoint: it is without https:// for an emulator only";
+    assert.equal(told("Error: 40934DEE:error:0A00010B:SSL routines::wrong version number:x.c:78:\n"), lead + plain);
   });
 
   const doubtful: [status: number, details: string][] = [

@@ -1,10 +1,16 @@
 // What happens to requests when a server or the way to it fails, and that the store finds back by itself.
 import assert from "node:assert/strict";
-import { createServer, type Server, type Socket } from "node:net";
 import type { Store } from "#sidecar/stores/store.ts";
-import { freePort } from "#test/servers/free-port.ts";
+import { startImpostor } from "#test/servers/impostor.ts";
 import { describeWithNats, type NatsServer, openBucket, startNats } from "#test/servers/nats.ts";
 import { TcpProxy } from "#test/servers/tcp-proxy.ts";
+import {
+  itLeavesWritesInDoubt,
+  itRepeatsReads,
+  itSaysWhereNobodyListens,
+  itSharesOneConnection,
+  type ThroughProxy,
+} from "#test/stores/trouble.ts";
 import { call, etagOf, eventually, openStore, read, removal, textOf, write } from "./fixture.ts";
 
 describeWithNats("a JetStream store in trouble", () => {
@@ -25,24 +31,21 @@ describeWithNats("a JetStream store in trouble", () => {
     await proxy.stop();
   });
 
-  it("says that a write may have happened when the connection breaks behind it, and does not repeat it", async () => {
-    await store.set(write("cut", "1"), call);
-    const before = Number(await etagOf(store, "cut"));
-    proxy.mode = "cut-after-request";
-    await assert.rejects(store.set(write("cut", "2"), call), {
-      code: "unknown-outcome",
-      message: `lost the connection to NATS at 127.0.0.1:${proxy.port}; the write may have happened`,
-    });
-    proxy.mode = "pass";
-    await eventually(async () => assert.equal(await textOf(store, "cut"), "2"));
-    assert.equal(Number(await etagOf(store, "cut")), before + 1);
+  const through = (): ThroughProxy => ({ proxy, store });
+
+  itLeavesWritesInDoubt(through, {
+    product: "NATS",
+    timesOf: async (store, key) => Number(await etagOf(store, key)),
+    arrives: true,
   });
 
-  it("repeats a read whose connection breaks", async () => {
-    await store.set(write("again", "1"), call);
-    const reading = textOf(store, "again");
-    proxy.cut();
-    assert.equal(await reading, "1");
+  itRepeatsReads(through);
+
+  itSharesOneConnection(through, {
+    product: "NATS",
+    warning: /^nats server fails .*cannot connect/,
+    address: () => `127.0.0.1:${server.port}`,
+    open: (addresses, warnings) => openStore({ natsURL: addresses.join(",") }, warnings),
   });
 
   it("ends in time when nothing comes back, takes a new connection, and goes on", async () => {
@@ -68,44 +71,6 @@ describeWithNats("a JetStream store in trouble", () => {
     await store.ping(call);
     await new Promise((resolve) => setTimeout(resolve, 100));
     assert.equal(await textOf(store, "late"), "1");
-  });
-
-  it("lets so many requests wait and no more, and then refuses at once", async () => {
-    proxy.mode = "black-hole";
-    const leaving = new AbortController();
-    const waiting = Array.from({ length: 16_384 }, () => store.get("k", read, { signal: leaving.signal }));
-    const all = Promise.allSettled(waiting);
-    await assert.rejects(store.set(write("k", "1"), call), {
-      code: "unavailable",
-      message: `16384 requests wait for NATS at 127.0.0.1:${proxy.port}`,
-    });
-    leaving.abort();
-    assert.ok((await all).every(({ status }) => status === "rejected"));
-    proxy.mode = "pass";
-    proxy.cut();
-    await eventually(() => store.set(write("k", "2"), call));
-  });
-
-  it("says once in the log that a server fails, until it is reached again", async () => {
-    const warnings: string[] = [];
-    const told = await openStore({ natsURL: `127.0.0.1:${proxy.port}` }, warnings);
-    for (const outages of [1, 2]) {
-      proxy.mode = "refuse";
-      for (let turn = 0; turn < 5; turn++) await assert.rejects(told.ping(call));
-      assert.equal(warnings.length, outages, warnings.join("\n"));
-      proxy.mode = "pass";
-      await told.ping(call);
-    }
-    assert.match(warnings.join(), /^nats server fails .*cannot connect/);
-    await told.close();
-  });
-
-  it("asks the next server where one is away, whichever it begins with", async () => {
-    for (let turn = 0; turn < 6; turn++) {
-      const both = await openStore({ natsURL: `nats://127.0.0.1:${await freePort()},${server.url}` });
-      await both.ping(call);
-      await both.close();
-    }
   });
 
   it("says that the bucket is gone, and goes on when it is there again", async () => {
@@ -180,38 +145,20 @@ describeWithNats("a NATS server without JetStream", () => {
 });
 
 describe("something else than NATS behind the address", () => {
-  it("does not open when nobody listens, and says where", async () => {
-    const port = await freePort();
-    await assert.rejects(openStore({ natsURL: `127.0.0.1:${port}` }), {
-      code: "unavailable",
-      message: `cannot connect to NATS at 127.0.0.1:${port}: connect ECONNREFUSED 127.0.0.1:${port}`,
-    });
-  });
-
-  /** Says something at once, and nothing then. */
-  async function impostor(greeting: string): Promise<{ readonly server: Server; readonly natsURL: string }> {
-    const server = createServer((socket: Socket) => {
-      socket.on("error", () => socket.destroy());
-      socket.on("data", () => undefined);
-      socket.write(greeting);
-    });
-    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-    const address = server.address();
-    return { server, natsURL: `127.0.0.1:${typeof address === "object" ? address?.port : ""}` };
-  }
+  itSaysWhereNobodyListens(
+    (port) => openStore({ natsURL: `127.0.0.1:${port}` }),
+    (port) => `cannot connect to NATS at 127.0.0.1:${port}: connect ECONNREFUSED 127.0.0.1:${port}`,
+  );
 
   for (const [what, greeting, message] of [
     ["a server of another protocol", "HTTP/1.1 400 Bad Request\r\n\r\n", /does not speak NATS' protocol/],
     ["a server that says nothing", "", /it said nothing/],
   ] as const) {
     it(`is told: ${what}`, async () => {
-      const { server, natsURL } = await impostor(greeting);
-      await assert.rejects(openStore({ natsURL }), {
-        name: "StoreError",
-        code: "unavailable",
-        message,
-      });
-      await new Promise((resolve) => server.close(resolve));
+      const impostor = await startImpostor({ greeting });
+      const opened = openStore({ natsURL: impostor.address });
+      await assert.rejects(opened, { name: "StoreError", code: "unavailable", message });
+      await impostor.stop();
     });
   }
 });

@@ -1,14 +1,19 @@
 // What happens to requests when a server or the way to it fails, and that the store finds back by itself.
 import assert from "node:assert/strict";
 import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
-import { createServer, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Store } from "#sidecar/stores/store.ts";
-import { freePort } from "#test/servers/free-port.ts";
+import { startImpostor } from "#test/servers/impostor.ts";
 import { describeWithMemcached, type MemcachedServer, startMemcached } from "#test/servers/memcached.ts";
 import { TcpProxy } from "#test/servers/tcp-proxy.ts";
-import { call, openStore, read, textOf, write } from "./fixture.ts";
+import {
+  itLeavesWritesInDoubt,
+  itRepeatsReads,
+  itSaysWhereNobodyListens,
+  type ThroughProxy,
+} from "#test/stores/trouble.ts";
+import { call, etagOf, openStore, textOf, write } from "./fixture.ts";
 
 describeWithMemcached("a memcached store in trouble", () => {
   let server: MemcachedServer;
@@ -25,25 +30,15 @@ describeWithMemcached("a memcached store in trouble", () => {
     await server.stop();
   });
 
-  it("says that a write may have happened when the connection breaks behind it, and does not repeat it", async () => {
-    await store.set(write("k", "1"), call);
-    const before = Number((await store.get("k", read, call))?.etag);
-    proxy.mode = "cut-after-request";
-    await assert.rejects(store.set(write("k", "2"), call), {
-      code: "unknown-outcome",
-      message: `lost the connection to memcached at 127.0.0.1:${proxy.port}; the write may have happened`,
-    });
-    proxy.mode = "pass";
-    assert.equal(await textOf(store, "k"), "2");
-    assert.equal(Number((await store.get("k", read, call))?.etag), before + 1);
+  const through = (): ThroughProxy => ({ proxy, store });
+
+  itLeavesWritesInDoubt(through, {
+    product: "memcached",
+    timesOf: async (store, key) => Number(await etagOf(store, key)),
+    arrives: true,
   });
 
-  it("repeats a read whose connection breaks", async () => {
-    await store.set(write("k", "1"), call);
-    const reading = textOf(store, "k");
-    proxy.cut();
-    assert.equal(await reading, "1");
-  });
+  itRepeatsReads(through);
 
   it("ends in time when nothing comes back, takes a new connection, and goes on", async () => {
     await store.set(write("k", "1"), call);
@@ -84,13 +79,10 @@ describeWithMemcached("a memcached store in trouble", () => {
     }
   });
 
-  it("does not open when nobody listens, and says where", async () => {
-    const port = await freePort();
-    await assert.rejects(openStore({ hosts: `127.0.0.1:${port}` }), {
-      code: "unavailable",
-      message: new RegExp(`^cannot connect to memcached at 127.0.0.1:${port}: .*ECONNREFUSED`),
-    });
-  });
+  itSaysWhereNobodyListens(
+    (port) => openStore({ hosts: `127.0.0.1:${port}` }),
+    (port) => new RegExp(`^cannot connect to memcached at 127.0.0.1:${port}: .*ECONNREFUSED`),
+  );
 
   it("does not open on a server that wants a password", async () => {
     const folder = await mkdtemp(join(tmpdir(), "pannier-memcached-"));
@@ -126,17 +118,6 @@ describeWithMemcached("a memcached store in trouble", () => {
 });
 
 describe("something else than memcached behind the address", () => {
-  /** Answers every request with the same bytes. */
-  async function impostor(answer: string): Promise<{ readonly server: Server; readonly hosts: string }> {
-    const server = createServer((socket: Socket) => {
-      socket.on("error", () => socket.destroy());
-      socket.on("data", () => socket.write(answer));
-    });
-    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-    const address = server.address();
-    return { server, hosts: `127.0.0.1:${typeof address === "object" ? address?.port : ""}` };
-  }
-
   for (const [what, answer, message] of [
     ["an older memcached", "VERSION 1.5.22\r\n", /is version 1\.5\.22, want 1\.6\.10 or later/],
     ["a server that knows no version", "ERROR\r\n", /refused the command/],
@@ -144,9 +125,9 @@ describe("something else than memcached behind the address", () => {
     ["a server of another protocol", "x".repeat(5000), /does not speak memcached's protocol/],
   ] as const) {
     it(`is told: ${what}`, async () => {
-      const { server, hosts } = await impostor(answer);
-      await assert.rejects(openStore({ hosts }), { name: "StoreError", message });
-      await new Promise((resolve) => server.close(resolve));
+      const impostor = await startImpostor({ answer });
+      await assert.rejects(openStore({ hosts: impostor.address }), { name: "StoreError", message });
+      await impostor.stop();
     });
   }
 });

@@ -18,8 +18,17 @@ describe("failures of state.mongodb", () => {
       "connect EHOSTUNREACH 10.0.0.1:27017",
       "getaddrinfo ENOTFOUND mongo",
       "getaddrinfo EAI_AGAIN mongo",
+      "connect ETIMEDOUT 10.0.0.1:27017",
+      "querySrv ENOTFOUND _mongodb._tcp.mongo",
+      "queryTxt ESERVFAIL mongo",
     ])
       assert.equal(codeOf(message), "unavailable", message);
+  });
+
+  it("name what the resolver says of the records of a server", () => {
+    const error = Object.assign(new Error("querySrv ENOTFOUND _mongodb._tcp.mongo"), { code: "ENOTFOUND" });
+    const { message } = failureOf({ error, server: "mongo", isWrite: false, repeated: false });
+    assert.equal(message, "cannot connect to mongodb at mongo: ENOTFOUND");
   });
 
   it("say that a write may have happened where a connection that was there is lost", () => {

@@ -1,29 +1,24 @@
 // What happens to requests when a server or the way to it fails, and that the store finds back by itself.
 import assert from "node:assert/strict";
-import type { Store } from "#sidecar/stores/store.ts";
-import { freePort } from "#test/servers/free-port.ts";
 import { describeWithMongodb } from "#test/servers/mongodb.ts";
 import { TcpProxy } from "#test/servers/tcp-proxy.ts";
+import { itRepeatsReads, itSaysWhereNobodyListens, type ThroughProxy } from "#test/stores/trouble.ts";
 import { call, eventually, onOneServer, openStore, read, removal, textOf, write } from "./fixture.ts";
 
 describeWithMongodb("a MongoDB store in trouble", () => {
   const { server, keep, open } = onOneServer();
 
-  async function throughProxy(): Promise<{ readonly proxy: TcpProxy; readonly store: Store }> {
+  async function throughProxy(): Promise<ThroughProxy> {
     const proxy = await TcpProxy.start(server());
     keep(proxy, () => proxy.stop());
     const store = await open({ host: `127.0.0.1:${proxy.port}`, operationTimeout: "1s" });
     return { proxy, store };
   }
 
-  it("does not open when nobody listens, and says where", async () => {
-    const port = await freePort();
-    await assert.rejects(openStore({ fields: { host: `127.0.0.1:${port}`, operationTimeout: "500ms" } }), {
-      name: "StoreError",
-      code: "unavailable",
-      message: `cannot connect to mongodb at 127.0.0.1:${port}: ECONNREFUSED`,
-    });
-  });
+  itSaysWhereNobodyListens(
+    (port) => openStore({ fields: { host: `127.0.0.1:${port}`, operationTimeout: "500ms" } }),
+    (port) => `cannot connect to mongodb at 127.0.0.1:${port}: ECONNREFUSED`,
+  );
 
   it("does not open on a server that hangs, and ends when its time is up", async () => {
     const proxy = await TcpProxy.start(server());
@@ -47,13 +42,7 @@ describeWithMongodb("a MongoDB store in trouble", () => {
     await eventually(async () => assert.equal(await textOf(store, "cut"), "2"));
   });
 
-  it("repeats a read whose connection breaks", async () => {
-    const { proxy, store } = await throughProxy();
-    await store.set(write("again", "1"), call);
-    const reading = textOf(store, "again");
-    proxy.cut();
-    assert.equal(await reading, "1");
-  });
+  itRepeatsReads(throughProxy);
 
   it("ends in time when nothing comes back, and goes on", async () => {
     const { proxy, store } = await throughProxy();

@@ -147,6 +147,16 @@ describe("a transaction on a replica set", () => {
     await assert.rejects(transact(silent.store, [upsert("a", "1")]), { code: "timeout", message: /may have happened/ });
   });
 
+  it("names the server that had no more time for the commit, and says that it may have happened", async () => {
+    const { standIn, store } = await open();
+    // The client itself asks twice.
+    standIn.answer("commitTransaction", failing(50, UNKNOWN), failing(50, UNKNOWN));
+    await assert.rejects(transact(store, [upsert("a", "1")]), {
+      code: "unknown-outcome",
+      message: `mongodb at ${standIn.address} did not answer the commit; the write may have happened`,
+    });
+  });
+
   it("says that it may have happened when the commit was lost and no server is left to ask", async () => {
     const { standIn, store } = await open({
       fields: { operationTimeout: "1s", params: "serverSelectionTimeoutMS=100" },

@@ -1,22 +1,13 @@
 // What happens to requests when the server or the way to it fails, and that the store finds back by itself.
 import assert from "node:assert/strict";
+import type { Log } from "#kit/log.ts";
 import type { Store } from "#sidecar/stores/store.ts";
-import { freePort } from "#test/servers/free-port.ts";
 import { describeWithMysql, runOn } from "#test/servers/mysql.ts";
 import { TcpProxy } from "#test/servers/tcp-proxy.ts";
-import {
-  call,
-  eventually,
-  listeningLog,
-  onOneServer,
-  openStore,
-  read,
-  removal,
-  textOf,
-  transact,
-  upsert,
-  write,
-} from "./fixture.ts";
+import type { Fields } from "#test/stores/opening.ts";
+import { itPools } from "#test/stores/pool-trouble.ts";
+import { itSaysWhereNobodyListens } from "#test/stores/trouble.ts";
+import { call, eventually, onOneServer, openStore, read, removal, textOf, transact, upsert, write } from "./fixture.ts";
 
 describeWithMysql("a MySQL store in trouble", () => {
   const { server, schema, open, query, client, keep } = onOneServer({ args: ["--max-connections=40"] });
@@ -27,11 +18,12 @@ describeWithMysql("a MySQL store in trouble", () => {
   }
 
   async function throughProxy(
-    fields: Record<string, string> = {},
+    fields: Fields = {},
+    log?: Log,
   ): Promise<{ proxy: TcpProxy; store: Store; name: string }> {
     const name = schema();
     const proxy = await proxied();
-    const store = await open(name, { connectionString: server().dsn("timeout=500ms", proxy.port), ...fields });
+    const store = await open(name, { connectionString: server().dsn("timeout=500ms", proxy.port), ...fields }, log);
     return { proxy, store, name };
   }
 
@@ -51,13 +43,31 @@ describeWithMysql("a MySQL store in trouble", () => {
     return holder;
   }
 
-  it("does not open when nobody listens, and says where", async () => {
-    const port = await freePort();
-    await assert.rejects(openStore({ fields: { connectionString: server().dsn("", port) } }), {
-      name: "StoreError",
-      code: "unavailable",
-      message: new RegExp(`cannot connect to mysql at 127.0.0.1:${port}: .*ECONNREFUSED`),
-    });
+  itSaysWhereNobodyListens(
+    (port) => openStore({ fields: { connectionString: server().dsn("", port) } }),
+    (port) => new RegExp(`cannot connect to mysql at 127.0.0.1:${port}: .*ECONNREFUSED`),
+  );
+
+  itPools({
+    product: "mysql",
+    timeout: ["timeoutInSeconds", "1"],
+    patient: {},
+    place: schema,
+    open,
+    throughProxy,
+    sessions: async (name) => {
+      const all = await sessionsIn(name);
+      // Not those that are still connecting: nothing was sent over them.
+      return { open: all.length, busy: all.filter(({ command }) => /Query|Execute/.test(String(command))).length };
+    },
+    endSessions: async (name) => {
+      for (const { id } of await sessionsIn(name)) await query("mysql", `KILL ${id}`);
+    },
+    lockTable: async (name) => {
+      const holder = client("mysql");
+      await runOn(holder, `LOCK TABLES ${name}.state WRITE`);
+      return () => runOn(holder, "UNLOCK TABLES");
+    },
   });
 
   it("does not open on a server that hangs, within the timeout of its connection string or its signal", async () => {
@@ -106,63 +116,6 @@ describeWithMysql("a MySQL store in trouble", () => {
     const refused = { code: "unavailable", message: /does not give this user the rights.*1142|1044/ };
     await assert.rejects(other.set(write("k", "2"), call), refused);
     assert.equal(await textOf(store, "k"), "1");
-  });
-
-  it("fails fast while the server cannot be reached, says so once, and goes on when it can", async () => {
-    const log = listeningLog();
-    const proxy = await proxied();
-    const store = await open(schema(), { connectionString: server().dsn("", proxy.port) }, log);
-    proxy.mode = "refuse";
-    await eventually(() =>
-      assert.rejects(store.get("k", read, call), { code: "unavailable", message: /127\.0\.0\.1:\d+/ }),
-    );
-    for (let turn = 0; turn < 20; turn++) await assert.rejects(store.ping(call), { code: "unavailable" });
-    assert.equal(log.warnings.filter((each) => each.includes("cannot be reached")).length, 1, log.warnings.join("\n"));
-    proxy.mode = "pass";
-    await eventually(() => store.set(write("k", "1"), call));
-    assert.equal(await textOf(store, "k"), "1");
-  });
-
-  it("repeats a read whose connection the server has ended, and tells a write that nobody knows", async () => {
-    const { proxy, store, name } = await throughProxy();
-    await store.set(write("k", "1"), call);
-    for (const { id } of await sessionsIn(name)) await query("mysql", `KILL ${id}`);
-    assert.equal(await textOf(store, "k"), "1");
-    await store.set(write("k", "1"), call);
-    const unsure = { code: "unknown-outcome", message: /the write may have happened/ };
-    proxy.mode = "cut-after-request";
-    await assert.rejects(store.set(write("k", "2"), call), unsure);
-    proxy.mode = "pass";
-    await eventually(async () => assert.equal(await textOf(store, "k"), "2"));
-    await eventually(() => store.remove(removal("other"), call));
-    proxy.mode = "cut-after-request";
-    await assert.rejects(store.remove(removal("k"), call), unsure);
-    proxy.mode = "pass";
-    await eventually(async () => assert.equal(await textOf(store, "k"), null));
-  });
-
-  it("calls a transaction that breaks before its commit undone", async () => {
-    const { proxy, store } = await throughProxy();
-    await store.set(write("k", "1"), call);
-    proxy.mode = "cut-after-request";
-    await assert.rejects(transact(store, [upsert("k", "2"), upsert("l", "2")]), { code: "unavailable" });
-    proxy.mode = "pass";
-    await eventually(() => store.ping(call));
-    assert.deepEqual([await textOf(store, "k"), await textOf(store, "l")], ["1", null]);
-  });
-
-  it("gives up a server that hangs within timeoutInSeconds, read and write, and takes new connections", async () => {
-    const { proxy, store } = await throughProxy({ timeoutInSeconds: "1" });
-    await store.set(write("k", "1"), call);
-    proxy.mode = "black-hole";
-    const late = /no answer from mysql at 127\.0\.0\.1:\d+ within timeoutInSeconds/;
-    const [seen, written] = await Promise.allSettled([store.get("k", read, call), store.set(write("k", "2"), call)]);
-    assert.ok(seen.status === "rejected" && written.status === "rejected");
-    assert.match(`${seen.reason.code} ${seen.reason.message}`, /^(timeout no answer|unavailable no connection)/);
-    assert.ok(late.test(seen.reason.message) || late.test(written.reason.message));
-    proxy.mode = "pass";
-    await eventually(() => store.set(write("k", "3"), call));
-    assert.equal(await textOf(store, "k"), "3");
   });
 
   it("is told by the server that a write which waits for a lock wrote nothing", async () => {
@@ -229,31 +182,6 @@ describeWithMysql("a MySQL store in trouble", () => {
     await runOn(holder, "UNLOCK TABLES");
     await eventually(() => store.set(write("k", "3"), call));
     assert.equal(await textOf(store, "k"), "3");
-  });
-
-  it("makes no more connections than maxConns, and serves all that wait", async () => {
-    const name = schema();
-    const store = await open(name, { maxConns: "3" });
-    await Promise.all(Array.from({ length: 200 }, (_, index) => store.set(write(`k${index}`, String(index)), call)));
-    assert.equal((await sessionsIn(name)).length, 3);
-    assert.equal(await textOf(store, "k199"), "199");
-  });
-
-  it("refuses what more than the queue would have to hold", async () => {
-    const name = schema();
-    const store = await open(name, { maxConns: "2" });
-    const holder = client(name);
-    await runOn(holder, "LOCK TABLES state WRITE");
-    const messages = new Map<string, number>();
-    const calls = Array.from({ length: 2 + 4096 + 10 }, (_, index) =>
-      store.get(`k${index}`, read, call).catch((error: Error) => {
-        messages.set(error.message, (messages.get(error.message) ?? 0) + 1);
-      }),
-    );
-    await eventually(async () => assert.equal(messages.size, 1));
-    await runOn(holder, "UNLOCK TABLES");
-    await Promise.all(calls);
-    assert.deepEqual([...messages.keys()], ["mysql is too slow: 4096 calls wait for a connection"]);
   });
 
   it("waits for its own connections when the server has no more", async () => {
@@ -325,25 +253,5 @@ describeWithMysql("a MySQL store in trouble", () => {
       await query("mysql", "SET GLOBAL max_allowed_packet = DEFAULT");
     }
     assert.deepEqual((await store.get("k", read, call))?.bytes.length, largest);
-  });
-
-  it("rejects what is under way when it is closed, and leaves no session on the server", async () => {
-    const name = schema();
-    const store = await open(name, { maxConns: "2" });
-    await store.set(write("k", "1"), call);
-    const holder = client("mysql");
-    await runOn(holder, `LOCK TABLES ${name}.state WRITE`);
-    const calls = Promise.allSettled([store.get("k", read, call), store.set(write("k", "2"), call), store.ping(call)]);
-    await eventually(async () =>
-      // Not those that are still connecting: nothing was sent over them.
-      assert.equal((await sessionsIn(name)).filter(({ command }) => /Query|Execute/.test(String(command))).length, 2),
-    );
-    await store.close();
-    const codes = (await calls).map((each) => each.status === "rejected" && each.reason.code);
-    assert.deepEqual(codes, ["closed", "unknown-outcome", "closed"]);
-    await runOn(holder, "UNLOCK TABLES");
-    await eventually(async () => assert.equal((await sessionsIn(name)).length, 0));
-    await store.close();
-    await assert.rejects(store.get("k", read, call), { code: "closed" });
   });
 });

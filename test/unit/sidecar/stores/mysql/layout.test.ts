@@ -223,7 +223,7 @@ describeWithMysql("the layout in MySQL", () => {
     const log = listeningLog();
     const after = await open(name, {}, log);
     await after.set(write("A", "2"), call);
-    assert.deepEqual([after.features.list, await keysOf(after, "", 1)], [true, ["A", "a"]]);
+    assert.deepEqual([after.features.list, await keysOf(after, { scope: "", start: "" }, 1)], [true, ["A", "a"]]);
     assert.deepEqual(log.warnings, []);
   });
 

@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import {
   connectError,
-  lossError,
   preparedError,
   replyError,
   sqlStateOf,
@@ -38,7 +37,7 @@ describe("what PostgreSQL answers", () => {
   for (const [sqlState, code, says, again] of meanings) {
     it(`is ${code} for ${sqlState}`, () => {
       const error = replyError(sqlState, SERVER);
-      assert.deepEqual([error.code, error.again, error.sqlState], [code, again, sqlState]);
+      assert.deepEqual([error.code, error.again, error.reply], [code, again, sqlState]);
       assert.match(error.message, says);
       assert.match(error.message, new RegExp(`^${SERVER} .*\\(SQLSTATE ${sqlState}\\)$`));
     });
@@ -76,23 +75,4 @@ describe("what PostgreSQL answers", () => {
       /: refused$/,
     );
   });
-});
-
-describe("an answer that does not come", () => {
-  const endings = [
-    ["closed", "closed", "unknown-outcome"],
-    ["silent", "timeout", "timeout"],
-    ["left", "timeout", "unknown-outcome"],
-    ["broken", "unavailable", "unknown-outcome"],
-  ] as const;
-  for (const [ending, read, written] of endings) {
-    it(`because the connection is ${ending} leaves open only what takes effect by itself`, () => {
-      const plain = lossError({ ending, lasting: false, server: SERVER });
-      const lasting = lossError({ ending, lasting: true, server: SERVER });
-      assert.deepEqual([plain.code, lasting.code], [read, written]);
-      assert.doesNotMatch(plain.message, /may have happened/);
-      assert.match(lasting.message, /the write may have happened$/);
-      assert.equal(lasting.again, null);
-    });
-  }
 });

@@ -1,18 +1,20 @@
 // What happens to requests when the server or the way to it fails, and that the store finds back by itself.
 import assert from "node:assert/strict";
 import { Client } from "pg";
+import type { Log } from "#kit/log.ts";
 import type { Store } from "#sidecar/stores/store.ts";
 import { freePort } from "#test/servers/free-port.ts";
 import { describeWithPostgres } from "#test/servers/postgresql.ts";
 import { TcpProxy } from "#test/servers/tcp-proxy.ts";
+import type { Fields } from "#test/stores/opening.ts";
+import { itPools } from "#test/stores/pool-trouble.ts";
+import { itSaysWhereNobodyListens } from "#test/stores/trouble.ts";
 import {
   call,
   eventually,
-  listeningLog,
   onOneServer,
   openStore,
   read,
-  removal,
   textOf,
   transact,
   upsert,
@@ -24,12 +26,13 @@ describeWithPostgres("a PostgreSQL store in trouble", () => {
   const { server, database, open, keep } = onOneServer({ settings: { max_connections: "40" } });
 
   async function throughProxy(
-    fields: Record<string, string> = {},
+    fields: Fields = {},
+    log?: Log,
   ): Promise<{ proxy: TcpProxy; store: Store; name: string }> {
     const name = await database();
     const proxy = await TcpProxy.start(server());
     keep(proxy, () => proxy.stop());
-    const store = await open("v2", name, { connectionString: server().url(name, proxy.port), ...fields });
+    const store = await open("v2", name, { connectionString: server().url(name, proxy.port), ...fields }, log);
     return { proxy, store, name };
   }
 
@@ -48,13 +51,31 @@ describeWithPostgres("a PostgreSQL store in trouble", () => {
     return server().query(text, [name]);
   }
 
-  it("does not open when nobody listens, and says where", async () => {
-    const port = await freePort();
-    await assert.rejects(openStore({ version: "v1", fields: { connectionString: server().url("postgres", port) } }), {
-      name: "StoreError",
-      code: "unavailable",
-      message: new RegExp(`cannot connect to postgresql at 127.0.0.1:${port}: .*ECONNREFUSED`),
-    });
+  itSaysWhereNobodyListens(
+    (port) => openStore({ version: "v1", fields: { connectionString: server().url("postgres", port) } }),
+    (port) => new RegExp(`cannot connect to postgresql at 127.0.0.1:${port}: .*ECONNREFUSED`),
+  );
+
+  itPools({
+    product: "postgresql",
+    timeout: ["timeout", "1s"],
+    patient: { timeout: "50s" },
+    place: database,
+    open: (name, fields, log) => open("v1", name, fields, log),
+    throughProxy,
+    sessions: async (name) => {
+      const all = await sessionsIn(name);
+      return { open: all.length, busy: all.filter(({ state }) => state === "active").length };
+    },
+    endSessions: async (name) => {
+      await server().query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", [name]);
+    },
+    lockTable: async (name) => {
+      const holder = await clientIn(name);
+      await holder.query("BEGIN");
+      await holder.query("LOCK TABLE state IN ACCESS EXCLUSIVE MODE");
+      return () => holder.query("ROLLBACK");
+    },
   });
 
   it("does not open on a server that hangs, within connect_timeout or its signal", async () => {
@@ -84,63 +105,6 @@ describeWithPostgres("a PostgreSQL store in trouble", () => {
       assert.match(error.message, message);
       assert.doesNotMatch(`${error.stack}${JSON.stringify(error)}${String(error.cause)}`, /s3cr3t/);
     }
-  });
-
-  it("fails fast while the server cannot be reached, says so once, and goes on when it can", async () => {
-    const log = listeningLog();
-    const name = await database();
-    const proxy = await TcpProxy.start(server());
-    keep(proxy, () => proxy.stop());
-    const store = await open("v1", name, { connectionString: server().url(name, proxy.port) }, log);
-    proxy.mode = "refuse";
-    await eventually(() =>
-      assert.rejects(store.get("k", read, call), { code: "unavailable", message: /127\.0\.0\.1:\d+/ }),
-    );
-    for (let turn = 0; turn < 20; turn++) await assert.rejects(store.ping(call), { code: "unavailable" });
-    assert.equal(log.warnings.filter((each) => each.includes("cannot be reached")).length, 1, log.warnings.join("\n"));
-    proxy.mode = "pass";
-    await eventually(() => store.set(write("k", "1"), call));
-    assert.equal(await textOf(store, "k"), "1");
-  });
-
-  it("repeats a read whose connection the server has ended, and tells a write that nobody knows", async () => {
-    const { proxy, store, name } = await throughProxy();
-    await store.set(write("k", "1"), call);
-    await server().query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", [name]);
-    assert.equal(await textOf(store, "k"), "1");
-    const unsure = { code: "unknown-outcome", message: /the write may have happened/ };
-    proxy.mode = "cut-after-request";
-    await assert.rejects(store.set(write("k", "2"), call), unsure);
-    proxy.mode = "pass";
-    await eventually(async () => assert.equal(await textOf(store, "k"), "2"));
-    proxy.mode = "cut-after-request";
-    await assert.rejects(store.remove(removal("k"), call), unsure);
-    proxy.mode = "pass";
-    await eventually(async () => assert.equal(await textOf(store, "k"), null));
-  });
-
-  it("calls a transaction that breaks before its commit undone", async () => {
-    const { proxy, store } = await throughProxy();
-    await store.set(write("k", "1"), call);
-    proxy.mode = "cut-after-request";
-    await assert.rejects(transact(store, [upsert("k", "2"), upsert("l", "2")]), { code: "unavailable" });
-    proxy.mode = "pass";
-    await eventually(() => store.ping(call));
-    assert.deepEqual([await textOf(store, "k"), await textOf(store, "l")], ["1", null]);
-  });
-
-  it("gives up a server that hangs within timeout, read and write, and takes new connections", async () => {
-    const { proxy, store } = await throughProxy({ timeout: "1s" });
-    await store.set(write("k", "1"), call);
-    proxy.mode = "black-hole";
-    const late = /no answer from postgresql at 127\.0\.0\.1:\d+ within timeout/;
-    const [seen, written] = await Promise.allSettled([store.get("k", read, call), store.set(write("k", "2"), call)]);
-    assert.ok(seen.status === "rejected" && written.status === "rejected");
-    assert.match(`${seen.reason.code} ${seen.reason.message}`, /^(timeout no answer|unavailable no connection)/);
-    assert.ok(late.test(seen.reason.message) || late.test(written.reason.message));
-    proxy.mode = "pass";
-    await eventually(() => store.set(write("k", "3"), call));
-    assert.equal(await textOf(store, "k"), "3");
   });
 
   it("has the server stop a write that waits for a lock, and says that nothing was written", async () => {
@@ -184,33 +148,6 @@ describeWithPostgres("a PostgreSQL store in trouble", () => {
     );
     await client.query("ROLLBACK");
     assert.equal(await textOf(store, "k"), "1");
-  });
-
-  it("makes no more connections than maxConns, and serves all that wait", async () => {
-    const name = await database();
-    const store = await open("v1", name, { maxConns: "3" });
-    await Promise.all(Array.from({ length: 200 }, (_, index) => store.set(write(`k${index}`, String(index)), call)));
-    assert.equal((await sessionsIn(name)).length, 3);
-    assert.equal(await textOf(store, "k199"), "199");
-  });
-
-  it("refuses what more than the queue would have to hold", async () => {
-    const name = await database();
-    const store = await open("v2", name, { maxConns: "2", timeout: "50s" });
-    const client = await clientIn(name);
-    await client.query("BEGIN");
-    await client.query("LOCK TABLE state IN ACCESS EXCLUSIVE MODE");
-    const codes = new Map<string, number>();
-    const calls = Array.from({ length: 2 + 4096 + 10 }, (_, index) =>
-      store.get(`k${index}`, read, call).catch((error: Error) => {
-        codes.set(error.message, (codes.get(error.message) ?? 0) + 1);
-      }),
-    );
-    await eventually(async () => assert.equal(codes.size, 1));
-    await client.query("ROLLBACK");
-    await Promise.all(calls);
-    assert.deepEqual([...codes.keys()], ["postgresql is too slow: 4096 calls wait for a connection"]);
-    assert.ok((codes.get([...codes.keys()][0] ?? "") ?? 0) >= 10);
   });
 
   it("waits for its own connections when the server has no more", async () => {
@@ -259,25 +196,5 @@ describeWithPostgres("a PostgreSQL store in trouble", () => {
     const store = await open("v2", name);
     await server().query("DROP TABLE state", [], name);
     await assert.rejects(store.get("k", read, call), { code: "unavailable", message: /no such table.*42P01/ });
-  });
-
-  it("rejects what is under way when it is closed, and leaves no session on the server", async () => {
-    const name = await database();
-    const store = await open("v1", name, { maxConns: "2" });
-    await store.set(write("k", "1"), call);
-    const client = await clientIn(name);
-    await client.query("BEGIN");
-    await client.query("LOCK TABLE state IN ACCESS EXCLUSIVE MODE");
-    const calls = Promise.allSettled([store.get("k", read, call), store.set(write("k", "2"), call), store.ping(call)]);
-    await eventually(async () =>
-      assert.equal((await sessionsIn(name)).filter(({ state }) => state === "active").length, 2),
-    );
-    await store.close();
-    const codes = (await calls).map((each) => each.status === "rejected" && each.reason.code);
-    assert.deepEqual(codes, ["closed", "unknown-outcome", "closed"]);
-    await client.query("ROLLBACK");
-    await eventually(async () => assert.equal((await sessionsIn(name)).length, 0));
-    await store.close();
-    await assert.rejects(store.get("k", read, call), { code: "closed" });
   });
 });

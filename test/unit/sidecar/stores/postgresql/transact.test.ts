@@ -1,7 +1,7 @@
 // Transactions that meet: what they come to, and that those the server undoes are tried again.
 import assert from "node:assert/strict";
 import { Client } from "pg";
-import { v2Layout } from "#sidecar/stores/postgresql/layout.ts";
+import { v1Layout, v2Layout } from "#sidecar/stores/postgresql/layout.ts";
 import { POSTGRESQL } from "#sidecar/stores/postgresql/product.ts";
 import { statementsFor, tablesOf } from "#sidecar/stores/postgresql/statements.ts";
 import { toBatch } from "#sidecar/stores/postgresql/transaction.ts";
@@ -44,6 +44,25 @@ describe("a batch of changes", () => {
     ]);
     assert.deepEqual([batch.removed, batch.created.keys], [["a"], []]);
   });
+});
+
+describe("a refused batch", () => {
+  const refused = [
+    ["a key", upsert("k".repeat(2693), "1"), "refused", /^change 2 of 2: a key of more than 2692 bytes/],
+    ["a text", deletion("a\0b"), "refused", /^change 2 of 2: the key holds U\+0000/],
+    [
+      "an ETag",
+      deletion("b", { etag: "x" }),
+      "etag-invalid",
+      /^change 2 of 2: an etag of this store is a whole number/,
+    ],
+    ["a value", upsert("b", "-0"), "refused", /^change 2 of 2: the value holds -0/],
+  ] as const;
+  for (const [what, change, code, message] of refused)
+    it(`names the change of ${what} that cannot be held`, () => {
+      const layout = v1Layout({ lossyValues: false });
+      assert.throws(() => toBatch(layout, [deletion("k".repeat(2693)), change]), { code, message });
+    });
 });
 
 describeWithPostgres("transactions in PostgreSQL", () => {

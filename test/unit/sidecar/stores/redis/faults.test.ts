@@ -2,9 +2,9 @@
 import assert from "node:assert/strict";
 import { rm } from "node:fs/promises";
 import type { Store } from "#sidecar/stores/store.ts";
-import { freePort } from "#test/servers/free-port.ts";
 import { describeWithRedis, type RedisServer } from "#test/servers/redis.ts";
 import { TcpProxy } from "#test/servers/tcp-proxy.ts";
+import { itSaysWhereNobodyListens } from "#test/stores/trouble.ts";
 import {
   call,
   etagOf,
@@ -31,14 +31,10 @@ describeWithRedis("a Redis store in trouble", () => {
     return { proxy, server, store: await open(proxy.port, fields) };
   };
 
-  it("does not open when nobody listens, and says where", async () => {
-    const port = await freePort();
-    await assert.rejects(openStore({ port }), {
-      name: "StoreError",
-      code: "unavailable",
-      message: new RegExp(`cannot connect to redis at 127.0.0.1:${port}: .*ECONNREFUSED`),
-    });
-  });
+  itSaysWhereNobodyListens(
+    (port) => openStore({ port }),
+    (port) => new RegExp(`cannot connect to redis at 127.0.0.1:${port}: .*ECONNREFUSED`),
+  );
 
   it("does not open on a server that hangs, within dialTimeout", async () => {
     const server = await start();

@@ -3,51 +3,26 @@
 import { Redis } from "ioredis";
 import { systemClock } from "#kit/clock.ts";
 import type { Log } from "#kit/log.ts";
-import { systemRandom } from "#kit/random.ts";
+import { fixedCredentials } from "#sidecar/stores/redis/credentials.ts";
 import { Link, type LinkOptions } from "#sidecar/stores/redis/link.ts";
 import { driver } from "#sidecar/stores/redis/redis.ts";
-import type { Call, Change, Found, Read, Removal, Store, Write } from "#sidecar/stores/store.ts";
+import type { Store } from "#sidecar/stores/store.ts";
 import { type RedisOptions, type RedisServer, startRedis } from "#test/servers/redis.ts";
+import { forAllTests, type Keeping, keeping } from "#test/stores/bench.ts";
+import { decode, type Fields, listeningLog, type Opening, open as openPrepared } from "#test/stores/opening.ts";
 
-export const call: Call = { signal: new AbortController().signal };
-export const read: Read = { strong: false, metadata: {} };
+export * from "#test/stores/eventually.ts";
+export { listeningLog } from "#test/stores/opening.ts";
+export * from "#test/stores/requests.ts";
 
-/** Keeps the warnings. */
-export function listeningLog(): Log & { readonly warnings: string[] } {
-  const warnings: string[] = [];
-  const ignore = (): void => undefined;
-  const log = {
-    warnings,
-    debug: ignore,
-    info: ignore,
-    warn: (message: string, more: unknown = {}) => void warnings.push(`${message} ${JSON.stringify(more)}`),
-    error: ignore,
-    fatal: ignore,
-    scoped: () => log,
-  };
-  return log;
-}
-
-export interface Opening {
+export interface RedisOpening extends Opening {
   readonly port: number;
-  readonly fields?: Readonly<Record<string, string>>;
-  readonly signal?: AbortSignal;
-  readonly log?: Log;
+  readonly fields?: Fields;
 }
 
-/** Opens a store on 127.0.0.1 through the driver's own decoder. */
-export function openStore(opening: Opening): Promise<Store> {
-  const given = { redisHost: `127.0.0.1:${opening.port}`, ...opening.fields };
-  const properties = Object.entries(given).map(([name, value]) => ({ name, value, secret: false }));
-  const context = {
-    component: "test",
-    appId: "app",
-    clock: systemClock,
-    random: systemRandom,
-    log: opening.log ?? listeningLog(),
-    signal: opening.signal ?? AbortSignal.timeout(10_000),
-  };
-  return driver.decode(properties, []).open(context);
+/** Opens a store on 127.0.0.1. */
+export function openStore({ port, fields, ...opening }: RedisOpening): Promise<Store> {
+  return openPrepared(decode(driver, { redisHost: `127.0.0.1:${port}`, ...fields }), opening);
 }
 
 const DIAL_MS = 5_000;
@@ -60,8 +35,7 @@ export function openLink(port: number, readMs: number): Promise<Link> {
 export function linkOptions(port: number, readMs: number): LinkOptions {
   return {
     address: { host: "127.0.0.1", port },
-    username: "",
-    password: "",
+    credentials: fixedCredentials({ username: "", password: "" }),
     database: 0,
     tls: null,
     name: "pannier-test",
@@ -80,50 +54,6 @@ export function plainClient(port: number, options: { db?: number; password?: str
   return client;
 }
 
-export function write(key: string, text: string, more: Partial<Write> = {}): Write {
-  const bytes = Buffer.from(text);
-  const plain = { key, bytes, isJson: true, etag: null, firstWrite: false, strong: false, ttlSec: null, metadata: {} };
-  return { ...plain, ...more };
-}
-
-export function removal(key: string, more: Partial<Removal> = {}): Removal {
-  return { key, etag: null, firstWrite: false, strong: false, metadata: {}, ...more };
-}
-
-export function upsert(key: string, text: string, more: Partial<Write> = {}): Change {
-  return { kind: "upsert", write: write(key, text, more) };
-}
-
-export function deletion(key: string, more: Partial<Removal> = {}): Change {
-  return { kind: "delete", removal: removal(key, more) };
-}
-
-/** The value as text, or null when there is none. */
-export async function textOf(store: Store, key: string): Promise<string | null> {
-  const found = await store.get(key, read, call);
-  return found === null ? null : Buffer.from(found.bytes).toString();
-}
-
-export async function etagOf(store: Store, key: string): Promise<string> {
-  const found: Found | null = await store.get(key, read, call);
-  return found?.etag ?? "none";
-}
-
-const EVENTUALLY_MS = 20_000;
-
-/** Resolves once `attempt` succeeds; rejects with its last error after twenty seconds. */
-export async function eventually<T>(attempt: () => Promise<T>): Promise<T> {
-  const end = Date.now() + EVENTUALLY_MS;
-  for (;;) {
-    try {
-      return await attempt();
-    } catch (error) {
-      if (Date.now() > end) throw error;
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
-  }
-}
-
 export interface OneServer {
   readonly server: RedisServer;
   readonly store: Store;
@@ -132,40 +62,26 @@ export interface OneServer {
 
 /** Gives the describe that calls this one server, a store and a plain client on it; it is emptied before each test. */
 export function onOneServer(take: (opened: OneServer) => void, options: () => RedisOptions = () => ({})): void {
-  const { start, keep, end } = keeper();
-  let plain: Redis;
-  before(async () => {
-    const server = await start(options());
+  const opened = forAllTests(async (keep) => {
+    const server = await startRedis(options());
+    keep(server, () => server.stop());
     const store = await openStore({ port: server.port });
     keep(store, () => store.close());
-    plain = plainClient(server.port);
-    keep(plain, async () => plain.disconnect());
-    take({ server, store, plain });
+    const plain = plainClient(server.port);
+    return { server, store, plain: keep(plain, () => plain.disconnect()) };
   });
-  beforeEach(() => plain.flushall());
-  after(end);
+  before(() => take(opened()));
+  beforeEach(() => opened().plain.flushall());
 }
 
-export interface Starting {
+export interface Starting extends Keeping {
   start(options?: RedisOptions): Promise<RedisServer>;
-  open(port: number, fields?: Readonly<Record<string, string>>, log?: Log): Promise<Store>;
-  /** Has `stop` called after the test, and gives `thing` back. */
-  keep<T>(thing: T, stop: () => Promise<unknown>): T;
+  open(port: number, fields?: Fields, log?: Log): Promise<Store>;
 }
 
 /** Lets each test of the describe that calls this start what it needs; all of it is ended after that test, the newest first. */
 export function onServersOfItsOwn(): Starting {
-  const { start, open, keep, end } = keeper();
-  afterEach(end);
-  return { start, open, keep };
-}
-
-function keeper(): Starting & { end(): Promise<void> } {
-  const stops: (() => Promise<unknown>)[] = [];
-  const keep = <T>(thing: T, stop: () => Promise<unknown>): T => {
-    stops.push(stop);
-    return thing;
-  };
+  const { keep } = keeping();
   return {
     keep,
     start: async (options) => {
@@ -175,9 +91,6 @@ function keeper(): Starting & { end(): Promise<void> } {
     open: async (port, fields = {}, log = listeningLog()) => {
       const store = await openStore({ port, fields, log });
       return keep(store, () => store.close());
-    },
-    end: async () => {
-      for (const stop of stops.splice(0).reverse()) await stop();
     },
   };
 }

@@ -1,38 +1,23 @@
 // What happens to requests when Spanner or the way to it fails, and that the store finds back by itself.
 import assert from "node:assert/strict";
-import { generateKeyPairSync } from "node:crypto";
 import { Calls } from "#sidecar/stores/spanner/calls.ts";
-import { type Store, StoreError } from "#sidecar/stores/store.ts";
-import { freePort } from "#test/servers/free-port.ts";
+import { StoreError } from "#sidecar/stores/store.ts";
 import { describeWithSpanner } from "#test/servers/spanner.ts";
 import { TcpProxy } from "#test/servers/tcp-proxy.ts";
+import type { ThroughProxy } from "#test/stores/trouble.ts";
+import { itDoesAsGooglesDo, untilWritten } from "../google/trouble.ts";
 import { call, onOneServer, openStore, prepare, read, textOf, write } from "./fixture.ts";
 
 describeWithSpanner("a Spanner store in trouble", () => {
   const { server, second, keep, open, over } = onOneServer();
 
-  async function throughProxy(): Promise<{ readonly proxy: TcpProxy; readonly store: Store }> {
+  async function throughProxy(): Promise<ThroughProxy> {
     const proxy = await TcpProxy.start(server());
     keep(proxy, () => proxy.stop());
     return { proxy, store: await open({ endpoint: `127.0.0.1:${proxy.port}`, timeout: "1s" }) };
   }
 
-  async function untilWritten(store: Store, key: string): Promise<void> {
-    const end = Date.now() + 10_000;
-    while ((await store.set(write(key, "1"), call).catch((error: unknown) => error)) !== undefined) {
-      assert.ok(Date.now() < end, "the store does not find back");
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
-  }
-
-  it("does not open when nobody listens, and says where", async () => {
-    const port = await freePort();
-    await assert.rejects(openStore({ ...server().metadata, endpoint: `127.0.0.1:${port}` }), {
-      name: "StoreError",
-      code: "unavailable",
-      message: `cannot connect to spanner at 127.0.0.1:${port}: ECONNREFUSED`,
-    });
-  });
+  itDoesAsGooglesDo({ product: "spanner", server, prepare, openStore, throughProxy });
 
   it("does not open on a database that is not there, and says which", async () => {
     await assert.rejects(openStore({ ...server().metadata, database_id: "other" }), {
@@ -71,47 +56,6 @@ describeWithSpanner("a Spanner store in trouble", () => {
       page?.rows.map(({ key }) => key),
       ["app||a", "app||c"],
     );
-  });
-
-  it("signs in at the service only over TLS, and says what is wrong with an emulator there", async () => {
-    const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
-    const private_key = privateKey.export({ type: "pkcs8", format: "pem" }).toString();
-    const account = { private_key_id: "k1", private_key, client_email: "app@test.iam.gserviceaccount.com" };
-    const given = { ...server().metadata, ...account, endpoint: `https://${server().address}` };
-    assert.deepEqual(prepare(given).faults, []);
-    await assert.rejects(openStore(given), {
-      code: "unavailable",
-      message: /check endpoint: it is without https:\/\//,
-    });
-  });
-
-  it("says that a key which is none cannot be read, and shows nothing of it", async () => {
-    const private_key = "-----BEGIN PRIVATE KEY-----\\nc2VjcmV0\\n-----END PRIVATE KEY-----";
-    const account = { private_key_id: "k1", private_key, client_email: "app@test.iam.gserviceaccount.com" };
-    const opened = openStore({ ...server().metadata, ...account, endpoint: `https://${server().address}` });
-    const error = await opened.then(
-      () => null,
-      (reason: unknown) => reason,
-    );
-    assert.ok(error instanceof Error);
-    assert.match(error.message, /^cannot sign in at Google: private_key is no key that can be read$/);
-    assert.doesNotMatch(error.message, /c2VjcmV0/);
-  });
-
-  it("ends a write in time when nothing answers, says that it may have happened, and finds back", async () => {
-    const { proxy, store } = await throughProxy();
-    proxy.mode = "black-hole";
-    await assert.rejects(store.set(write("hole", "1"), call), {
-      code: "timeout",
-      message: /^no answer from spanner at 127\.0\.0\.1:\d+ in time; the write may have happened$/,
-    });
-    // Not over the connection in which nothing comes back: that one was given up.
-    const before = proxy.accepted;
-    await assert.rejects(store.get("hole", read, call), { code: "timeout", message: /in time$/ });
-    assert.ok(proxy.accepted > before, "the silent connection is still in use");
-    proxy.mode = "pass";
-    await untilWritten(store, "hole");
-    assert.equal(await textOf(store, "hole"), "1");
   });
 
   it("gives up a silent connection once, and not the one that came after it", async () => {

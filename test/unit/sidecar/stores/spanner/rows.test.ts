@@ -68,9 +68,9 @@ describe("rows of a read", () => {
 describe("what is sent to Spanner", () => {
   it("is one mutation for all rows that are put, and one for all that go", () => {
     const put = { key: "a", bytes: Buffer.from([0, 255]), version: "v1", expiresAtMs: 1000 };
-    const [write, erase, ...more] = mutationsOf("state", [put, { ...put, key: "b", expiresAtMs: null }], ["c", "d"]);
+    const [write, deletion, ...more] = mutationsOf("state", [put, { ...put, key: "b", expiresAtMs: null }], ["c", "d"]);
     assert.deepEqual(more, []);
-    assert.ok(write?.operation?.$case === "insertOrUpdate" && erase?.operation?.$case === "delete");
+    assert.ok(write?.operation?.$case === "insertOrUpdate" && deletion?.operation?.$case === "delete");
     const { columns, values } = write.operation.insertOrUpdate;
     assert.deepEqual(columns, FOUND_COLUMNS);
     assert.deepEqual(
@@ -78,7 +78,7 @@ describe("what is sent to Spanner", () => {
       [["a", "AP8=", "v1", "1970-01-01T00:00:01.000Z"].map(value), ["b", "AP8=", "v1", null].map(value)],
     );
     assert.deepEqual(
-      erase.operation.delete.keySet?.keys.map(({ values: key }) => key),
+      deletion.operation.delete.keySet?.keys.map(({ values: key }) => key),
       [[value("c")], [value("d")]],
     );
     assert.deepEqual(mutationsOf("state", [], []), []);

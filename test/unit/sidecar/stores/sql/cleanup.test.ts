@@ -4,51 +4,89 @@ import { Cleanup } from "#sidecar/stores/sql/cleanup.ts";
 import { ManualClock, settle } from "#test/unit/sidecar/resiliency/manual-clock.ts";
 import { at, type ListeningLog, listeningLog } from "./fixture.ts";
 
-interface Turn extends PromiseWithResolvers<void> {
+const ROWS_MAX = 100;
+
+interface Step extends PromiseWithResolvers<number> {
   readonly signal: AbortSignal;
 }
 
-function start(intervalMs: number): { cleanup: Cleanup; clock: ManualClock; log: ListeningLog; turns: Turn[] } {
+interface Test {
+  readonly cleanup: Cleanup;
+  readonly clock: ManualClock;
+  readonly log: ListeningLog;
+  /** Every removal that was asked for; the test says when it ends, and with how many rows. */
+  readonly removals: readonly Step[];
+  /** Whether the next removals are this sidecar's. */
+  readonly mine: { now: boolean };
+}
+
+function start(intervalMs: number): Test {
   const clock = new ManualClock();
   const log = listeningLog();
-  const turns: Turn[] = [];
-  const turn = (signal: AbortSignal): Promise<void> => {
-    const made = { ...Promise.withResolvers<void>(), signal };
-    turns.push(made);
+  const removals: Step[] = [];
+  const mine = { now: true };
+  const remove = (signal: AbortSignal): Promise<number> => {
+    const made = { ...Promise.withResolvers<number>(), signal };
+    removals.push(made);
     return made.promise;
   };
-  return { cleanup: new Cleanup({ intervalMs, turn, clock, log }), clock, log, turns };
+  const steps = { claim: async () => mine.now, remove, rowsMax: ROWS_MAX };
+  return { cleanup: new Cleanup({ intervalMs, steps, clock, log }), clock, log, removals, mine };
 }
 
 describe("the cleanup of SQL tables", () => {
   it("takes a turn after each interval, which begins when the turn before has ended", async () => {
-    const { clock, turns } = start(1000);
+    const { clock, removals } = start(1000);
     await clock.advance(999);
-    assert.equal(turns.length, 0);
+    assert.equal(removals.length, 0);
     await clock.advance(5000);
-    assert.equal(turns.length, 1);
-    at(turns, 0).resolve();
+    assert.equal(removals.length, 1);
+    at(removals, 0).resolve(3);
     await clock.advance(999);
-    assert.equal(turns.length, 1);
+    assert.equal(removals.length, 1);
     await clock.advance(1);
-    assert.equal(turns.length, 2);
+    assert.equal(removals.length, 2);
+  });
+
+  it("removes step by step until there is less than a step can take", async () => {
+    const { clock, removals } = start(1000);
+    await clock.advance(1000);
+    at(removals, 0).resolve(ROWS_MAX);
+    await settle();
+    at(removals, 1).resolve(ROWS_MAX);
+    await settle();
+    at(removals, 2).resolve(ROWS_MAX - 1);
+    await settle();
+    assert.equal(removals.length, 3);
+    await clock.advance(1000);
+    assert.equal(removals.length, 4);
+  });
+
+  it("leaves the rows to another sidecar that has cleaned up, and asks again after the interval", async () => {
+    const { clock, removals, mine } = start(1000);
+    mine.now = false;
+    await clock.advance(1000);
+    assert.equal(removals.length, 0);
+    mine.now = true;
+    await clock.advance(1000);
+    assert.equal(removals.length, 1);
   });
 
   it("warns of a turn that failed, and takes the next", async () => {
-    const { clock, log, turns } = start(1000);
+    const { clock, log, removals } = start(1000);
     await clock.advance(1000);
-    at(turns, 0).reject(new Error("no rights"));
+    at(removals, 0).reject(new Error("no rights"));
     await clock.advance(1000);
     assert.deepEqual(log.lines, ['warn cleanup of expired rows failed {"cause":"Error: no rights"}']);
-    assert.equal(turns.length, 2);
+    assert.equal(removals.length, 2);
   });
 
   it("calls its turn off when the store is closed, without a word, and takes no other", async () => {
-    const { cleanup, clock, log, turns } = start(1000);
+    const { cleanup, clock, log, removals } = start(1000);
     await clock.advance(1000);
     cleanup.close();
-    assert.equal(at(turns, 0).signal.aborted, true);
-    at(turns, 0).reject(new Error("closed"));
+    assert.equal(at(removals, 0).signal.aborted, true);
+    at(removals, 0).reject(new Error("closed"));
     await settle();
     assert.deepEqual(log.lines, []);
     assert.equal(clock.timers, 0);

@@ -3,15 +3,18 @@
 import assert from "node:assert/strict";
 import type { Log } from "#kit/log.ts";
 import { type Ending, SqlError } from "#sidecar/stores/sql/failure.ts";
-import { Pool } from "#sidecar/stores/sql/pool.ts";
+import { Pool, type PoolOptions } from "#sidecar/stores/sql/pool.ts";
 import type { RunnableSession } from "#sidecar/stores/sql/runner.ts";
 import { ManualClock, settle } from "#test/unit/sidecar/resiliency/manual-clock.ts";
 
 /** A connection without a server; the test says how it stands. */
 export interface TestSession extends RunnableSession {
   reusable: boolean;
+  alive: boolean;
+  cancel: (() => void) | null;
+  outlives: boolean;
   idle: Promise<void> | null;
-  /** What was asked of it: "close", "destroy broken", "interrupt left". */
+  /** What was asked of it: "close", "destroy broken", "cancel", "interrupt left". */
   readonly heard: string[];
   /** The server or the network ends it. */
   readonly end: () => void;
@@ -40,6 +43,11 @@ export interface TestPool {
 
 export const IDLE_MS_MAX = 600_000;
 export const WAIT_MS = 5000;
+export const POOLING: Pick<PoolOptions<TestSession>, "product" | "timeField" | "idleMsMax"> = {
+  product: "anysql",
+  timeField: "patience",
+  idleMsMax: IDLE_MS_MAX,
+};
 
 export function listeningLog(): ListeningLog {
   const lines: string[] = [];
@@ -57,17 +65,22 @@ function newSession(name: number, openedMs: number): TestSession {
   const heard: string[] = [];
   const end = (): void => {
     session.reusable = false;
+    session.alive = false;
     ended.resolve();
   };
   const told = (what: string): void => {
     heard.push(what);
     session.reusable = false;
+    session.alive = false;
     if (!session.stubborn) end();
   };
   const session: TestSession = {
     server: `server-${name}`,
     openedMs,
     reusable: true,
+    alive: true,
+    cancel: null,
+    outlives: false,
     idle: null,
     ended: ended.promise,
     heard,
@@ -108,14 +121,11 @@ export function connector(clock: ManualClock): {
 }
 
 /** A pool with one connection that stands and is idle. */
-export async function openPool(maxConns: number): Promise<TestPool> {
+export async function openPool(maxConns: number, more: { readonly lifeMsMax?: number } = {}): Promise<TestPool> {
   const clock = new ManualClock();
   const log = listeningLog();
   const { attempts, connect } = connector(clock);
-  const opening = Pool.open(
-    { product: "anysql", connect, maxConns, idleMsMax: IDLE_MS_MAX, clock, log },
-    new AbortController().signal,
-  );
+  const opening = Pool.open({ ...POOLING, ...more, connect, maxConns, clock, log }, new AbortController().signal);
   const first = await at(attempts, 0).succeed();
   attempts.shift();
   return { pool: await opening, clock, log, attempts, first };

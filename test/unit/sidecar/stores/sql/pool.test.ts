@@ -10,6 +10,7 @@ import {
   listeningLog,
   openPool,
   outcome,
+  POOLING,
   type TestPool,
   unreachable,
   WAIT_MS,
@@ -24,8 +25,7 @@ describe("the pool of SQL connections", () => {
   it("does not open where no connection can be made, and leaves nothing behind", async () => {
     const clock = new ManualClock();
     const { attempts, connect } = connector(clock);
-    const options = { product: "anysql", connect, maxConns: 2, idleMsMax: IDLE_MS_MAX, clock, log: listeningLog() };
-    const opening = Pool.open(options, never);
+    const opening = Pool.open({ ...POOLING, connect, maxConns: 2, clock, log: listeningLog() }, never);
     void at(attempts, 0).fail(unreachable());
     await assert.rejects(opening, DOWN);
     assert.equal(clock.timers, 0);
@@ -92,6 +92,23 @@ describe("the pool of SQL connections", () => {
     assert.deepEqual(first.heard, ["close"]);
   });
 
+  it("ends a connection after the time that the driver says, when it comes back", async () => {
+    const { pool, clock, first } = await openPool(1, { lifeMsMax: 1000 });
+    await clock.advance(1000);
+    pool.release(await pool.acquire(never, WAIT_MS));
+    assert.deepEqual(first.heard, []);
+    await clock.advance(1);
+    pool.release(await pool.acquire(never, WAIT_MS));
+    assert.deepEqual(first.heard, ["close"]);
+  });
+
+  it("does not tell one to end that has ended by itself while it was idle", async () => {
+    const { clock, first } = await openPool(1);
+    first.end();
+    await clock.advance(IDLE_MS_MAX);
+    assert.deepEqual(first.heard, []);
+  });
+
   it("ends connections that were idle for too long, each at its time", async () => {
     const { pool, clock, attempts, first } = await openPool(2);
     await pool.acquire(never, WAIT_MS);
@@ -156,7 +173,7 @@ describe("the queue before SQL connections", () => {
     await clock.advance(1);
     assert.equal(
       waiting.now,
-      "no connection to anysql became free within timeoutInSeconds; all 1 are in use or cannot be made",
+      "no connection to anysql became free within patience; all 1 are in use or cannot be made",
     );
   });
 });
@@ -174,6 +191,20 @@ describe("the end of a pool of SQL connections", () => {
     await assert.rejects(pool.acquire(never, WAIT_MS), CLOSED);
     await pool.close();
     assert.deepEqual([first.heard, second.heard], [["destroy closed"], ["close"]]);
+    assert.equal(clock.timers, 0);
+  });
+
+  it("does not break off the farewell of a connection that was idle for too long", async () => {
+    const { pool, clock, first } = await openPool(1);
+    first.stubborn = true;
+    await clock.advance(IDLE_MS_MAX);
+    const closing = outcome(pool.close());
+    await settle();
+    assert.equal(closing.now, "pending");
+    assert.deepEqual(first.heard, ["close"]);
+    first.end();
+    await settle();
+    assert.equal(closing.now, undefined);
     assert.equal(clock.timers, 0);
   });
 

@@ -13,10 +13,15 @@ const HALF = { uuid: () => "", fraction: () => 0.5 };
 
 type Test = TestPool & { readonly runner: Runner<TestSession> };
 
-async function openRunner({ maxConns = 1, canStop = true, timeoutMs = TIMEOUT_MS } = {}): Promise<Test> {
-  const all = await openPool(maxConns);
-  const runner = new Runner({ pool: all.pool, canStop, clock: all.clock, random: HALF, timeoutMs });
-  return { ...all, runner };
+/** How a statement can be stopped: over its own connection, by a request beside it, or not at all. */
+type Stop = "over" | "beside" | "none";
+
+async function openRunner({ stop = "over" as Stop, timeoutMs = TIMEOUT_MS } = {}): Promise<Test> {
+  const all = await openPool(1);
+  const { pool, clock, first } = all;
+  first.outlives = stop === "over";
+  if (stop === "beside") first.cancel = () => void first.heard.push("cancel");
+  return { ...all, runner: new Runner({ pool, clock, random: HALF, timeoutMs }) };
 }
 
 function failing(again: Again | null): SqlError {
@@ -72,6 +77,49 @@ describe("a call over a SQL connection", () => {
     await settle();
     assert.equal(running.now, "no answer");
   });
+
+  it("may have another time than the runner's own", async () => {
+    const { runner, clock, first } = await openRunner();
+    const task = (): Promise<void> => new Promise(() => undefined);
+    void runner.run({ effect: "write", signal: never, timeoutMs: 5 * TIMEOUT_MS, task });
+    await clock.advance(5 * TIMEOUT_MS - 1);
+    assert.deepEqual(first.heard, []);
+    await clock.advance(1);
+    assert.deepEqual(first.heard, ["interrupt silent"]);
+  });
+
+  for (const [timeoutMs, earlyMs] of [
+    [20_000, 1000],
+    [2000, 500],
+  ] as const) {
+    it(`asks the server ${earlyMs} ms before ${timeoutMs} ms are up to stop, where it can be asked beside the connection`, async () => {
+      const { runner, clock, first } = await openRunner({ stop: "beside", timeoutMs });
+      const work = Promise.withResolvers<string>();
+      const running = outcome(runner.run({ effect: "write", signal: never, task: () => work.promise }));
+      await clock.advance(timeoutMs - earlyMs - 1);
+      assert.deepEqual(first.heard, []);
+      await clock.advance(1);
+      assert.deepEqual(first.heard, ["cancel"]);
+      await clock.advance(earlyMs - 1);
+      assert.deepEqual(first.heard, ["cancel"]);
+      await clock.advance(1);
+      assert.deepEqual(first.heard, ["cancel", "interrupt silent"]);
+      work.reject(new SqlError("timeout", "no answer"));
+      await settle();
+      assert.equal(running.now, "no answer");
+    });
+  }
+
+  it("is left to its end once the server has answered that it was stopped", async () => {
+    const { runner, clock, first } = await openRunner({ stop: "beside" });
+    const work = Promise.withResolvers<string>();
+    const running = outcome(runner.run({ effect: "write", signal: never, task: () => work.promise }));
+    await clock.advance(TIMEOUT_MS - 1);
+    work.reject(new SqlError("timeout", "cancelled"));
+    await clock.advance(TIMEOUT_MS);
+    assert.equal(running.now, "cancelled");
+    assert.deepEqual(first.heard, ["cancel"]);
+  });
 });
 
 describe("a SQL call whose caller leaves", () => {
@@ -99,7 +147,7 @@ describe("a SQL call whose caller leaves", () => {
   });
 
   it("lets a read come to its end for a second where the server cannot, so that the connection stays", async () => {
-    const test = await openRunner({ canStop: false });
+    const test = await openRunner({ stop: "none" });
     const { running, work } = await leave(test, "read");
     assert.equal(running.now, LEFT);
     await test.clock.advance(999);
@@ -110,17 +158,17 @@ describe("a SQL call whose caller leaves", () => {
   });
 
   it("gives such a read up after the second", async () => {
-    const test = await openRunner({ canStop: false });
+    const test = await openRunner({ stop: "none" });
     await leave(test, "read");
     await test.clock.advance(1000);
     assert.deepEqual(test.first.heard, ["interrupt left"]);
   });
 
-  for (const canStop of [true, false]) {
-    const where = canStop ? "can" : "cannot";
+  for (const stop of ["over", "none"] as const) {
+    const where = stop === "over" ? "can" : "cannot";
 
     it(`tells what became of a write within a second where the server ${where} stop it`, async () => {
-      const test = await openRunner({ canStop });
+      const test = await openRunner({ stop });
       const { running, work } = await leave(test, "write");
       assert.equal(running.now, "pending");
       await test.clock.advance(999);
@@ -131,7 +179,7 @@ describe("a SQL call whose caller leaves", () => {
     });
 
     it(`gives a write up after a second where the server ${where} stop it`, async () => {
-      const test = await openRunner({ canStop });
+      const test = await openRunner({ stop });
       await leave(test, "write");
       await test.clock.advance(999);
       assert.deepEqual(test.first.heard, []);
@@ -139,6 +187,21 @@ describe("a SQL call whose caller leaves", () => {
       assert.deepEqual(test.first.heard, ["interrupt left"]);
     });
   }
+
+  for (const effect of ["read", "write"] as const)
+    it(`has the server asked after 200 ms to stop a ${effect}, and gives it up after a second`, async () => {
+      const test = await openRunner({ stop: "beside" });
+      const { running } = await leave(test, effect);
+      assert.equal(running.now, effect === "read" ? LEFT : "pending");
+      await test.clock.advance(199);
+      assert.deepEqual(test.first.heard, []);
+      await test.clock.advance(1);
+      assert.deepEqual(test.first.heard, ["cancel"]);
+      await test.clock.advance(799);
+      assert.deepEqual(test.first.heard, ["cancel"]);
+      await test.clock.advance(1);
+      assert.deepEqual(test.first.heard, ["cancel", "interrupt left"]);
+    });
 });
 
 describe("another attempt of a SQL call", () => {

@@ -15,7 +15,10 @@ import type { Order, ThreadSettings } from "#sidecar/stores/sqlite/messages.ts";
 import { openSqlite } from "#sidecar/stores/sqlite/sqlite.ts";
 import type { SqliteStore } from "#sidecar/stores/sqlite/sqlite-store.ts";
 import { type StartThread, startThread } from "#sidecar/stores/sqlite/thread.ts";
-import type { Call, OpenContext, Read, Removal, StoreErrorCode, Write } from "#sidecar/stores/store.ts";
+import type { Call, OpenContext, Read, StoreErrorCode } from "#sidecar/stores/store.ts";
+
+export * from "#test/stores/eventually.ts";
+export { removal, textOf, write } from "#test/stores/requests.ts";
 
 export const CALL: Call = { signal: new AbortController().signal };
 export const READ: Read = { strong: false, metadata: {} };
@@ -152,44 +155,7 @@ export function watched(orders: Order[]): StartThread {
   };
 }
 
-/** A write of JSON text without conditions, with changes. */
-export function write(key: string, json: string, changes: Partial<Write> = {}): Write {
-  const plain: Write = {
-    key,
-    bytes: Buffer.from(json),
-    isJson: true,
-    etag: null,
-    firstWrite: false,
-    strong: false,
-    ttlSec: null,
-    metadata: {},
-  };
-  return { ...plain, ...changes };
-}
-
-export function removal(key: string, changes: Partial<Removal> = {}): Removal {
-  return { key, etag: null, firstWrite: false, strong: false, metadata: {}, ...changes };
-}
-
-/** The value under a key as text, or null. */
-export async function textOf(store: SqliteStore, key: string): Promise<string | null> {
-  const found = await store.get(key, READ, CALL);
-  return found === null ? null : Buffer.from(found.bytes).toString();
-}
-
 /** For `assert.rejects`: a StoreError of this code whose text matches. */
 export function failure(code: StoreErrorCode, message: RegExp): { name: string; code: string; message: RegExp } {
   return { name: "StoreError", code, message };
-}
-
-/** Calls until it resolves; the test's own time limit ends it otherwise. */
-export async function eventually<T>(attempt: () => Promise<T>): Promise<T> {
-  for (;;) {
-    try {
-      return await attempt();
-    } catch {
-      // Not yet: what is waited for is the success.
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
-  }
 }

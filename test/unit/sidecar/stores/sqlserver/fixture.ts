@@ -1,84 +1,28 @@
 // What the tests of the SQL Server driver share: a store opened as the sidecar opens it, over a server that speaks TDS and
 // answers what a test says.
-import { type Clock, systemClock } from "#kit/clock.ts";
 import type { Log } from "#kit/log.ts";
-import { systemRandom } from "#kit/random.ts";
 import { driver } from "#sidecar/stores/sqlserver/sqlserver.ts";
-import type { Call, Change, PreparedStore, Read, Removal, Store, Write } from "#sidecar/stores/store.ts";
+import type { PreparedStore, Store } from "#sidecar/stores/store.ts";
 import { type TdsAnswer, type TdsOptions, type TdsRequest, TdsServer } from "#test/servers/tds/tds-server.ts";
+import { decode, type Fields, type Opening, ofVersion, open } from "#test/stores/opening.ts";
 
-export const call: Call = { signal: new AbortController().signal };
-export const read: Read = { strong: false, metadata: {} };
+export * from "#test/stores/eventually.ts";
+export { type Fields, listeningLog } from "#test/stores/opening.ts";
+export * from "#test/stores/requests.ts";
 
 export type Version = "v1" | "v2";
 
-/** Keeps the warnings. */
-export function listeningLog(): Log & { readonly warnings: string[] } {
-  const warnings: string[] = [];
-  const ignore = (): void => undefined;
-  const log = {
-    warnings,
-    debug: ignore,
-    info: ignore,
-    warn: (message: string, more: unknown = {}) => void warnings.push(`${message} ${JSON.stringify(more)}`),
-    error: ignore,
-    fatal: ignore,
-    scoped: () => log,
-  };
-  return log;
-}
-
-export type Fields = Readonly<Record<string, string>>;
-
 export function prepare(fields: Fields, version: Version = "v1"): PreparedStore {
-  const ofVersion = driver.byVersion?.[version] ?? driver;
-  return ofVersion.decode(
-    Object.entries(fields).map(([name, value]) => ({ name, value, secret: false })),
-    [],
-  );
+  return decode(ofVersion(driver, version), fields);
 }
 
-export interface Opening {
+export interface SqlServerOpening extends Opening {
   readonly fields: Fields;
   readonly version?: Version;
-  readonly signal?: AbortSignal;
-  readonly log?: Log;
-  readonly clock?: Clock;
 }
 
-export function openStore({ fields, version, signal, log, clock }: Opening): Promise<Store> {
-  return prepare(fields, version).open({
-    component: "test",
-    appId: "app",
-    clock: clock ?? systemClock,
-    random: systemRandom,
-    log: log ?? listeningLog(),
-    signal: signal ?? AbortSignal.timeout(10_000),
-  });
-}
-
-export function write(key: string, text: string, more: Partial<Write> = {}): Write {
-  const bytes = Buffer.from(text);
-  const plain = { key, bytes, isJson: true, etag: null, firstWrite: false, strong: false, ttlSec: null, metadata: {} };
-  return { ...plain, ...more };
-}
-
-export function removal(key: string, more: Partial<Removal> = {}): Removal {
-  return { key, etag: null, firstWrite: false, strong: false, metadata: {}, ...more };
-}
-
-export function upsert(key: string, text: string, more: Partial<Write> = {}): Change {
-  return { kind: "upsert", write: write(key, text, more) };
-}
-
-export function deletion(key: string, more: Partial<Removal> = {}): Change {
-  return { kind: "delete", removal: removal(key, more) };
-}
-
-/** `transact` of a store that has it. */
-export async function transact(store: Store, changes: readonly Change[], each: Call = call): Promise<void> {
-  if (store.transact === undefined) throw new Error("the store has no transact");
-  await store.transact(changes, each);
+export function openStore({ fields, version, ...opening }: SqlServerOpening): Promise<Store> {
+  return open(prepare(fields, version), opening);
 }
 
 /** A connection string for the server, which knows no encryption. */
@@ -187,16 +131,5 @@ export async function openBench(options: BenchOptions = {}): Promise<Bench> {
   } catch (error) {
     await server.stop();
     throw error;
-  }
-}
-
-const EVENTUALLY_MS = 10_000;
-
-/** Resolves once `holds` does; fails after ten seconds. */
-export async function eventually(holds: () => boolean): Promise<void> {
-  const end = Date.now() + EVENTUALLY_MS;
-  while (!holds()) {
-    if (Date.now() > end) throw new Error("it did not happen in time");
-    await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }

@@ -2,7 +2,6 @@
 import assert from "node:assert/strict";
 import { type FoundColumn, type KeyColumn, keyColumnOf } from "#sidecar/stores/sqlserver/keys.ts";
 import { toFound, toVersion, VALUE_COLUMNS } from "#sidecar/stores/sqlserver/layout.ts";
-import { keysPadded } from "#sidecar/stores/sqlserver/statements.ts";
 import { toBatch } from "#sidecar/stores/sqlserver/transaction.ts";
 import { deletion, ETAG, upsert, VERSION, write } from "./fixture.ts";
 
@@ -94,19 +93,6 @@ describe("the layout of SQL Server", () => {
     assert.equal(column("string", { ...TEXT, length: 1000 }).bytesMax, 450);
     assert.throws(() => column("string", TEXT).check("\ud800"), { code: "refused" });
   });
-
-  it("asks for keys in lists of few lengths, with the last one repeated", () => {
-    assert.deepEqual(keysPadded(["a", "b"], 1000), [["a", "b", "b", "b"]]);
-    assert.deepEqual(keysPadded([], 1000), []);
-    assert.deepEqual(
-      keysPadded(Array.from({ length: 2001 }, String), 1000).map(({ length }) => length),
-      [1000, 1000, 1],
-    );
-    assert.deepEqual(
-      keysPadded(Array.from({ length: 5 }, String), 3).map(({ length }) => length),
-      [3, 3],
-    );
-  });
 });
 
 describe("a batch of changes", () => {
@@ -131,8 +117,8 @@ describe("a batch of changes", () => {
     assert.deepEqual(batch.removed, ["a", "c"]);
     assert.deepEqual(batch.put, [{ values: { Key: "b", Data: "2", TTL: null }, bytes: 1 }]);
     assert.deepEqual(batch.conditions, [
-      { key: "b", version: VERSION, where: "change 1 of 5: " },
-      { key: "c", version: null, where: "change 4 of 5: " },
+      { key: "b", etag: VERSION, where: "change 1 of 5: " },
+      { key: "c", etag: null, where: "change 4 of 5: " },
     ]);
   });
 

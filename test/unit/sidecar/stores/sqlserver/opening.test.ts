@@ -182,12 +182,12 @@ describe("opening SQL Server", () => {
     delete tables.state;
     number = 262;
     await assert.rejects(openStore({ fields }), { code: "unavailable", message: /rights/ });
-    await eventually(() => server?.open === 0);
+    await eventually(async () => assert.equal(server?.open, 0));
   });
 
   it("leaves no connection behind when the table is refused", async () => {
     await assert.rejects(opened({ state: [KEY], dapr_metadata: METADATA }), { code: "corrupt" });
-    await eventually(() => server?.open === 0);
+    await eventually(async () => assert.equal(server?.open, 0));
   });
 
   it("removes expired rows, one sidecar at a time, until few are left", async () => {
@@ -201,7 +201,7 @@ describe("opening SQL Server", () => {
     const store = await openStore({ fields: { connectionString: connectionTo(server.port), cleanupInterval: "50ms" } });
     const asked = (): readonly string[] =>
       (server?.requests ?? []).map(({ text }) => text).filter((text) => /last-cleanup|DELETE TOP/.test(text));
-    await eventually(() => asked().length >= 4);
+    await eventually(async () => assert.ok(asked().length >= 4));
     await store.close();
     const [claim, first, second, next] = asked().map((text) => /last-cleanup|DELETE TOP/.exec(text)?.[0]);
     assert.deepEqual([claim, first, second, next], ["last-cleanup", "DELETE TOP", "DELETE TOP", "last-cleanup"]);
@@ -216,7 +216,7 @@ describe("opening SQL Server", () => {
     const log = listeningLog();
     const fields = { connectionString: connectionTo(server.port), cleanupInterval: "20ms" };
     const store = await openStore({ fields, log });
-    await eventually(() => server?.requests.some(({ text }) => text.startsWith("DELETE TOP")) === true);
+    await eventually(async () => assert.ok(server?.requests.some(({ text }) => text.startsWith("DELETE TOP"))));
     await store.close();
     assert.ok(log.warnings.some((each) => each.includes("every sidecar cleans up for itself")));
     assert.equal(

@@ -2,13 +2,13 @@
 import assert from "node:assert/strict";
 import { stepsOf } from "#sidecar/stores/tablestorage/transaction.ts";
 import { describeWithAzurite } from "#test/servers/azurite.ts";
-import { call, erase, onOneAzurite, read, textOf, upsert, write } from "../azure/fixture.ts";
+import { call, deletion, onOneAzurite, read, textOf, upsert, write } from "../azure/fixture.ts";
 
 const noCheck = (): void => undefined;
 
 describe("the steps of a transaction", () => {
   it("are one for each key: its condition, and what stands at the end", () => {
-    const changes = [upsert("a", "1", { etag: "e" }), upsert("b", "2"), erase("a"), upsert("b", "3")];
+    const changes = [upsert("a", "1", { etag: "e" }), upsert("b", "2"), deletion("a"), upsert("b", "3")];
     const steps = stepsOf(changes, false, noCheck);
     assert.deepEqual(
       steps.map(({ key, etag, absent, write, place }) => [key, etag, absent, String(write?.bytes ?? null), place]),
@@ -62,13 +62,13 @@ describeWithAzurite("a transaction of state.azure.tablestorage", () => {
   it("deletes what is there and passes over what is not", async () => {
     const store = await bench.open("tables");
     await store.set(write("app||e", "1"), call);
-    await store.transact?.([erase("app||e"), erase("app||never"), upsert("app||f", "1")], call);
+    await store.transact?.([deletion("app||e"), deletion("app||never"), upsert("app||f", "1")], call);
     assert.deepEqual([await textOf(store, "app||e"), await textOf(store, "app||f")], [null, "1"]);
   });
 
   it("that creates a key and deletes it is refused where the key is, and does nothing where it is not", async () => {
     const store = await bench.open("tables");
-    const changes = [upsert("app||i", "1", { firstWrite: true }), upsert("app||j", "1"), erase("app||i")];
+    const changes = [upsert("app||i", "1", { firstWrite: true }), upsert("app||j", "1"), deletion("app||i")];
     await store.transact?.(changes, call);
     assert.deepEqual([await textOf(store, "app||i"), await textOf(store, "app||j")], [null, "1"]);
     await store.set(write("app||i", "there"), call);
@@ -83,7 +83,7 @@ describeWithAzurite("a transaction of state.azure.tablestorage", () => {
     const store = await bench.open("tables");
     for (let turn = 0; turn < 10; turn++) {
       await store.transact?.([upsert("app||g", "1"), upsert("app||h", "1")], call);
-      const both = Array.from({ length: 4 }, () => store.transact?.([erase("app||g"), erase("app||h")], call));
+      const both = Array.from({ length: 4 }, () => store.transact?.([deletion("app||g"), deletion("app||h")], call));
       await Promise.all(both);
       assert.equal(await textOf(store, "app||g"), null);
     }

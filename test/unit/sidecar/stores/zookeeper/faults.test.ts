@@ -1,10 +1,16 @@
 // What happens to requests when a server or the way to it fails, and that the store finds back by itself.
 import assert from "node:assert/strict";
-import { createServer, type Server, type Socket } from "node:net";
 import type { Store } from "#sidecar/stores/store.ts";
-import { freePort } from "#test/servers/free-port.ts";
+import { startImpostor } from "#test/servers/impostor.ts";
 import { TcpProxy } from "#test/servers/tcp-proxy.ts";
 import { describeWithZooKeeper, startZooKeeper, type ZooKeeperServer } from "#test/servers/zookeeper.ts";
+import {
+  itLeavesWritesInDoubt,
+  itRepeatsReads,
+  itSaysWhereNobodyListens,
+  itSharesOneConnection,
+  type ThroughProxy,
+} from "#test/stores/trouble.ts";
 import { call, etagOf, eventually, openStore, read, textOf, upsert, write } from "./fixture.ts";
 
 describeWithZooKeeper("a ZooKeeper store in trouble", () => {
@@ -25,24 +31,21 @@ describeWithZooKeeper("a ZooKeeper store in trouble", () => {
     await proxy.stop();
   });
 
-  it("says that a write may have happened when the connection breaks behind it, and does not repeat it", async () => {
-    await store.set(write("cut", "1"), call);
-    const before = Number((await etagOf(store, "cut")).split("-")[0]);
-    proxy.mode = "cut-after-request";
-    await assert.rejects(store.set(write("cut", "2"), call), {
-      code: "unknown-outcome",
-      message: `lost the connection to ZooKeeper at 127.0.0.1:${proxy.port}; the write may have happened`,
-    });
-    proxy.mode = "pass";
-    await eventually(async () => assert.equal(await textOf(store, "cut"), "2"));
-    assert.equal(Number((await etagOf(store, "cut")).split("-")[0]), before + 1);
+  const through = (): ThroughProxy => ({ proxy, store });
+
+  itLeavesWritesInDoubt(through, {
+    product: "ZooKeeper",
+    timesOf: async (store, key) => Number((await etagOf(store, key)).split("-")[0]),
+    arrives: true,
   });
 
-  it("repeats a read whose connection breaks, in the same session", async () => {
-    await store.set(write("again", "1"), call);
-    const reading = textOf(store, "again");
-    proxy.cut();
-    assert.equal(await reading, "1");
+  itRepeatsReads(through);
+
+  itSharesOneConnection(through, {
+    product: "ZooKeeper",
+    warning: /^zookeeper server fails .*cannot connect/,
+    address: () => server.address,
+    open: (addresses, warnings) => openStore({ servers: addresses.join(","), sessionTimeout: "1500ms" }, warnings),
   });
 
   it("ends in time when nothing comes back, takes a new connection, and goes on", async () => {
@@ -98,36 +101,6 @@ describeWithZooKeeper("a ZooKeeper store in trouble", () => {
     assert.equal(await textOf(store, "down"), "2");
   });
 
-  it("lets so many requests wait and no more, and then refuses at once", async () => {
-    proxy.mode = "black-hole";
-    const leaving = new AbortController();
-    const waiting = Array.from({ length: 16_384 }, () => store.get("k", read, { signal: leaving.signal }));
-    const all = Promise.allSettled(waiting);
-    await assert.rejects(store.set(write("k", "1"), call), {
-      code: "unavailable",
-      message: `16384 requests wait for ZooKeeper at 127.0.0.1:${proxy.port}`,
-    });
-    leaving.abort();
-    assert.ok((await all).every(({ status }) => status === "rejected"));
-    proxy.mode = "pass";
-    proxy.cut();
-    await eventually(() => store.set(write("k", "2"), call));
-  });
-
-  it("says once in the log that a server fails, until it is reached again", async () => {
-    const warnings: string[] = [];
-    const told = await openStore({ servers: `127.0.0.1:${proxy.port}`, sessionTimeout: "1500ms" }, warnings);
-    for (const outages of [1, 2]) {
-      proxy.mode = "refuse";
-      for (let turn = 0; turn < 5; turn++) await assert.rejects(told.ping(call));
-      assert.equal(warnings.length, outages, warnings.join("\n"));
-      proxy.mode = "pass";
-      await told.ping(call);
-    }
-    assert.match(warnings.join(), /^zookeeper server fails .*cannot connect/);
-    await told.close();
-  });
-
   it("refuses a transaction that is larger than a request may be, and writes nothing", async () => {
     const changes = Array.from({ length: 3 }, (_, index) => upsert(`large-${index}`, "x".repeat(400_000)));
     await assert.rejects(async () => store.transact?.(changes, call), {
@@ -168,14 +141,6 @@ describeWithZooKeeper("a ZooKeeper store in trouble", () => {
     await both.close();
     await other.stop();
   });
-
-  it("asks the next server where one is away, whichever it begins with", async () => {
-    for (let turn = 0; turn < 6; turn++) {
-      const both = await openStore({ servers: `127.0.0.1:${await freePort()},${server.address}` });
-      await both.ping(call);
-      await both.close();
-    }
-  });
 });
 
 describeWithZooKeeper("a ZooKeeper with a quota", () => {
@@ -199,24 +164,10 @@ describeWithZooKeeper("a ZooKeeper with a quota", () => {
 });
 
 describe("something else than ZooKeeper behind the address", () => {
-  it("does not open when nobody listens, and says where", async () => {
-    const port = await freePort();
-    await assert.rejects(openStore({ servers: `127.0.0.1:${port}` }), {
-      code: "unavailable",
-      message: new RegExp(`^cannot connect to ZooKeeper at 127.0.0.1:${port}: .*ECONNREFUSED`),
-    });
-  });
-
-  /** Answers every request with the same bytes, or ends the connection. */
-  async function impostor(answer: Buffer | null): Promise<{ readonly server: Server; readonly servers: string }> {
-    const server = createServer((socket: Socket) => {
-      socket.on("error", () => socket.destroy());
-      socket.on("data", () => (answer === null ? socket.end() : socket.write(answer)));
-    });
-    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-    const address = server.address();
-    return { server, servers: `127.0.0.1:${typeof address === "object" ? address?.port : ""}` };
-  }
+  itSaysWhereNobodyListens(
+    (port) => openStore({ servers: `127.0.0.1:${port}` }),
+    (port) => new RegExp(`^cannot connect to ZooKeeper at 127.0.0.1:${port}: .*ECONNREFUSED`),
+  );
 
   for (const [what, answer, message] of [
     ["a server of another protocol", Buffer.from("HTTP/1.1 400 Bad Request\r\n\r\n"), /does not speak ZooKeeper's/],
@@ -225,9 +176,10 @@ describe("something else than ZooKeeper behind the address", () => {
     ["a server that gives no session", Buffer.concat([Buffer.from([0, 0, 0, 37]), Buffer.alloc(37)]), /no session/],
   ] as const) {
     it(`is told: ${what}`, async () => {
-      const { server, servers } = await impostor(answer);
-      await assert.rejects(openStore({ servers }), { name: "StoreError", code: "unavailable", message });
-      await new Promise((resolve) => server.close(resolve));
+      const impostor = await startImpostor({ answer });
+      const opened = openStore({ servers: impostor.address });
+      await assert.rejects(opened, { name: "StoreError", code: "unavailable", message });
+      await impostor.stop();
     });
   }
 
@@ -236,8 +188,9 @@ describe("something else than ZooKeeper behind the address", () => {
     welcome.writeInt32BE(37, 0);
     welcome.writeInt32BE(4000, 8);
     welcome.writeInt32BE(16, 20);
-    const { server, servers } = await impostor(welcome);
-    await assert.rejects(openStore({ servers }), { code: "unavailable", message: /does not speak ZooKeeper's/ });
-    await new Promise((resolve) => server.close(resolve));
+    const impostor = await startImpostor({ answer: welcome });
+    const opened = openStore({ servers: impostor.address });
+    await assert.rejects(opened, { code: "unavailable", message: /does not speak ZooKeeper's/ });
+    await impostor.stop();
   });
 });

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import type { Store } from "#sidecar/stores/store.ts";
 import { describeWithZooKeeper, startZooKeeper, type ZooKeeperServer } from "#test/servers/zookeeper.ts";
-import { call, erase, etagOf, openStore, read, removal, textOf, upsert, write } from "./fixture.ts";
+import { call, deletion, etagOf, openStore, read, removal, textOf, upsert, write } from "./fixture.ts";
 
 describeWithZooKeeper("the layout in ZooKeeper", () => {
   let server: ZooKeeperServer;
@@ -73,14 +73,14 @@ describeWithZooKeeper("the layout in ZooKeeper", () => {
     await assert.rejects(store.set(write("app||x", "late", { etag }), call), { code: "etag-mismatch" });
     await store.remove(removal("app||x"), call);
     assert.equal(await textOf(store, "app||x/y"), "below");
-    await store.transact?.([upsert("app||x", "1", { firstWrite: true }), erase("app||x/z")], call);
-    const both = [erase("app||x", { etag: await etagOf(store, "app||x") }), erase("app||x/y")];
+    await store.transact?.([upsert("app||x", "1", { firstWrite: true }), deletion("app||x/z")], call);
+    const both = [deletion("app||x", { etag: await etagOf(store, "app||x") }), deletion("app||x/y")];
     await store.transact?.(both, call);
     assert.ok(!(await tree()).some((path) => path.includes("app||x")));
   });
 
   it("gives a value's node to others in one transaction, in whatever order it is asked for", async () => {
-    const [above, below] = [erase("app||turn"), upsert("app||turn/below", "2")];
+    const [above, below] = [deletion("app||turn"), upsert("app||turn/below", "2")];
     for (const changes of [
       [above, below],
       [below, above],
@@ -88,7 +88,7 @@ describeWithZooKeeper("the layout in ZooKeeper", () => {
       await store.set(write("app||turn", "1"), call);
       await store.transact?.(changes, call);
       assert.deepEqual([await textOf(store, "app||turn"), await textOf(store, "app||turn/below")], [null, "2"]);
-      await store.transact?.([erase("app||turn/below"), upsert("app||turn", "3")], call);
+      await store.transact?.([deletion("app||turn/below"), upsert("app||turn", "3")], call);
       assert.deepEqual([await textOf(store, "app||turn"), await textOf(store, "app||turn/below")], ["3", null]);
     }
     await store.remove(removal("app||turn"), call);
@@ -100,7 +100,7 @@ describeWithZooKeeper("the layout in ZooKeeper", () => {
     const made = keys.map((key) => upsert(key, "1"));
     await store.transact?.(made, call);
     assert.deepEqual(await Promise.all(keys.map((key) => textOf(store, key))), new Array(40).fill("1"));
-    const erased = keys.map((key) => erase(key));
+    const erased = keys.map((key) => deletion(key));
     await store.transact?.(erased, call);
     assert.ok(!(await tree()).some((path) => path.includes("many-")));
   });
@@ -120,7 +120,7 @@ describeWithZooKeeper("the layout in ZooKeeper", () => {
   });
 
   it("holds a condition of a transaction that leaves no value", async () => {
-    const [first, then] = [upsert("app||brief", "1", { firstWrite: true }), erase("app||brief")];
+    const [first, then] = [upsert("app||brief", "1", { firstWrite: true }), deletion("app||brief")];
     await store.transact?.([first, then], call);
     assert.equal(await textOf(store, "app||brief"), null);
     await store.set(write("app||brief/below", "1"), call);

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { ANY_VERSION, type Operation, type Stat } from "#sidecar/stores/zookeeper/messages.ts";
 import { etagOf, mustHold, type Node, operationsOf, planOf } from "#sidecar/stores/zookeeper/transaction.ts";
-import { erase, upsert } from "./fixture.ts";
+import { deletion, upsert } from "./fixture.ts";
 
 const stat: Stat = { czxid: 0x2an, version: 7, dataLength: 1, numChildren: 0 };
 const value: Node = { stat, hasValue: true };
@@ -29,20 +29,20 @@ describe("a transaction's operations", () => {
     ["a write with an ETag", () => asked(value, upsert("k", "1", { etag })), ["set 7"]],
     ["a first write", () => asked(null, upsert("k", "1", first)), ["create"]],
     ["a first write on a node without a value", () => asked(bare, upsert("k", "1", first)), ["set 7"]],
-    ["a plain delete", () => asked(value, erase("k")), [`delete ${ANY_VERSION}`]],
-    ["a plain delete of what is not there", () => asked(null, erase("k")), []],
-    ["a plain delete of a node without a value", () => asked(bare, erase("k")), []],
-    ["a delete with an ETag", () => asked(value, erase("k", { etag })), ["delete 7"]],
-    ["a delete with an ETag above others", () => asked(above, erase("k", { etag })), ["set 7 to nothing"]],
+    ["a plain delete", () => asked(value, deletion("k")), [`delete ${ANY_VERSION}`]],
+    ["a plain delete of what is not there", () => asked(null, deletion("k")), []],
+    ["a plain delete of a node without a value", () => asked(bare, deletion("k")), []],
+    ["a delete with an ETag", () => asked(value, deletion("k", { etag })), ["delete 7"]],
+    ["a delete with an ETag above others", () => asked(above, deletion("k", { etag })), ["set 7 to nothing"]],
     [
       "a first write that is deleted",
-      () => asked(null, upsert("k", "1", first), erase("k")),
+      () => asked(null, upsert("k", "1", first), deletion("k")),
       ["create to nothing", "delete -1"],
     ],
-    ["the same on a node without a value", () => asked(bare, upsert("k", "1", first), erase("k")), ["check 7"]],
+    ["the same on a node without a value", () => asked(bare, upsert("k", "1", first), deletion("k")), ["check 7"]],
     [
       "a delete of what another write needs above its own",
-      () => asked(value, erase("k"), upsert("k/l", "1")),
+      () => asked(value, deletion("k"), upsert("k/l", "1")),
       [`set ${ANY_VERSION} to nothing`, "create"],
     ],
     ["two writes, one with an ETag", () => asked(value, upsert("k", "1", { etag }), upsert("k", "2")), ["set 7"]],
@@ -51,11 +51,11 @@ describe("a transaction's operations", () => {
 
   it("are none where a condition does not hold, and the error names the change", () => {
     const refused: readonly (readonly [got: () => unknown, message: RegExp])[] = [
-      [() => asked(value, erase("k"), upsert("k", "1", first)), /^change 2 of 2: item already exists/],
+      [() => asked(value, deletion("k"), upsert("k", "1", first)), /^change 2 of 2: item already exists/],
       [() => asked(null, upsert("k", "1", { etag })), /^change 1 of 1: there is no value/],
-      [() => asked(bare, erase("k", { etag })), /there is no value/],
-      [() => asked(value, erase("k", { etag: "7-2b" })), /another etag/],
-      [() => asked(value, erase("k", { etag: "7" })), /another etag/],
+      [() => asked(bare, deletion("k", { etag })), /there is no value/],
+      [() => asked(value, deletion("k", { etag: "7-2b" })), /another etag/],
+      [() => asked(value, deletion("k", { etag: "7" })), /another etag/],
     ];
     for (const [got, message] of refused) assert.throws(got, { code: "etag-mismatch", message });
   });
