@@ -41,7 +41,15 @@ export function tlsCause(words: string): string | null {
   return certificateCause(words) ?? causeAmong(HANDSHAKE_WORDS, words);
 }
 
-/** The same, or "ECONNREFUSED"; null when no cause is known among the words. */
+/** The reason in what OpenSSL says: "1A2B:error:0A000126:SSL routines:where:reason:file:line:". */
+const OPENSSL_REASON = /error:[\dA-F]{8}:[^:]*:[^:]*:([^:\n]+)/;
+
+/** The same for Node's own words, which are given as they are where no cause is known; of OpenSSL's, only the reason. */
+export function tlsWords(message: string): string {
+  return tlsCause(message) ?? OPENSSL_REASON.exec(message)?.[1] ?? message;
+}
+
+/** As `tlsCause`, or "ECONNREFUSED"; null when no cause is known among the words. */
 export function connectCause(words: string): string | null {
   return tlsCause(words) ?? SYSTEM_CODE.exec(words)?.[1] ?? null;
 }

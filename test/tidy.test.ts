@@ -55,7 +55,9 @@ const DIRECTIONS: readonly (readonly [RegExp, RegExp])[] = [
 /** A driver's folder: its own files, the contract, shared rooms, kit and crds; never another driver, never the registry. */
 const DRIVER = /^sidecar\/stores\/([a-z0-9-]+)\//;
 /** What drivers of one kind share: no drivers themselves, and they import none. */
-const SHARED_BY_DRIVERS = ["azure", "google", "sql"];
+const SHARED_BY_DRIVERS = ["azure", "google", "grpc", "sql"];
+/** Of these, the one that the others may stand on. */
+const GROUND = /^sidecar\/stores\/grpc\//;
 
 const BANNED: Readonly<Record<string, string>> = {
   "Date.now": "take a Clock (kit/clock.ts)",
@@ -85,7 +87,7 @@ const PACKAGES: Readonly<Record<string, RegExp>> = {
   mysql2: /^(sidecar\/stores\/mysql|test)\//,
   pg: /^(sidecar\/stores\/postgresql|test)\//,
   // The exporter of spans takes its headers as that package's Metadata.
-  "@grpc/grpc-js": /^(sidecar\/(grpc|tracing|stores\/(etcd|google|pluggable))|test|bench)\//,
+  "@grpc/grpc-js": /^(sidecar\/(grpc|tracing|stores\/(etcd|google|grpc|pluggable))|test|bench)\//,
   "@bufbuild/protobuf": /^proto\/generate\.ts$/,
   "@bufbuild/protobuf/wkt": /^proto\/generate\.ts$/,
   // etcd's few messages stand beside their driver: in proto/ the sidecar's own reflection would tell of them.
@@ -286,6 +288,7 @@ function mayImport(path: string, target: string): boolean {
     return (
       target.startsWith(`sidecar/stores/${driver}/`) ||
       (!SHARED_BY_DRIVERS.includes(driver) && SHARED_BY_DRIVERS.includes(DRIVER.exec(target)?.[1] ?? "")) ||
+      GROUND.test(target) ||
       /^sidecar\/stores\/(store|packages)\.ts$/.test(target) ||
       /^(kit|crds|proto)\//.test(target)
     );

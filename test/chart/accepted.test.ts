@@ -14,7 +14,7 @@ import { describeWithHelm, type KubeManifest, only, render } from "./rendered.ts
 
 const DRY_RUN = ["apply", "--server-side", "--force-conflicts", "--dry-run=server", "-f", "-"];
 const LIST = { apiVersion: "v1", kind: "List" };
-const HELM_WITHIN_MS = 60_000;
+const HELM_WITHIN_MS = 180_000;
 
 describeWithBed("what the chart renders", () => {
   describeWithHelm("with Helm", function () {

@@ -142,7 +142,7 @@ function rightsOf({ metadata, rules }: KubeManifest): readonly string[] {
 }
 
 /** Several kubectl in a row, on a machine that has other things to do. */
-const BED_WITHIN_MS = 60_000;
+const BED_WITHIN_MS = 180_000;
 
 describeWithBed("the commands for kubectl", () => {
   let bed: Bed;

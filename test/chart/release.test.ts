@@ -13,7 +13,7 @@ import { startReplica } from "#test/kube/whole-operator.ts";
 import { type ChartWebhook, describeWithHelm, theHelm } from "./rendered.ts";
 
 /** Six waits of 15 s, and Helm. */
-const RELEASE_WITHIN_MS = 120_000;
+const RELEASE_WITHIN_MS = 300_000;
 const isGiven = (process.env.PANNIER_TEST_KUBECONFIG ?? "") !== "";
 
 describeWithBed("the chart on a cluster", () => {

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 
 const MAIN = join(import.meta.dirname, "../../cli/main.ts");
-const DEADLINE_MS = 15_000;
+const DEADLINE_MS = 60_000;
 const POLL_MS = 20;
 
 export class Pannier {
@@ -15,6 +15,8 @@ export class Pannier {
   readonly ended: Promise<number | string | null>;
   out = "";
   err = "";
+  /** Set when it has ended and its output is read. */
+  #end: number | string | null = null;
 
   constructor(argv: readonly string[], options: { cwd: string; env?: NodeJS.ProcessEnv }) {
     this.process = spawn(process.execPath, [MAIN, ...argv], {
@@ -29,7 +31,10 @@ export class Pannier {
       this.err += chunk.toString();
     });
     this.ended = new Promise((resolve) => {
-      this.process.on("close", (code, signal) => resolve(code ?? signal));
+      this.process.on("close", (code, signal) => {
+        this.#end = code ?? signal;
+        resolve(this.#end);
+      });
     });
   }
 
@@ -37,9 +42,8 @@ export class Pannier {
   async says(pattern: RegExp): Promise<RegExpExecArray> {
     let match = pattern.exec(this.out);
     await eventually(`${pattern} in the output`, () => {
-      const end = this.process.exitCode ?? this.process.signalCode;
-      if (end !== null) throw new Error(`ended with ${end}:\n${this.out}${this.err}`);
       match = pattern.exec(this.out);
+      if (match === null && this.#end !== null) throw new Error(`ended with ${this.#end}:\n${this.out}${this.err}`);
       return match !== null;
     });
     if (match === null) throw new Error("no match");

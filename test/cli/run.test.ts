@@ -283,7 +283,11 @@ describe("pannier run", () => {
     });
 
     it("ends the children that an app left behind when it ended by itself", async () => {
-      const pannier = app(parent(stubborn, "process.stdin.resume(); setTimeout(() => process.exit(5), 1500)"));
+      // It ends once the child has spoken, which takes as long as it takes.
+      const told = join(cwd, "told");
+      const child = `${stubborn} require("node:fs").writeFileSync(${JSON.stringify(told)}, "");`;
+      const look = `if (require("node:fs").existsSync(${JSON.stringify(told)})) process.exit(5)`;
+      const pannier = app(parent(child, `setInterval(() => { ${look} }, 20)`));
       const [, pid] = await pannier.says(/== APP == child (\d+)/);
       assert.equal(await pannier.ended, 5);
       assert.ok(!isAlive(Number(pid)));

@@ -57,9 +57,9 @@ export interface Context {
   logged(): string;
 }
 
-const OPEN_MS = 10_000;
+const OPEN_MS = 30_000;
 /** Longer than any call needs when nothing is wrong with the server. */
-const PATIENCE_MS = 5000;
+const PATIENCE_MS = 20_000;
 
 interface StageParts {
   readonly subject: Subject;

@@ -17,10 +17,10 @@ import { call, json, write } from "./requests.ts";
 import type { Server, Subject } from "./subject.ts";
 
 /** The longest that a call may take against a server that is gone or does not answer. */
-const DEADLINE_MS = 8000;
+const DEADLINE_MS = 30_000;
 /** When the core's own limit ends the call; a driver may be quicker. */
 const CALL_MS = 2000;
-const RECOVERY_MS = 15_000;
+const RECOVERY_MS = 30_000;
 const IN_FLIGHT = 10;
 
 const READ_CODES: readonly StoreErrorCode[] = ["unavailable", "timeout"];

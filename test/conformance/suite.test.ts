@@ -46,7 +46,7 @@ async function expectCaught(broken: BrokenStore, name: string): Promise<void> {
 }
 
 describe("the conformance suite", function () {
-  this.timeout(60_000);
+  this.timeout(120_000);
 
   it("has no two cases of the same name", () => {
     const names = CHAPTERS.flatMap((chapter) => chapter.cases.map((each) => each.name));

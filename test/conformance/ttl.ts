@@ -29,7 +29,7 @@ export function shortTtlSec({ declares }: Subject): number {
 
 /** Short, and long enough to read the value once more before it goes, also on a busy machine. */
 export function readableTtlSec(subject: Subject): number {
-  return shortTtlSec(subject) + 2;
+  return shortTtlSec(subject) + 4;
 }
 
 /** How long to wait for a value to go before the case fails. */

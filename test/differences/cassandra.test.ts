@@ -10,7 +10,7 @@ const credentials = { username: "cassandra", password: "cassandra" };
 const READY_MS = 30_000;
 
 describeWithOwnCassandra("differences on Cassandra", function (this: Mocha.Suite) {
-  this.timeout(150_000);
+  this.timeout(300_000);
   let cluster: CassandraCluster;
   let proxy: TcpProxy;
   let root: Client;

@@ -7,15 +7,7 @@ import { decodeFields } from "#crds/fields.ts";
 import { fields, type RedisSettings, retryLimits } from "#sidecar/stores/redis/fields.ts";
 import { ask, STORE, save } from "#test/wire/client.ts";
 import { component, startWire, type WireOptions, type WireSidecar } from "#test/wire/sidecar.ts";
-
-/** Polls until `holds`; fails after ten seconds. */
-async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
-  const end = Date.now() + 10_000;
-  while (!(await holds())) {
-    assert.ok(Date.now() < end, `not within 10 s: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-}
+import { until } from "#test/wire/until.ts";
 
 async function over(options: WireOptions, test: (wire: WireSidecar) => Promise<void>): Promise<void> {
   const wire = await startWire(options);

@@ -24,7 +24,7 @@ describeWithDynamo("differences on DynamoDB", () => {
   let table: string;
 
   before(async function () {
-    this.timeout(30_000);
+    this.timeout(120_000);
     server = await startDynamo();
     front = await DynamoFront.start(server);
     table = await server.createTable();
@@ -163,7 +163,7 @@ describeWithDynamo("differences on DynamoDB", () => {
       const { endpoint } = front;
       const role = { assumeRoleArn: "arn:aws:iam::123456789012:role/orders" };
       const prepared = driver.decode(properties({ table, region: REGION, endpoint, ...KEYS, ...role }), []);
-      await assert.rejects(prepared.open(openContext(AbortSignal.timeout(10_000), [])), {
+      await assert.rejects(prepared.open(openContext(AbortSignal.timeout(30_000), [])), {
         code: "unavailable",
         message: /no AWS credentials .*assumeRoleArn/,
       });

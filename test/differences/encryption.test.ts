@@ -10,6 +10,7 @@ import { StateService } from "#sidecar/state/service.ts";
 import { transact } from "#sidecar/state/transact.ts";
 import { ask, errorOf, STORE, save } from "#test/wire/client.ts";
 import { component, startWire, type WireSidecar } from "#test/wire/sidecar.ts";
+import { until } from "#test/wire/until.ts";
 
 const ONE = "00112233445566778899aabbccddeeff";
 const TWO = "ffeeddccbbaa99887766554433221100";
@@ -52,14 +53,6 @@ async function refused(entries: Entries, secrets = local): Promise<string> {
   assert.ok(error instanceof Error, String(error));
   for (const key of [ONE, TWO]) assert.ok(!error.message.includes(key));
   return error.message;
-}
-
-async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
-  const end = Date.now() + 10_000;
-  while (!(await holds())) {
-    assert.ok(Date.now() < end, `not within 10 s: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
 }
 
 const read = async (wire: WireSidecar, key: string): Promise<string> =>

@@ -115,7 +115,7 @@ describeWithDatastore("differences on Firestore", () => {
     try {
       const opened = driver
         .decode(properties({ project_id: "test", ...key }), [])
-        .open(openContext(AbortSignal.timeout(10_000), []));
+        .open(openContext(AbortSignal.timeout(30_000), []));
       // At an emulator nobody signs in.
       await assert.rejects(opened, { message: "cannot sign in at Google: private_key is no key that can be read" });
     } finally {

@@ -41,7 +41,7 @@ describeWithMemcached("differences on memcached", () => {
   it("M21: a read tells when a value expires", async () => {
     await put("plain", { key: "m21", value: 1, metadata: { ttlInSeconds: "100" } });
     const told = String((await get("plain", "m21")).headers["metadata.ttlexpiretime"]);
-    assert.ok(Math.abs(Date.parse(told) - Date.now() - 100_000) < 3_000, told);
+    assert.ok(Math.abs(Date.parse(told) - Date.now() - 100_000) < 10_000, told);
   });
 
   it("M22: an expiry that memcached cannot keep is refused", async () => {

@@ -15,7 +15,7 @@ describeWithMongodb("differences on MongoDB", () => {
   let wire: WireSidecar;
 
   before(async function () {
-    this.timeout(90_000);
+    this.timeout(300_000);
     server = await startMongodb();
     client = await server.connect();
     const manifest = component("statestore", "state.mongodb", { host: server.address });
@@ -77,7 +77,7 @@ describeWithMongodb("differences on MongoDB", () => {
   });
 
   it("MG8: operationTimeout holds for every request", async () => {
-    const manifest = component("statestore", "state.mongodb", { host: server.address, operationTimeout: "1s" });
+    const manifest = component("statestore", "state.mongodb", { host: server.address, operationTimeout: "4s" });
     const other = await startWire({ manifests: { "a.yaml": manifest } });
     server.pause();
     try {

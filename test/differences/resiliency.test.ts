@@ -58,7 +58,7 @@ describeWithRedis("differences in resiliency, on Redis", () => {
 
   it("P2: a write with an ETag is not tried again after a timeout", async () => {
     await start(
-      resiliency("{timeouts: {t: 300ms}, retries: {r: {duration: 10ms, maxRetries: 5}}}", "{timeout: t, retry: r}"),
+      resiliency("{timeouts: {t: 2s}, retries: {r: {duration: 10ms, maxRetries: 5}}}", "{timeout: t, retry: r}"),
     );
     await save(wire, "p2", "1");
     const { etag = "" } = (await ask(wire, "GET", `${STORE}/p2`)).headers;
@@ -69,7 +69,7 @@ describeWithRedis("differences in resiliency, on Redis", () => {
   });
 
   it("P4: each item of a bulk save has a timeout of its own, and together they are one request to a circuit", async () => {
-    const policies = "{timeouts: {t: 300ms}, circuitBreakers: {cb: {trip: totalFailures >= 2}}}";
+    const policies = "{timeouts: {t: 1s}, circuitBreakers: {cb: {trip: totalFailures >= 2}}}";
     await start(resiliency(policies, "{timeout: t, circuitBreaker: cb}"));
     server.pause();
     const items = Array.from({ length: 10 }, (_, value) => ({ key: `p4-${value}`, value }));

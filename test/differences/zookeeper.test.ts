@@ -15,7 +15,7 @@ describeWithZooKeeper("differences on ZooKeeper", () => {
   let wire: WireSidecar;
 
   before(async function () {
-    this.timeout(30_000);
+    this.timeout(120_000);
     server = await startZooKeeper();
     const common = { servers: server.address, sessionTimeout: "4s" };
     const below = component("statestore", "state.zookeeper", { ...common, keyPrefixPath: "/not/there" });

@@ -28,7 +28,7 @@ describeWithAzurite("a look into Azure's storage", () => {
   let wire: WireSidecar;
 
   before(async function () {
-    this.timeout(60_000);
+    this.timeout(120_000);
     azurite = await startAzurite();
     const { account: accountName, key: accountKey, blobEndpoint: endpoint, tableEndpoint: serviceURL } = azurite;
     const blobs = { accountName, accountKey, containerName: "state", endpoint };

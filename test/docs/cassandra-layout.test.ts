@@ -8,7 +8,7 @@ import { component, startWire, type WireSidecar } from "#test/wire/sidecar.ts";
 import { readPage } from "./pages.ts";
 
 describeWithOwnCassandra("a look into Cassandra", function (this: Mocha.Suite) {
-  this.timeout(150_000);
+  this.timeout(300_000);
   let cluster: CassandraCluster;
   let wire: WireSidecar;
   let client: Client;

@@ -22,7 +22,7 @@ describeWithDynamo("a look into DynamoDB", () => {
   let wire: WireSidecar;
 
   before(async function () {
-    this.timeout(30_000);
+    this.timeout(120_000);
     server = await startDynamo();
   });
   after(async () => {

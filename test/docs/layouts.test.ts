@@ -15,7 +15,7 @@ import { readPage } from "./pages.ts";
 
 const missing = redisMissing();
 const withoutStack = redisStackMissing();
-const INDEXED_WITHIN_MS = 10_000;
+const INDEXED_WITHIN_MS = 30_000;
 
 /**
  * The commands of the page's shell blocks in their order, without the program's name: a shell runs the blocks, with a

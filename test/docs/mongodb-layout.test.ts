@@ -17,7 +17,7 @@ describeWithMongodb("a look into MongoDB", () => {
   let wire: WireSidecar;
 
   before(async function () {
-    this.timeout(90_000);
+    this.timeout(300_000);
     server = await startMongodb();
     client = await server.connect();
     const manifest = component("statestore", "state.mongodb", { host: server.address });

@@ -101,7 +101,7 @@ function openStore(driver: StoreDriver, version: string, fields: Readonly<Record
     clock: systemClock,
     random: systemRandom,
     log: listeningLog(),
-    signal: AbortSignal.timeout(10_000),
+    signal: AbortSignal.timeout(30_000),
   });
 }
 

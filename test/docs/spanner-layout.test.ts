@@ -24,7 +24,7 @@ const base64 = (text: string): string => Buffer.from(text).toString("base64");
   let wire: WireSidecar;
 
   before(async function () {
-    this.timeout(120_000);
+    this.timeout(300_000);
     server = service === null ? await startSpanner() : null;
     const metadata = server?.metadata ?? service ?? {};
     second = await SpannerClient.open(metadata);

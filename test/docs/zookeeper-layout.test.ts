@@ -8,7 +8,7 @@ import { readPage } from "./pages.ts";
 
 describeWithZooKeeper("a look into ZooKeeper", () => {
   it("shows one value, all keys, and the state of an actor", async function () {
-    this.timeout(30_000);
+    this.timeout(120_000);
     const [block, ...more] = readPage("docs/stores/zookeeper.md").blocks.filter(({ language }) => language === "sh");
     assert.deepEqual([block !== undefined, more], [true, []]);
     const commands = (block?.text ?? "").trim().split("\n");

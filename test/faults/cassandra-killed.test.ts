@@ -7,7 +7,7 @@ import { call, openStore, read, textOf, write } from "#test/unit/sidecar/stores/
 import { until } from "#test/wire/until.ts";
 
 const WRITERS = 4;
-const WAIT_MS = 30_000;
+const WAIT_MS = 60_000;
 const strong = { ...read, strong: true };
 
 /** Nodes learn of each other's end and return only after a while. */
@@ -26,7 +26,7 @@ async function codeOf(promise: Promise<unknown>): Promise<StoreErrorCode | null>
 }
 
 describeWithOwnCassandra("a cluster of three Cassandra nodes of which one is killed", function (this: Mocha.Suite) {
-  this.timeout(240_000);
+  this.timeout(300_000);
   let cluster: CassandraCluster;
   const stores: Store[] = [];
 

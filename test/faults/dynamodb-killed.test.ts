@@ -13,7 +13,7 @@ describeWithDynamo("a DynamoDB that goes away", () => {
   let wire: WireSidecar;
 
   before(async function () {
-    this.timeout(60_000);
+    this.timeout(300_000);
     server = await startDynamo();
     proxy = await TcpProxy.start(server);
     const table = await server.createTable();
@@ -28,7 +28,7 @@ describeWithDynamo("a DynamoDB that goes away", () => {
   });
 
   it("loses no acknowledged transaction and none by half, and is found again", async function () {
-    this.timeout(90_000);
+    this.timeout(300_000);
     const refused = (text: string): void => assert.match(text, /DynamoDB at 127\.0\.0\.1:\d+/);
     const writing = { wire, writers: 6, by: "transaction", strongReads: true, refused } as const;
     await whileWriting(writing, async (writers) => {
@@ -44,7 +44,7 @@ describeWithDynamo("a DynamoDB that goes away", () => {
   });
 
   it("says in time that a write may have happened when nothing comes back, and goes on", async function () {
-    this.timeout(30_000);
+    this.timeout(300_000);
     await save(wire, "hang", "1");
     proxy.mode = "black-hole";
     const answer = await ask(wire, "POST", STORE, [{ key: "hang", value: 2 }]);

@@ -9,7 +9,7 @@ describeWithEtcd("an etcd cluster whose members are killed", () => {
   let wire: WireSidecar;
 
   before(async function () {
-    this.timeout(60_000);
+    this.timeout(300_000);
     servers = await startEtcdCluster(3);
     const endpoints = servers.map(({ address }) => address).join(",");
     wire = await startWire({ manifests: { "a.yaml": component("statestore", "state.etcd", { endpoints }) } });
@@ -20,7 +20,7 @@ describeWithEtcd("an etcd cluster whose members are killed", () => {
   });
 
   it("loses no acknowledged transaction and none by half, and is found again", async function () {
-    this.timeout(120_000);
+    this.timeout(300_000);
     await whileWriting({ wire, by: "transaction" }, async (writers) => {
       for (const server of servers) {
         await writers.goOn();

@@ -16,7 +16,7 @@ describeWithDatastore("a Datastore that goes away", () => {
   let wire: WireSidecar;
 
   before(async function () {
-    this.timeout(60_000);
+    this.timeout(300_000);
     server = await startDatastore();
     proxy = await TcpProxy.start(server);
     const metadata = { ...server.metadata, endpoint: `127.0.0.1:${proxy.port}` };
@@ -29,7 +29,7 @@ describeWithDatastore("a Datastore that goes away", () => {
   });
 
   it("loses no acknowledged transaction and none by half, and is found again", async function () {
-    this.timeout(120_000);
+    this.timeout(300_000);
     const refused = (text: string): void => assert.match(text, /datastore at 127\.0\.0\.1:\d+/);
     await whileWriting({ wire, by: "transaction", refused }, async (writers) => {
       for (let cut = 0; cut < CUTS; cut++) {
@@ -44,7 +44,7 @@ describeWithDatastore("a Datastore that goes away", () => {
   });
 
   it("loses no increment of callers that compare ETags, whatever is cut", async function () {
-    this.timeout(120_000);
+    this.timeout(300_000);
     await whileRaising({ wire, callers: 8 }, async (raises) => {
       for (let cut = 0; cut < CUTS; cut++) {
         await raises.goOn(21);

@@ -3,7 +3,7 @@ import { ask } from "#test/wire/client.ts";
 import type { WireSidecar } from "#test/wire/sidecar.ts";
 import { until } from "#test/wire/until.ts";
 
-const SAID_WITHIN_MS = 25_000;
+const SAID_WITHIN_MS = 60_000;
 
 export async function untilHealthy(wire: WireSidecar): Promise<void> {
   const isHealthy = async (): Promise<boolean> => (await ask(wire, "GET", "/pannier/v1/health")).status === 200;

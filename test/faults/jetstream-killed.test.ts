@@ -11,7 +11,7 @@ describeWithNats("a NATS cluster whose servers are killed", () => {
   let wire: WireSidecar;
 
   before(async function () {
-    this.timeout(60_000);
+    this.timeout(300_000);
     servers = await startNatsServers(3);
     const natsURL = servers.map(({ url }) => url).join(",");
     await (await openBucket(natsURL, "state", { replicas: 3 })).close();
@@ -24,7 +24,7 @@ describeWithNats("a NATS cluster whose servers are killed", () => {
   });
 
   it("loses no acknowledged write, no update to another, and is found again", async function () {
-    this.timeout(120_000);
+    this.timeout(300_000);
     const callers = keepsConditions(natsVersion() ?? "", servers.length) ? 2 : 0;
     await whileRaising({ wire, callers, strongReads: true }, async () => {
       await whileWriting({ wire, by: "save", strongReads: true }, async (writers) => {

@@ -4,7 +4,7 @@ import { until } from "#test/wire/until.ts";
 /** What a caller waits before it tries again what was refused. */
 const AFTER_REFUSAL_MS = 5;
 /** A store that is back has to be found by then. */
-const GOES_ON_WITHIN_MS = 25_000;
+const GOES_ON_WITHIN_MS = 60_000;
 
 export class Load {
   #isStopped = false;

@@ -21,7 +21,7 @@ describeWithMysql("a MariaDB server that is killed", () => {
   });
 
   it("loses no acknowledged transaction and none by half, and is found again", async function () {
-    this.timeout(60_000);
+    this.timeout(300_000);
     await whileWriting({ wire, by: "transaction" }, async (writers) => {
       for (let kill = 0; kill < KILLS; kill++) {
         await writers.goOn();

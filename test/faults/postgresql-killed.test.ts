@@ -45,7 +45,7 @@ function killed(way: Way): void {
   });
 
   it("loses no acknowledged transaction and none by half, and is found again", async function () {
-    this.timeout(60_000);
+    this.timeout(300_000);
     await whileWriting({ wire, writers: WRITERS, by: "transaction" }, async (writers) => {
       for (let kill = 0; kill < KILLS; kill++) {
         await writers.goOn();

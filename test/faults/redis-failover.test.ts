@@ -31,7 +31,7 @@ const SHAPES: Readonly<Record<string, () => Promise<Shape>>> = {
 
 for (const [name, start] of Object.entries(SHAPES)) {
   describeWithRedis(`a master of a ${name} killed under load`, function () {
-    this.timeout(90_000);
+    this.timeout(300_000);
     let shape: Shape | null = null;
     let wire: WireSidecar;
 

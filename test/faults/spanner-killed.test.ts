@@ -12,7 +12,7 @@ describeWithSpanner("a Spanner that is killed", () => {
   let wire: WireSidecar;
 
   before(async function () {
-    this.timeout(60_000);
+    this.timeout(300_000);
     server = await startSpanner();
     wire = await startWire({ manifests: { "a.yaml": component("statestore", "state.gcp.spanner", server.metadata) } });
   });
@@ -22,7 +22,7 @@ describeWithSpanner("a Spanner that is killed", () => {
   });
 
   it("loses no acknowledged transaction and none by half, and is found again", async function () {
-    this.timeout(120_000);
+    this.timeout(300_000);
     const refused = (text: string): void => assert.match(text, /spanner at 127\.0\.0\.1:\d+/);
     await whileWriting({ wire, by: "transaction", refused }, async (writers) => {
       for (let kill = 0; kill < KILLS; kill++) {

@@ -17,7 +17,7 @@ describe("a SQLite file that another process has locked", () => {
     try {
       await writeFile(
         join(wire.folder, "a.yaml"),
-        component("statestore", "state.sqlite", { connectionString: file, busyTimeout: "10s" }),
+        component("statestore", "state.sqlite", { connectionString: file, busyTimeout: "60s" }),
       );
       await wire.sidecar.reload();
       await save(wire, "before", "1");

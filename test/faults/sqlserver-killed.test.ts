@@ -15,9 +15,9 @@ describe("a SQL Server that fails", () => {
   let answer: (request: TdsRequest) => TdsAnswer | null;
   let isLocked: boolean;
 
-  function start(port = 0): Promise<TdsServer> {
+  function start(port?: number): Promise<TdsServer> {
     return TdsServer.start({
-      port,
+      ...(port === undefined ? {} : { port }),
       login: () => (isLocked ? { number: 18_456, severity: 14 } : null),
       answer: (request) => columnsAnswer(request, TABLES) ?? answer(request),
     });
@@ -26,7 +26,7 @@ describe("a SQL Server that fails", () => {
     answer = () => null;
     isLocked = false;
     server = await start();
-    const metadata = { connectionString: connectionTo(server.port), timeoutInSeconds: "1" };
+    const metadata = { connectionString: connectionTo(server.port), timeoutInSeconds: "4" };
     const manifest = component("statestore", "state.sqlserver", metadata).replace("version: v1", "version: v2");
     wire = await startWire({ manifests: { "a.yaml": manifest } });
   });

@@ -9,7 +9,7 @@ describeWithZooKeeper("a ZooKeeper ensemble whose servers are killed", () => {
   let wire: WireSidecar;
 
   before(async function () {
-    this.timeout(60_000);
+    this.timeout(300_000);
     servers = await startZooKeepers(3);
     const addresses = servers.map(({ address }) => address).join(",");
     const metadata = { servers: addresses, sessionTimeout: "4s", keyPrefixPath: "/dapr" };
@@ -21,7 +21,7 @@ describeWithZooKeeper("a ZooKeeper ensemble whose servers are killed", () => {
   });
 
   it("loses no acknowledged transaction and none by half, and is found again", async function () {
-    this.timeout(120_000);
+    this.timeout(300_000);
     await whileWriting({ wire, by: "transaction", strongReads: true }, async (writers) => {
       for (const server of servers) {
         await writers.goOn();

@@ -18,7 +18,7 @@ import type { Bed } from "../cluster/bed.ts";
 import { kubeContext, type TestContext } from "../cluster/kube-context.ts";
 
 /** Longest wait for something that comes by itself, in milliseconds. */
-const WITHIN_MS = 30_000;
+const WITHIN_MS = 60_000;
 const POLL_MS = 100;
 
 export interface Options {

@@ -26,14 +26,14 @@ describeWithBed("Components on a cluster", () => {
   let operator: ComponentOperator;
 
   before(async function () {
-    this.timeout(120_000);
+    this.timeout(300_000);
     bed = await sharedBed();
     await installCrds(bed);
     kubeconfig = await operatorUser(bed, USER);
   });
 
   beforeEach(async function () {
-    this.timeout(60_000);
+    this.timeout(120_000);
     namespace = await bed.namespace();
     await grantSecrets(bed, namespace, USER);
     operator = await startComponentOperator({ kubeconfig, namespaces: [namespace] });
@@ -69,7 +69,7 @@ describeWithBed("Components on a cluster", () => {
     await shown("keyless", "False KeyNotFound");
     assert.match(await messageOf("wrong", "MetadataValid"), /redisMaxRetries: got "ten", want a whole number/);
     assert.match(await messageOf("typo", "MetadataValid"), /state\.redis/);
-  }).timeout(60_000);
+  }).timeout(120_000);
 
   it("of a type that a pod may bring are what sidecars say, and unknown before one does", async () => {
     await apply("mine", { type: "state.my-store" });
@@ -87,7 +87,7 @@ describeWithBed("Components on a cluster", () => {
     await shown("mine", "True Ready");
     operator.reports.remove(`${namespace}-1`);
     await shown("mine", "Unknown TypeUnknown");
-  }).timeout(60_000);
+  }).timeout(120_000);
 
   it("show what their sidecars say of the store, by app", async () => {
     await apply("orders");
@@ -99,7 +99,7 @@ describeWithBed("Components on a cluster", () => {
     assert.deepEqual([app.appId, app.ready, app.total, app.message], ["app", 0, 1, "pod app-1: connection refused"]);
     operator.reports.remove(`${namespace}-1`);
     await shown("orders", "Unknown NoSidecar");
-  }).timeout(60_000);
+  }).timeout(120_000);
 
   it("take up a Secret that is created, rotated and deleted later", async () => {
     await apply("orders", { metadata: [password("redis", "password")] });
@@ -115,7 +115,7 @@ describeWithBed("Components on a cluster", () => {
     await until(valueIs("second"), "the rotated secret reaches the table", 10_000);
     await bed.kubectl(["-n", namespace, "delete", "secret", "redis"]);
     await shown("orders", "False SecretNotFound");
-  }).timeout(60_000);
+  }).timeout(120_000);
 
   it("of a namespace whose Secrets may not be read carry the command that grants it, and go on when it is run", async () => {
     const closed = await bed.namespace();
@@ -136,7 +136,7 @@ describeWithBed("Components on a cluster", () => {
     } finally {
       await second.close();
     }
-  }).timeout(90_000);
+  }).timeout(300_000);
 
   it("of another building block get no status and reach no sidecar", async () => {
     await apply("bus", { type: "pubsub.redis" });
@@ -147,14 +147,14 @@ describeWithBed("Components on a cluster", () => {
       [...operator.table.of(namespace)].map(({ name }) => name),
       ["orders"],
     );
-  }).timeout(60_000);
+  }).timeout(120_000);
 
   it("leave the table when they are deleted", async () => {
     await apply("orders");
     await until(() => secretsOf("orders") !== undefined, "it is in the table");
     await bed.kubectl(["-n", namespace, "delete", "components", "orders"]);
     await until(() => secretsOf("orders") === undefined, "it has left the table");
-  }).timeout(60_000);
+  }).timeout(120_000);
 
   it(`are a thousand, and one that fails holds up none`, async () => {
     await setSecret(bed, namespace, "redis", { password: "x" });

@@ -98,7 +98,7 @@ describeWithBed("distribution API on a real cluster", () => {
 
   it(`serves ${STREAMS} streams, and cuts off the one that takes nothing`, async function () {
     this.timeout(MANY_WITHIN_MS);
-    const bench = await replica({ slowMs: 1_000 });
+    const bench = await replica({ slowMs: 10_000 });
     const names = Array.from({ length: STREAMS }, (_, index) => `many-${index}`);
     await shop.createAll(names, (name) => ({ "dapr.io/app-id": name }));
     for (const name of names.slice(0, 10)) {
@@ -124,8 +124,8 @@ describeWithBed("distribution API on a real cluster", () => {
   });
 
   it("gives everything anew after a restart", async () => {
-    const first = await replica();
-    const { port } = first;
+    const port = await freePort();
+    const first = await replica({ port });
     await shop.create("patient", { "dapr.io/app-id": "patient" });
     const token = await shop.token("patient");
     first.resources.set(entry("orders", { namespace: shop.namespace }));

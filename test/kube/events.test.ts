@@ -18,7 +18,8 @@ describeWithBed("what the operator writes on an API server", () => {
 
   beforeEach(async () => {
     namespace = await bed.namespace();
-    context = kubeContext(bed.kubeconfig);
+    // Half a minute, on a busy machine, for what the recorder writes as it is closed.
+    context = kubeContext(bed.kubeconfig, { speed: 1 / 15 });
   });
 
   afterEach(() => context.client.close());

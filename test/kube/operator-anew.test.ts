@@ -12,8 +12,8 @@ import { manifest, until, untilShown } from "./component-operator.ts";
 import { SidecarPods } from "./sidecar-pods.ts";
 import { type PodSidecar, type Replica, startReplica, startSidecarOf } from "./whole-operator.ts";
 
-const START_WITHIN_MS = 60_000;
-const BACK_WITHIN_MS = 60_000;
+const START_WITHIN_MS = 240_000;
+const BACK_WITHIN_MS = 120_000;
 /** Several times what a new leader takes for its first round of writes. */
 const FIRST_ROUND_MS = 3_000;
 

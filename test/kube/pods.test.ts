@@ -24,7 +24,7 @@ describeWithBed("pods on a cluster", () => {
   let events: EventRecorder;
 
   beforeEach(async function () {
-    this.timeout(90_000);
+    this.timeout(300_000);
     bed = await sharedBed();
     namespace = await bed.namespace();
     context = kubeContext(await operatorUser(bed, USER));
@@ -85,7 +85,7 @@ describeWithBed("pods on a cluster", () => {
     } finally {
       unsidecared.close();
     }
-  }).timeout(60_000);
+  }).timeout(120_000);
 
   it("that we injected put their namespace among those with sidecars, until the last is gone", async () => {
     const namespaces = new SidecarNamespaces(pods.cache);
@@ -100,5 +100,5 @@ describeWithBed("pods on a cluster", () => {
     } finally {
       namespaces.close();
     }
-  }).timeout(60_000);
+  }).timeout(120_000);
 });

@@ -31,14 +31,14 @@ describeWithBed("status of Components", () => {
   let operators: ComponentOperator[];
 
   before(async function () {
-    this.timeout(120_000);
+    this.timeout(300_000);
     bed = await sharedBed();
     await installCrds(bed);
     kubeconfig = await operatorUser(bed, USER);
   });
 
   beforeEach(async function () {
-    this.timeout(60_000);
+    this.timeout(120_000);
     operators = [];
     namespace = await bed.namespace();
     await grantSecrets(bed, namespace, USER);
@@ -80,7 +80,7 @@ describeWithBed("status of Components", () => {
     assert.equal((await get("orders")).metadata.resourceVersion, resourceVersion);
     await until(async () => (await events("later")).join() === "Warning Invalid", "one Event");
     assert.deepEqual(await events("orders"), ["Warning Invalid"]);
-  }).timeout(60_000);
+  }).timeout(120_000);
 
   it("belongs to one field manager, and leaves the conditions of others alone", async () => {
     await start();
@@ -99,7 +99,7 @@ describeWithBed("status of Components", () => {
     assert.equal(object.status.conditions.length, 5);
     const managers = object.metadata.managedFields.map(({ manager }: { manager: string }) => manager);
     assert.ok(managers.includes("pannier-status") && managers.includes("reviewer"));
-  }).timeout(60_000);
+  }).timeout(120_000);
 
   it("is not written again when nothing changes, also by an operator that is started anew", async () => {
     const operator = await start();
@@ -112,7 +112,7 @@ describeWithBed("status of Components", () => {
     await untilShown(bed, namespace, "later", "Unknown NoSidecar");
     assert.equal((await get("orders")).metadata.resourceVersion, resourceVersion);
     assert.deepEqual(await events("orders"), ["Warning Invalid"]);
-  }).timeout(60_000);
+  }).timeout(120_000);
 
   it("of reports that go to and fro is told by one Event for each change", async () => {
     const operator = await start();
@@ -124,7 +124,7 @@ describeWithBed("status of Components", () => {
     await untilShown(bed, namespace, "orders", "False Unreachable");
     const wanted = ["Normal Ready", "Warning Unreachable"].join();
     await until(async () => (await events("orders")).join() === wanted || String(await events("orders")), wanted);
-  }).timeout(60_000);
+  }).timeout(120_000);
 
   it("holds no value of a secret, nor does any Event or line of the log", async () => {
     const operator = await start();
@@ -144,15 +144,15 @@ describeWithBed("status of Components", () => {
     ].join("\n");
     const base64 = Buffer.from(PLANTED).toString("base64");
     for (const text of [PLANTED, base64]) assert.equal(seen.includes(text), false);
-  }).timeout(60_000);
+  }).timeout(120_000);
 
   describe("with Dapr's own CRDs in place", () => {
     before(async function () {
-      this.timeout(60_000);
+      this.timeout(120_000);
       await installDaprCrds(bed);
     });
     after(async function () {
-      this.timeout(60_000);
+      this.timeout(120_000);
       await installCrds(bed);
     });
 
@@ -175,6 +175,6 @@ describeWithBed("status of Components", () => {
       }, "the status comes with our CRDs");
       assert.equal(notes(), 1);
       assert.deepEqual(await events("wrong"), ["Warning Invalid"]);
-    }).timeout(90_000);
+    }).timeout(300_000);
   });
 });

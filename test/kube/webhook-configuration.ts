@@ -21,7 +21,7 @@ export function configurationOf({ name, namespace, port }: WebhookPlace): Readon
         namespaceSelector: { matchLabels: { "kubernetes.io/metadata.name": namespace } },
         failurePolicy: "Fail",
         sideEffects: "None",
-        timeoutSeconds: 5,
+        timeoutSeconds: 30,
         admissionReviewVersions: ["v1"],
       },
     ],
@@ -46,10 +46,10 @@ export async function removeConfiguration(bed: Bed, name: string): Promise<void>
   await bed.kubectl(["delete", "mutatingwebhookconfiguration", name, "--ignore-not-found"]);
 }
 
-const UNTIL_MS = 30_000;
+const UNTIL_MS = 60_000;
 const POLL_MS = 50;
 
-/** Resolves once it holds; rejects after half a minute with what it came to last. */
+/** Resolves once it holds; rejects after a minute with what it came to last. */
 export async function until(what: string, holds: () => Promise<boolean>): Promise<void> {
   const endMs = Date.now() + UNTIL_MS;
   let last: unknown = "it does not hold";

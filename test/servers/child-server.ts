@@ -12,11 +12,11 @@ export interface ChildServerOptions {
   readonly readyText: string;
   /** What tells it to end soon and in its own way; SIGTERM when not given. */
   readonly stopSignal?: NodeJS.Signals;
-  /** How long it may take until then; 15 s when not given. */
+  /** How long it may take until then; 60 s when not given. */
   readonly readyWithinMs?: number;
 }
 
-const READY_WITHIN_MS = 15_000;
+const READY_WITHIN_MS = 60_000;
 const STOP_WITHIN_MS = 5_000;
 const OUTPUT_KEPT = 4_000;
 

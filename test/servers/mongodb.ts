@@ -21,7 +21,7 @@ export interface MongodbServer extends LocalServer {
 
 const MAIN = fileURLToPath(new URL("fetched/MongoServerMain.java", import.meta.url));
 const READY_WITHIN_MS = 60_000;
-const ANSWERS_WITHIN_MS = 10_000;
+const ANSWERS_WITHIN_MS = 60_000;
 
 /**
  * Why there can be no mongo-java-server here and what to do about it, or null when there is one. With

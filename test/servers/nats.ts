@@ -131,7 +131,7 @@ function running(child: ChildServer, { port, folder }: Member): NatsServer {
   return { ...localServer({ child, port, folder }), url: `nats://127.0.0.1:${port}` };
 }
 
-const BUCKET_WITHIN_MS = 15_000;
+const BUCKET_WITHIN_MS = 30_000;
 const PAUSE_MS = 50;
 
 /** Makes a bucket, or takes the one that there is; a cluster that has only just begun needs a moment for it. */

@@ -7,7 +7,7 @@ import { type RedisOptions, type RedisServer, startRedis } from "./redis.ts";
 export interface RedisClusterOptions extends RedisOptions {
   /** Slots are dealt out to them in equal parts, in this order; 3 when not given. */
   readonly masters?: number;
-  /** After this long a node counts as failed; 1000 when not given. */
+  /** After this long a node counts as failed; 4000 when not given. */
   readonly nodeTimeoutMs?: number;
   /** What signs a plain client in. */
   readonly password?: string;
@@ -26,11 +26,13 @@ export interface RedisCluster {
 }
 
 const SLOTS = 16_384;
-const SETTLED_WITHIN_MS = 20_000;
+/** A node that waits for its turn on a busy machine must not count as gone. */
+const NODE_TIMEOUT_MS = 4000;
+const SETTLED_WITHIN_MS = 30_000;
 
 /** Starts a cluster and resolves when it serves all slots. Whoever starts one stops it. */
 export async function startRedisCluster(options: RedisClusterOptions = {}): Promise<RedisCluster> {
-  const { masters = 3, nodeTimeoutMs = 1_000, ...common } = options;
+  const { masters = 3, nodeTimeoutMs = NODE_TIMEOUT_MS, ...common } = options;
   const busPorts: number[] = [];
   const nodes: RedisServer[] = [];
   try {

@@ -3,9 +3,9 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 
 /** On a busy machine a thread that is asleep stops when its turn comes, which can take a while. */
-const STOPPED_WITHIN_MS = 5000;
+const STOPPED_WITHIN_MS = 30_000;
 
-/** Returns when all threads have stopped, or have ended. Throws when one still runs after 5 s. */
+/** Returns when all threads have stopped, or have ended. Throws when one still runs after 30 s. */
 export function waitUntilStopped(pid: number | null): void {
   const folder = `/proc/${pid}/task`;
   if (pid === null || !existsSync(folder)) return;

@@ -1,5 +1,6 @@
 // A TCP proxy on 127.0.0.1 that can misbehave, to put between a client and a real server. Knows no protocol.
 import { connect, createServer, type Server, type Socket } from "node:net";
+import { freePort } from "./free-port.ts";
 
 /**
  * pass: bytes go both ways. refuse: connections are reset, old and new. black-hole: what comes in is swallowed.
@@ -21,7 +22,9 @@ export class TcpProxy {
 
   static async start(target: { readonly host: string; readonly port: number }): Promise<TcpProxy> {
     const proxy = new TcpProxy(target);
-    await new Promise<void>((resolve) => proxy.#server.listen(0, "127.0.0.1", resolve));
+    // One that nobody else is on once this has stopped.
+    const port = await freePort();
+    await new Promise<void>((resolve) => proxy.#server.listen(port, "127.0.0.1", resolve));
     return proxy;
   }
 

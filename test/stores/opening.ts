@@ -9,13 +9,13 @@ export type Fields = Readonly<Record<string, string>>;
 
 /** What a test may put in place of the usual. */
 export interface Opening {
-  /** The usual one aborts after 10 s. */
+  /** The usual one aborts after 30 s. */
   readonly signal?: AbortSignal;
   readonly clock?: Clock;
   readonly log?: Log;
 }
 
-const OPEN_MS_MAX = 10_000;
+const OPEN_MS_MAX = 30_000;
 
 /** The driver of a version that has to be there. */
 export function ofVersion(driver: StoreDriver, version: string): StoreDriver {

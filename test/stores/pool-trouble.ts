@@ -11,8 +11,8 @@ import type { ThroughProxy } from "./trouble.ts";
 export interface PooledSubject {
   /** "mysql", as errors name it. */
   readonly product: string;
-  /** The name of the field that bounds a call, with what means a second in it. */
-  readonly timeout: readonly [field: string, second: string];
+  /** The name of the field that bounds a call, with what means four seconds in it. */
+  readonly timeout: readonly [field: string, short: string];
   /** Fields with which a call may wait for longer than the test lasts. */
   readonly patient: Fields;
   /** A database, or what the product calls it, that no other test has. */
@@ -37,7 +37,7 @@ export function itPools(subject: PooledSubject): void {
   itBoundsThePool(subject);
 }
 
-function itFindsBack({ product, timeout: [field, second], throughProxy }: PooledSubject): void {
+function itFindsBack({ product, timeout: [field, short], throughProxy }: PooledSubject): void {
   it("fails fast while the server cannot be reached, says so once, and goes on when it can", async () => {
     const log = listeningLog();
     const { proxy, store } = await throughProxy({}, log);
@@ -53,7 +53,7 @@ function itFindsBack({ product, timeout: [field, second], throughProxy }: Pooled
   });
 
   it(`gives up a server that hangs within ${field}, read and write, and takes new connections`, async () => {
-    const { proxy, store } = await throughProxy({ [field]: second });
+    const { proxy, store } = await throughProxy({ [field]: short });
     await store.set(write("k", "1"), call);
     proxy.mode = "black-hole";
     const late = new RegExp(`no answer from ${product} at 127\\.0\\.0\\.1:\\d+ within ${field}`);

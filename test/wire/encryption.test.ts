@@ -8,6 +8,7 @@ import { Redis } from "ioredis";
 import { describeWithRedis, type RedisServer, startRedis } from "#test/servers/redis.ts";
 import { ask, errorOf, STORE, save } from "./client.ts";
 import { component, startWire, type WireSidecar } from "./sidecar.ts";
+import { until } from "./until.ts";
 
 const OLD = "000102030405060708090a0b0c0d0e0f";
 const NEXT = "ffeeddccbbaa99887766554433221100ffeeddccbbaa99887766554433221100";
@@ -42,14 +43,6 @@ async function start(
 }
 
 const makeFolder = (): Promise<string> => mkdtemp(join(tmpdir(), "pannier-encryption-"));
-
-async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
-  const end = Date.now() + 10_000;
-  while (!(await holds())) {
-    assert.ok(Date.now() < end, `not within 10 s: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-}
 
 const ENCRYPTED = /^[A-Za-z0-9+/]{38,}={0,2}\|\|old$/;
 

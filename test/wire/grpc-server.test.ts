@@ -194,8 +194,10 @@ describe("a call that ends early", () => {
 
   it("at its deadline, ends the store's call, and counts as DeadlineExceeded", () =>
     over({}, async (wire, client) => {
+      // Over a connection that is there: the call must come to the server within its time.
+      await client.get(CHECK, { service: "" });
       const { ended } = holdReads(wire);
-      const { code } = await client.fail(GET, getOf("k"), { deadline: new Date(Date.now() + 200) });
+      const { code } = await client.fail(GET, getOf("k"), { deadline: new Date(Date.now() + 2000) });
       assert.equal(code, "DeadlineExceeded");
       await ended;
       await until("it is counted", () => isCounted(wire, "DeadlineExceeded"));

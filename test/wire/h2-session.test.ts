@@ -159,10 +159,22 @@ describe("a session of HTTP/2", () => {
   });
 
   it("never begins for a client that sends nothing, or half a preface", async () => {
-    await open({ ...systemClock, after: (_ms, task) => systemClock.after(30, task) });
-    for (const text of ["", "PRI * HT"]) {
+    const due: (() => void)[] = [];
+    await open({
+      ...systemClock,
+      after(_ms, task) {
+        due.push(task);
+        return { cancel: () => undefined };
+      },
+    });
+    client.destroy();
+    for (const [nth, text] of ["", "PRI * HT"].entries()) {
       const { socket } = held.open(text);
-      await once(socket, "end");
+      const ended = once(socket, "end");
+      // Bytes that nobody has read would be answered by a reset.
+      await until("what it sends is read", () => held.accepted[nth + 1]?.bytesRead === text.length);
+      for (const task of due.splice(0)) task();
+      await ended;
       socket.end();
     }
   });

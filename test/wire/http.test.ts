@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { Agent, request } from "node:http";
 import { connect } from "node:net";
 import { component, startWire, type WireSidecar } from "./sidecar.ts";
+import { until } from "./until.ts";
 
 const STORE = "/v1.0/state/statestore";
 const BODY_MAX = 1024;
@@ -228,15 +229,15 @@ describe("HTTP at the edges", () => {
     const ending = await startWire({ manifests });
     const agent = new Agent({ keepAlive: true, maxSockets: 8 });
     const failures: string[] = [];
-    let answered = 0;
+    const answered = new Set<number>();
     let refused = false;
-    const worker = async (): Promise<void> => {
+    const worker = async (_: unknown, number: number): Promise<void> => {
       while (!refused) {
         await new Promise<void>((resolve) => {
           const outgoing = request(
             { host: "127.0.0.1", port: ending.sidecar.httpPort, path: "/v1.0/healthz", agent },
             (incoming) => {
-              answered++;
+              answered.add(number);
               incoming.resume();
               incoming.on("end", resolve);
             },
@@ -252,30 +253,35 @@ describe("HTTP at the edges", () => {
       }
     };
     const working = Promise.all(Array.from({ length: 8 }, worker));
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    // All began at once, each over a connection of its own: none is still to be taken by the server.
+    await until("all are answered", () => answered.size === 8);
     await ending.stop();
     await working;
     agent.destroy();
     assert.deepEqual(failures, []);
-    assert.ok(answered > 0);
   });
 
   it("answers what is under way when it is told to end, and takes no more", async () => {
     const manifests = { "a.yaml": component("statestore", "state.in-memory") };
-    const ending = await startWire({ manifests });
+    const ending = await startWire({ manifests, settings: { drainMs: 60_000 } });
     const body = '[{"key":"k","value":1}]';
     const slow = connect(ending.sidecar.httpPort, "127.0.0.1");
     let seen = "";
     slow.on("data", (chunk) => {
       seen += chunk.toString();
     });
-    slow.write(head("POST", STORE, `Content-Length: ${body.length}`) + body.slice(0, 5));
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    slow.write(head("POST", STORE, `Content-Length: ${body.length}`, "Expect: 100-continue"));
+    await until("the request is under way", () => seen === "HTTP/1.1 100 Continue\r\n\r\n");
+    slow.write(body.slice(0, 5));
     const stopped = ending.stop();
-    await new Promise((resolve) => setTimeout(resolve, 50));
-    await assert.rejects(ending.ask("GET", "/v1.0/healthz"));
+    await until("nobody is let in", () =>
+      ending.ask("GET", "/v1.0/healthz").then(
+        () => false,
+        () => true,
+      ),
+    );
     slow.write(body.slice(5));
     await stopped;
-    assert.match(seen, /^HTTP\/1\.1 204/);
+    assert.deepEqual(statuses(seen), ["100", "204"]);
   });
 });

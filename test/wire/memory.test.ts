@@ -22,7 +22,7 @@ const CASES = {
 describe("memory after 200 saves of 3 MB", () => {
   for (const [title, { type, metadata, chunked }] of Object.entries(CASES)) {
     it(`is back near its start, on ${title}`, async function () {
-      this.timeout(60_000);
+      this.timeout(400_000);
       if (process.platform !== "linux") throw new Error("this test reads /proc and runs on Linux only");
       await overSidecar(component("statestore", type, metadata), async (pid, port) => {
         const body = JSON.stringify([{ key: "big", value: "x".repeat(3 * 1024 * 1024) }]);

@@ -111,7 +111,7 @@ describe("a pluggable component", () => {
   });
 
   it("has its calls ended when it hangs, and serves on when it goes on", async function () {
-    this.timeout(30_000);
+    this.timeout(120_000);
     ours.pause();
     const { status, text } = await ask(wire, "POST", STORE, [{ key: "hung", value: 1 }]);
     ours.resume();
@@ -128,7 +128,8 @@ describe("a pluggable component's start", () => {
   it("may come after the sidecar's (PL2)", async () => {
     const ours = await startComponent("ours");
     await ours.kill9();
-    const starting = sidecarAt(ours.folder);
+    const patient = MANIFEST.replace("spec:\n", "spec:\n  initTimeout: 1m\n");
+    const starting = sidecarAt(ours.folder, patient);
     await new Promise((resolve) => setTimeout(resolve, 500));
     await ours.restart();
     const wire = await starting;

@@ -53,7 +53,7 @@ export interface WireOptions {
   readonly stopping?: AbortSignal;
 }
 
-const RAW_LIMIT_MS = 5_000;
+const RAW_LIMIT_MS = 30_000;
 
 const BASE: SidecarSettings = {
   appId: "wire",

@@ -1,9 +1,9 @@
 // Waiting for a condition, with a deadline that names it: a test that waits for ever would hide the others.
 
-const LIMIT_MS = 10_000;
+const LIMIT_MS = 30_000;
 const STEP_MS = 10;
 
-/** Resolves when `holds` does. Rejects with `what` when it does not within 10 s, or `limitMs`. */
+/** Resolves when `holds` does. Rejects with `what` when it does not within 30 s, or `limitMs`. */
 export async function until(
   what: string,
   holds: () => boolean | Promise<boolean>,

@@ -1,6 +1,7 @@
 // What Azure's storage services, or the way to them, ended a request with, as a StoreError with what to do about it. Of
 // their own words only the code of an error is looked at and told: texts can hold names of blobs, which are keys.
 import type { IncomingHttpHeaders } from "node:http";
+import { tlsCause } from "#kit/connect-cause.ts";
 import { StoreError, type StoreErrorCode } from "../store.ts";
 
 export interface StorageAnswer {
@@ -64,7 +65,8 @@ const TLS_TROUBLE = /CERT|VERIFY|SSL|TLS|EPROTO/;
 export function connectError(server: string, error: Error): StorageError {
   const code = "code" in error ? String(error.code) : "";
   const hint = TLS_TROUBLE.test(code) ? "; check the address, and the server's certificate" : "";
-  return new StorageError("unavailable", `cannot connect to ${server}${code === "" ? "" : `: ${code}`}${hint}`);
+  const cause = tlsCause(error.message) ?? code;
+  return new StorageError("unavailable", `cannot connect to ${server}${cause === "" ? "" : `: ${cause}`}${hint}`);
 }
 
 export function closedError(): StorageError {

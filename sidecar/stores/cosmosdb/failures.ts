@@ -1,5 +1,6 @@
 // What Cosmos DB or the connection to it said, as a StoreError with what to do about it. Of the server's own words none is
 // passed on: they can hold what was sent.
+import { tlsCause } from "#kit/connect-cause.ts";
 import { StoreError, type StoreErrorCode } from "../store.ts";
 
 /** A StoreError that knows for the driver's own use whether the same request can be sent again. */
@@ -105,7 +106,8 @@ export function connectError(server: string, error: Error): CosmosError {
   const hint = /CERT|TLS|SSL|SIGNATURE|ISSUER/.test(code)
     ? "; this machine does not trust the server's certificate"
     : "";
-  return new CosmosError("unavailable", `cannot connect to Cosmos DB at ${server}: ${code}${hint}`, {
+  const cause = tlsCause(error.message) ?? code;
+  return new CosmosError("unavailable", `cannot connect to Cosmos DB at ${server}: ${cause}${hint}`, {
     reason: "connection",
     afterMs: null,
   });

@@ -1,6 +1,7 @@
 // What DynamoDB or the way to it said, as a StoreError with what to do about it. Of the service's words only names of
 // errors are passed on; of its sentences those that are known here are looked at.
 import { type CancellationReason, TransactionCanceledException } from "@aws-sdk/client-dynamodb";
+import { tlsCause } from "#kit/connect-cause.ts";
 import { StoreError, type StoreErrorCode } from "../store.ts";
 
 /** A StoreError that knows more for the driver's own use. */
@@ -175,12 +176,10 @@ function networkError(error: unknown, sent: Sent): DynamoError {
   const server = `DynamoDB ${sent.place}`;
   const { code, syscall, name }: { code?: unknown; syscall?: unknown; name?: unknown } = Object(error);
   const because = typeof code === "string" ? code : "";
+  const cause = (error instanceof Error ? tlsCause(error.message) : null) ?? because;
   if (NOT_TRUSTED.test(because) || (TLS_TROUBLE.test(because) && sent.effect === "read"))
-    return new DynamoError(
-      "unavailable",
-      `cannot connect to ${server}: ${because}; check endpoint and its certificate`,
-    );
-  if (TLS_TROUBLE.test(because)) return doubtfulError(`TLS failed with ${server}: ${because}`, sent);
+    return new DynamoError("unavailable", `cannot connect to ${server}: ${cause}; check endpoint and its certificate`);
+  if (TLS_TROUBLE.test(because)) return doubtfulError(`TLS failed with ${server}: ${cause}`, sent);
   if (syscall === "connect" || (NOT_CONNECTED.has(because) && !ON_CONNECTION.has(syscall)))
     return new DynamoError("unavailable", `cannot connect to ${server}: ${because}`);
   // The client's own limit for a connection, or for one to become free, comes without a code.

@@ -1,11 +1,10 @@
 // Sends calls to one of several servers of a cluster: goes on to the next where a server cannot be reached, signs in,
 // gives every call its time. Knows no message but the one for signing in.
-import { isIP } from "node:net";
-import { checkServerIdentity, type PeerCertificate } from "node:tls";
-import { Client, type ClientUnaryCall, credentials, Metadata } from "@grpc/grpc-js";
+import { type ClientUnaryCall, Metadata } from "@grpc/grpc-js";
 import { assert } from "#kit/assert.ts";
 import type { Clock } from "#kit/clock.ts";
 import type { Log } from "#kit/log.ts";
+import { Channel } from "../grpc/channel.ts";
 import type { Endpoint } from "./endpoints.ts";
 import { abandonedError, closedError, EtcdError, leftError, statusError } from "./failures.ts";
 import { decodeToken, encodeAuthenticate, METHODS, type Method } from "./messages.ts";
@@ -34,32 +33,20 @@ export interface Request {
 
 /** Longest that one attempt waits for its answer, connecting included: as long as Dapr's driver waits. */
 const CALL_MS = 5_000;
-const RECONNECT_FIRST_MS = 100;
-const RECONNECT_LONGEST_MS = 2_000;
 /** Not more often than servers allow (--grpc-keepalive-min-time, 5 s). */
 const KEEPALIVE_MS = 10_000;
 const KEEPALIVE_ANSWER_MS = 5_000;
 
 const CHANNEL_OPTIONS = {
-  "grpc.initial_reconnect_backoff_ms": RECONNECT_FIRST_MS,
-  "grpc.max_reconnect_backoff_ms": RECONNECT_LONGEST_MS,
   "grpc.keepalive_time_ms": KEEPALIVE_MS,
   "grpc.keepalive_timeout_ms": KEEPALIVE_ANSWER_MS,
-  // Messages are as large as the server lets them be.
-  "grpc.max_receive_message_length": -1,
-  "grpc.max_send_message_length": -1,
-  // What is tried again is decided here, by whether something may have been written.
-  "grpc.enable_retries": 0,
   "grpc.enable_http_proxy": 0,
-  "grpc.service_config_disable_resolution": 1,
-  // Connections end with the store, and not when a pool of the process looks after them next.
-  "grpc.use_local_subchannel_pool": 1,
 };
 
 export class EtcdClient {
   readonly #options: EtcdClientOptions;
   /** Made when they are first used, and anew after a server has not answered. */
-  readonly #channels = new Map<Endpoint, Client>();
+  readonly #channels = new Map<Endpoint, Channel>();
   readonly #calls = new Set<(ending: "closed") => void>();
   /** Where the next call goes. */
   #place = 0;
@@ -136,7 +123,7 @@ export class EtcdClient {
       signal.addEventListener("abort", leave, { once: true });
       this.#calls.add(abandon);
       const deadline = this.#options.clock.nowMs() + CALL_MS;
-      call = this.#channel(endpoint).makeUnaryRequest(
+      call = this.#channel(endpoint).client.makeUnaryRequest(
         method.path,
         asBuffer,
         (answer: Buffer): Uint8Array => answer,
@@ -173,7 +160,7 @@ export class EtcdClient {
     return endpoint;
   }
 
-  #channel(endpoint: Endpoint): Client {
+  #channel(endpoint: Endpoint): Channel {
     const made = this.#channels.get(endpoint);
     if (made !== undefined) return made;
     const channel = channelTo(endpoint, this.#options.tls);
@@ -182,20 +169,17 @@ export class EtcdClient {
   }
 }
 
-/** The name that TLS asks for where the server is named by its address only: Node takes no address there. */
+/** The name that TLS asks for where a server is named by its address only. */
 const NAMELESS = "etcd";
 
-function channelTo({ address }: Endpoint, tls: TlsTexts | null): Client {
-  const target = `dns:${address}`;
-  if (tls === null) return new Client(target, credentials.createInsecure(), CHANNEL_OPTIONS);
-  const [ca, key, cert] = [Buffer.from(tls.ca), pemOrNull(tls.key), pemOrNull(tls.cert)];
-  const host = address.slice(0, address.lastIndexOf(":")).replace(/^\[(.*)\]$/, "$1");
-  if (isIP(host) === 0) return new Client(target, credentials.createSsl(ca, key, cert), CHANNEL_OPTIONS);
-  // The certificate is still held against the address.
-  const identity = (_name: string, certificate: PeerCertificate): Error | undefined =>
-    checkServerIdentity(host, certificate);
-  const byAddress = credentials.createSsl(ca, key, cert, { checkServerIdentity: identity });
-  return new Client(target, byAddress, { ...CHANNEL_OPTIONS, "grpc.ssl_target_name_override": NAMELESS });
+function channelTo({ address }: Endpoint, texts: TlsTexts | null): Channel {
+  const tls = texts && {
+    ca: Buffer.from(texts.ca),
+    cert: pemOrNull(texts.cert),
+    key: pemOrNull(texts.key),
+    nameless: NAMELESS,
+  };
+  return new Channel({ address, tls, options: CHANNEL_OPTIONS });
 }
 
 /** A member that has lost its cluster says so at once, in place of waiting. */

@@ -12,8 +12,9 @@
 import { type Client, Metadata, type ServiceError } from "@grpc/grpc-js";
 import { assert } from "#kit/assert.ts";
 import type { Clock } from "#kit/clock.ts";
+import type { Channel } from "../grpc/channel.ts";
 import { StoreError } from "../store.ts";
-import { Channel } from "./channel.ts";
+import { channelTo } from "./channel.ts";
 import type { Credentials } from "./credentials.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { GoogleError, statusError } from "./failures.ts";
@@ -167,7 +168,7 @@ export class GoogleClient {
   }
 
   #open(): Channel {
-    this.#channel ??= new Channel(this.#options.endpoint);
+    this.#channel ??= channelTo(this.#options.endpoint);
     return this.#channel;
   }
 

@@ -41,11 +41,13 @@ export interface Target {
 
 export class Channel {
   readonly client: Client;
-  readonly #sockets = new Set<Socket>();
+  /** By connection: what carries HTTP/2 over it; null while TLS is being agreed on. */
+  readonly #carriers = new Map<Socket, Socket | null>();
   #isClosed = false;
 
   constructor({ address, tls, options }: Target) {
-    const { security, names } = tls === null ? { security: credentials.createInsecure(), names: {} } : over(tls, address);
+    const { security, names } =
+      tls === null ? { security: credentials.createInsecure(), names: {} } : over(tls, address);
     this.#follow(security);
     this.client = new Client(`dns:${address}`, security, { ...OPTIONS, ...options, ...names });
   }
@@ -54,7 +56,7 @@ export class Channel {
   close(): void {
     this.#isClosed = true;
     this.client.close();
-    for (const socket of this.#sockets) if (socket.bytesRead === 0) socket.destroy();
+    for (const [socket, carrier] of this.#carriers) if (carrier === null || carrier.bytesRead === 0) socket.destroy();
   }
 
   /** The connections are handed to the credentials, for TLS, and to nobody else. */
@@ -63,17 +65,20 @@ export class Channel {
     security._createSecureConnector = (...given) => {
       const connector = create(...given);
       const connect = connector.connect.bind(connector);
-      connector.connect = (socket) => {
+      connector.connect = async (socket) => {
         this.#keep(socket);
-        return connect(socket);
+        const secured = await connect(socket);
+        if (this.#isClosed) socket.destroy();
+        else if (!socket.destroyed) this.#carriers.set(socket, secured.socket);
+        return secured;
       };
       return connector;
     };
   }
 
   #keep(socket: Socket): void {
-    this.#sockets.add(socket);
-    socket.once("close", () => this.#sockets.delete(socket));
+    this.#carriers.set(socket, null);
+    socket.once("close", () => this.#carriers.delete(socket));
     if (this.#isClosed) socket.destroy();
   }
 }

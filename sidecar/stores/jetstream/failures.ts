@@ -1,6 +1,7 @@
 // What NATS or the connection to it said, as a StoreError. Of the servers' own words only numbers are looked at, and none
 // of the words is passed on.
 import { errors } from "@nats-io/transport-node";
+import { tlsWords } from "#kit/connect-cause.ts";
 import { StoreError, type StoreErrorCode } from "../store.ts";
 
 /** A StoreError that knows more for the driver's own use. */
@@ -62,7 +63,7 @@ export function connectError(server: string, cause: unknown): JetStreamError {
       "unavailable",
       `${where} refused the user; check jwt and seedKey, or the user in natsURL`,
     );
-  const because = cause instanceof Error && cause.message !== "" ? `: ${cause.message}` : "";
+  const because = cause instanceof Error && cause.message !== "" ? `: ${tlsWords(cause.message)}` : "";
   return new JetStreamError("unavailable", `cannot connect to ${where}${because}`);
 }
 

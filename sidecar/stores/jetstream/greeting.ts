@@ -5,6 +5,8 @@ import type { Clock } from "#kit/clock.ts";
 
 /** How a server begins whatever it says. */
 const FIRST_WORD = "INFO ";
+/** A greeting names the cluster's other servers: many times what a large one takes. */
+const GREETING_BYTES_MAX = 64 * 1024;
 
 export interface GreetingOptions {
   /** "nats-0:4222", "[::1]:4222" */
@@ -14,11 +16,16 @@ export interface GreetingOptions {
   readonly leaving: AbortSignal;
 }
 
+export interface Greeting {
+  /** Whoever connects is to speak TLS from then on. */
+  readonly wantsTls: boolean;
+}
+
 /** Resolves when the server has spoken; rejects with an Error whose words say why it has not. Leaves no socket behind. */
-export function greeted({ server, clock, withinMs, leaving }: GreetingOptions): Promise<void> {
+export function greeted({ server, clock, withinMs, leaving }: GreetingOptions): Promise<Greeting> {
   const colon = server.lastIndexOf(":");
   const host = server.slice(0, colon).replace(/^\[(.*)\]$/, "$1");
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const { promise, resolve, reject } = Promise.withResolvers<Greeting>();
   const socket = connect({ host, port: Number(server.slice(colon + 1)) });
   let said = "";
   const timer = clock.after(withinMs, () => reject(new Error(`it said nothing within ${withinMs} ms`)));
@@ -27,13 +34,32 @@ export function greeted({ server, clock, withinMs, leaving }: GreetingOptions): 
   socket.on("error", reject);
   socket.on("close", () => reject(new Error("it ended the connection")));
   socket.on("data", (chunk: Buffer) => {
-    said += chunk.toString("latin1", 0, FIRST_WORD.length);
-    if (said.startsWith(FIRST_WORD)) resolve();
-    else if (!FIRST_WORD.startsWith(said)) reject(new Error("it does not speak NATS' protocol"));
+    said += chunk.toString("latin1");
+    const end = said.indexOf("\n");
+    const greeting = end < 0 ? null : greetingIn(said.slice(0, end));
+    if (greeting !== null) resolve(greeting);
+    else if (end >= 0 || said.length > GREETING_BYTES_MAX || !isFirstWord(said))
+      reject(new Error("it does not speak NATS' protocol"));
   });
   return promise.finally(() => {
     timer.cancel();
     leaving.removeEventListener("abort", leave);
     socket.destroy();
   });
+}
+
+function isFirstWord(said: string): boolean {
+  return said.length < FIRST_WORD.length ? FIRST_WORD.startsWith(said) : said.startsWith(FIRST_WORD);
+}
+
+/** Null where the line is none. */
+function greetingIn(line: string): Greeting | null {
+  if (!line.startsWith(FIRST_WORD)) return null;
+  try {
+    const info: { tls_required?: unknown; tls_available?: unknown } = Object(JSON.parse(line.slice(FIRST_WORD.length)));
+    return { wantsTls: info.tls_required === true || info.tls_available === true };
+  } catch {
+    // No JSON, so no greeting.
+    return null;
+  }
 }

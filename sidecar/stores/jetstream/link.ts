@@ -7,6 +7,7 @@ import {
   type Msg,
   type MsgHdrs,
   type NatsConnection,
+  type TlsOptions,
 } from "@nats-io/transport-node";
 import { assert } from "#kit/assert.ts";
 import { type Clock, never, sleep } from "#kit/clock.ts";
@@ -171,20 +172,44 @@ export class Link {
     const { addresses, credentials, name, clock } = this.#options;
     const { tls, user } = addresses;
     const seed = credentials === null ? null : new TextEncoder().encode(credentials.seed);
-    await greeted({ server, clock, withinMs: CONNECT_MS, leaving: this.#leaving.signal });
-    return connect({
-      servers: [server],
-      name,
-      timeout: CONNECT_MS,
-      reconnect: false,
-      ignoreClusterUpdates: true,
-      pingInterval: PING_MS,
-      maxPingOut: PINGS_IN_VAIN,
-      noAsyncTraces: true,
-      ...(tls ? { tls: {} } : {}),
-      ...signIn(user),
-      ...(credentials === null || seed === null ? {} : { authenticator: jwtAuthenticator(credentials.jwt, seed) }),
-    });
+    const leaving = this.#leaving.signal;
+    const { wantsTls } = await greeted({ server, clock, withinMs: CONNECT_MS, leaving });
+    return withHandshake(leaving, (handshake) =>
+      connect({
+        servers: [server],
+        name,
+        timeout: CONNECT_MS,
+        reconnect: false,
+        ignoreClusterUpdates: true,
+        pingInterval: PING_MS,
+        maxPingOut: PINGS_IN_VAIN,
+        noAsyncTraces: true,
+        ...(tls || wantsTls ? { tls: handshake } : {}),
+        ...signIn(user),
+        ...(credentials === null || seed === null ? {} : { authenticator: jwtAuthenticator(credentials.jwt, seed) }),
+      }),
+    );
+  }
+}
+
+/** Handed on to Node's tls, which ends the connection when the signal aborts. */
+type Handshake = TlsOptions & { readonly signal: AbortSignal };
+
+/** The client library leaves a connection open for ever whose server does not answer the TLS handshake. */
+async function withHandshake(
+  leaving: AbortSignal,
+  connecting: (handshake: Handshake) => Promise<NatsConnection>,
+): Promise<NatsConnection> {
+  const ending = new AbortController();
+  const end = (): void => ending.abort();
+  leaving.addEventListener("abort", end, { once: true });
+  try {
+    return await connecting({ signal: ending.signal });
+  } catch (error) {
+    end();
+    throw error;
+  } finally {
+    leaving.removeEventListener("abort", end);
   }
 }
 

@@ -1,5 +1,6 @@
 // What the server or the connection said, as a StoreError with what to do about it. The server's own words are passed on
 // only where they cannot hold a value: Redis quotes arguments in some of them.
+import { tlsWords } from "#kit/connect-cause.ts";
 import { StoreError, type StoreErrorCode } from "../store.ts";
 
 /** Whether a command may have changed something when its answer is lost. */
@@ -184,7 +185,7 @@ export function closedError(): RedisError {
 }
 
 function because(cause: Error | null): string {
-  return cause === null ? "" : `: ${cause.message}`;
+  return cause === null ? "" : `: ${tlsWords(cause.message)}`;
 }
 
 function isCertificateError(error: Error): boolean {

@@ -1,5 +1,6 @@
 // What SQL drivers know of a failed call besides the contract's code: how it ended, and whether another attempt may fare
 // better. Knows no product and none of its error numbers.
+import { tlsWords } from "#kit/connect-cause.ts";
 import { StoreError, type StoreErrorCode } from "../store.ts";
 
 /** How a connection came to its end, or a call to the end of its waiting. */
@@ -103,9 +104,9 @@ export function leftError(): SqlError {
   return new SqlError("timeout", "the caller left before the work began");
 }
 
-/** No connection could be made. The words of the system and of TLS hold no secret. `hint`: what to check, or "". */
+/** No connection could be made. The words of the system hold no secret, and those of TLS are put into plain ones. `hint`: what to check, or "". */
 export function unreachableError(server: string, cause: unknown, hint: string): SqlError {
-  const because = cause instanceof Error && cause.message !== "" ? `: ${cause.message}` : "";
+  const because = cause instanceof Error && cause.message !== "" ? `: ${tlsWords(cause.message)}` : "";
   const advice = hint === "" ? "" : `; ${hint}`;
   return new SqlError("unavailable", `cannot connect to ${server}${because}${advice}`);
 }

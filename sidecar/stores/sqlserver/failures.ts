@@ -1,7 +1,6 @@
 // What the server or the connection said, as a StoreError with what to do about it. SQL Server quotes keys and values in its
 // messages, so none of its own words are passed on: the error number decides
 // (https://learn.microsoft.com/sql/relational-databases/errors-events/database-engine-events-and-errors).
-import { tlsCause } from "#kit/connect-cause.ts";
 import {
   isTlsFailure,
   type Meaning,
@@ -155,13 +154,7 @@ export function connectError(server: string, cause: unknown, number: number | nu
   if (cause instanceof SqlError) return cause;
   if (number !== null) return replyError(number, server);
   const hint = isEncryption(cause) ? "check encrypt, TrustServerCertificate and the server's certificate" : "";
-  return unreachableError(server, plain(cause), hint);
-}
-
-/** What TLS says has numbers of the process in it, and tedious puts the address before it once more. */
-function plain(cause: unknown): unknown {
-  const why = cause instanceof Error ? tlsCause(cause.message) : null;
-  return why === null ? cause : new Error(why);
+  return unreachableError(server, cause, hint);
 }
 
 /** tedious says so itself, or carries what Node says inside. */

@@ -12,16 +12,16 @@ export const expiryFaults: readonly BrokenStore[] = [
     spoil: (store) => withWrites(store, (write) => ({ ...write, ttlSec: null })),
   },
   {
-    name: "lets values go in half their time",
+    name: "lets values go in a tenth of their time",
     caughtBy: ["lets a value go when its time is over, and not before"],
     spoil(store) {
-      const half = withWrites(store, (write) => write);
+      const early = withWrites(store, (write) => write);
       const goes = new Map<string, number>();
       return {
-        ...half,
+        ...early,
         async set(write, each) {
           await store.set(write, each);
-          goes.set(write.key, write.ttlSec === null ? Number.POSITIVE_INFINITY : Date.now() + write.ttlSec * 500);
+          goes.set(write.key, write.ttlSec === null ? Number.POSITIVE_INFINITY : Date.now() + write.ttlSec * 100);
         },
         async get(key, read, each) {
           return Date.now() < (goes.get(key) ?? 0) ? store.get(key, read, each) : null;

@@ -2,6 +2,7 @@
 // test says. It proves what goes over the wire and how the driver takes each answer; never what a statement does.
 import { createServer, type Server, type Socket } from "node:net";
 import type { SecureContextOptions } from "node:tls";
+import { freePort } from "../free-port.ts";
 import {
   ATTENTION,
   BATCH,
@@ -60,7 +61,7 @@ export interface TdsOptions {
   /** Absent or null: an empty answer. */
   readonly answer?: (request: TdsRequest) => TdsAnswer | null;
   readonly login?: (login: Login) => ServerError | null;
-  /** A fixed port, to come back on; 0 for any. */
+  /** A fixed port, to come back on; one that is free when not given. */
   readonly port?: number;
   /** Key and certificate, where connections are encrypted; read anew for each. */
   readonly tls?: () => SecureContextOptions;
@@ -86,9 +87,10 @@ export class TdsServer {
 
   static async start(options: TdsOptions = {}): Promise<TdsServer> {
     const server = new TdsServer(options);
+    const port = options.port ?? (await freePort());
     await new Promise<void>((resolve, reject) => {
       server.#server.once("error", reject);
-      server.#server.listen(options.port ?? 0, "127.0.0.1", resolve);
+      server.#server.listen(port, "127.0.0.1", resolve);
     });
     return server;
   }

@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { waitUntilReady } from "#cli/wait.ts";
+import { freePort } from "#test/servers/free-port.ts";
 
-const LIMIT_MS = 10_000;
+const LIMIT_MS = 30_000;
 
 describe("--wait", () => {
   let server: Server;
@@ -36,10 +37,6 @@ describe("--wait", () => {
   });
 
   it("takes a refused connection for not yet", async () => {
-    const free = createServer();
-    await new Promise<void>((resolve) => free.listen(0, "localhost", resolve));
-    const { port: unused } = free.address() as AddressInfo;
-    await new Promise((resolve) => free.close(resolve));
-    assert.equal(await waitUntilReady(unused, 1), false);
+    assert.equal(await waitUntilReady(await freePort(), 1), false);
   });
 });

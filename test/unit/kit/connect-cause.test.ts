@@ -1,6 +1,6 @@
 // Which causes of a failed connection are named, from the words of OpenSSL and of Node.
 import assert from "node:assert/strict";
-import { connectCause } from "#kit/connect-cause.ts";
+import { connectCause, tlsWords } from "#kit/connect-cause.ts";
 
 describe("the cause of a failed connection", () => {
   const known: [words: string, cause: string][] = [
@@ -47,5 +47,24 @@ describe("the cause of a failed connection", () => {
   it("is not known for words that are not known", () => {
     assert.equal(connectCause("No connection established. Last error: something else"), null);
     assert.equal(connectCause(""), null);
+  });
+});
+
+describe("the words of a failed connection", () => {
+  it("are the cause where it is known", () => {
+    const words = "40934DEE:error:0A00010B:SSL routines:tls_validate_record_header:wrong version number:x.c:78:\n";
+    assert.equal(tlsWords(words), "the server does not speak TLS");
+  });
+
+  it("are OpenSSL's reason where that is all that is known", () => {
+    for (const where of ["tls_get_more_records", ""])
+      assert.equal(
+        tlsWords(`40934DEE:error:0A000119:SSL routines:${where}:bad record mac:x.c:78:\n`),
+        "bad record mac",
+      );
+  });
+
+  it("are the system's own otherwise", () => {
+    assert.equal(tlsWords("connect ECONNREFUSED 127.0.0.1:6379"), "connect ECONNREFUSED 127.0.0.1:6379");
   });
 });

@@ -10,7 +10,7 @@ import { freePort } from "#test/servers/free-port.ts";
 import { until } from "#test/wire/until.ts";
 
 const MAIN = fileURLToPath(new URL("../../../operator/main.ts", import.meta.url));
-const WITHIN_MS = 30_000;
+const WITHIN_MS = 120_000;
 
 describe("the operator's process", () => {
   let folder: string;

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { type AddressInfo, createServer, type Server } from "node:net";
 import { choosePort, usableAddresses } from "#cli/run/ports.ts";
+import { freePort } from "#test/servers/free-port.ts";
 
 describe("ports", () => {
   let busy: Server;
@@ -21,7 +22,8 @@ describe("ports", () => {
     const chosen = await choosePort({ ...wish, port: taken }, none);
     assert.notEqual(chosen, taken);
     assert.ok(chosen > 0);
-    assert.equal(await choosePort({ ...wish, port: chosen }, none), chosen);
+    const free = await freePort();
+    assert.equal(await choosePort({ ...wish, port: free }, none), free);
   });
 
   it("refuses an asked-for port that is taken, and names flag and port", async () => {
@@ -38,7 +40,7 @@ describe("ports", () => {
   });
 
   it("names the flag that an asked-for port clashes with", async () => {
-    const free = await choosePort({ ...wish, port: taken }, none);
+    const free = await freePort();
     await assert.rejects(choosePort({ ...wish, port: free, asked: true }, new Map([[free, "metrics-port"]])), {
       name: "RunFailure",
       message: `--dapr-http-port: got ${free}, want another port than --metrics-port`,

@@ -85,7 +85,7 @@ describe("secrets of Components", () => {
     bench.refuse = () => null;
     for (let i = 0; i < 20; i++) await bench.rest(500);
     assert.equal([...bench.table.of("shop")].filter(isResolved).length, 500);
-  }).timeout(20_000);
+  }).timeout(120_000);
 
   it("that could never be read are told as unavailable; those that were read before stay", async () => {
     bench.setSecret("redis", { password: "x" });

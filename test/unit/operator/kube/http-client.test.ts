@@ -10,6 +10,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { systemClock } from "#kit/clock.ts";
 import { type KubeClient, KubeError, PATCH_TYPES } from "#operator/kube/client.ts";
 import { openKubeClient } from "#operator/kube/http-client.ts";
+import { ManualClock } from "#test/unit/sidecar/resiliency/manual-clock.ts";
 import { type Certificates, makeCertificates } from "../../../servers/certificates.ts";
 
 const TOKEN = "t0ken-of-the-test";
@@ -207,13 +208,16 @@ describe("kube client", () => {
       answer.write("one");
       next.resolve(answer);
     };
-    const chunks = await client.stream({ ...get, signal: new AbortController().signal, timeoutMs: 50 });
+    const clock = new ManualClock();
+    const other = openKubeClient({ kubeconfig, clock });
+    const chunks = await other.stream({ ...get, signal: new AbortController().signal, timeoutMs: 50 });
     const reader = chunks[Symbol.asyncIterator]();
     assert.equal(String((await reader.next()).value), "one");
-    await pause(80);
+    await clock.advance(80);
     (await next.promise).end("two");
     assert.equal(String((await reader.next()).value), "two");
     assert.equal((await reader.next()).done, true);
+    other.close();
   });
 
   it("ends a stream by its signal, by a broken connection and by a refusal with an error, and frees its turn", async () => {

@@ -23,7 +23,7 @@ const HOUR_MS = 3_600_000;
 /** The other clients come from 127.0.0.1. */
 const EVIL = "127.0.0.9";
 /** A thousand connections are made. */
-const CONNECTED_WITHIN_MS = 20_000;
+const CONNECTED_WITHIN_MS = 120_000;
 const validity = { fromMs: Date.now() - HOUR_MS, untilMs: Date.now() + HOUR_MS };
 const ca = await issueAuthority(validity);
 const source: CertificateSource = {
@@ -283,7 +283,7 @@ describe("the webhook's server", () => {
   });
 });
 
-const UNTIL_MS = 10_000;
+const UNTIL_MS = 30_000;
 
 async function until(holds: () => boolean): Promise<void> {
   const deadlineMs = Date.now() + UNTIL_MS;

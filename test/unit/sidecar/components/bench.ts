@@ -18,12 +18,16 @@ import { type OpenContext, type Store, type StoreDriver, StoreError, storeDriver
 
 const SPEED = 10;
 
-/** Waits a tenth of the time it is asked to. */
-const fastClock: Clock = {
-  nowMs: () => systemClock.nowMs(),
-  monotonicMs: () => systemClock.monotonicMs() * SPEED,
-  after: (delayMs, task) => systemClock.after(delayMs / SPEED, task),
-};
+/** Waits `speed` times shorter than it is asked to. */
+export function clockOf(speed: number): Clock {
+  return {
+    nowMs: () => systemClock.nowMs(),
+    monotonicMs: () => systemClock.monotonicMs() * speed,
+    after: (delayMs, task) => systemClock.after(delayMs / speed, task),
+  };
+}
+
+const fastClock: Clock = clockOf(SPEED);
 
 /** Time in which the file source has looked at its folders several times. */
 export const SEVERAL_LOOKS_MS = 2_000;
@@ -33,7 +37,7 @@ export async function severalLooks(): Promise<void> {
   await delay(SEVERAL_LOOKS_MS / SPEED);
 }
 
-const WAIT_LIMIT_MS = 10_000;
+const WAIT_LIMIT_MS = 30_000;
 
 export async function waitUntil(holds: () => boolean): Promise<void> {
   const end = Date.now() + WAIT_LIMIT_MS;

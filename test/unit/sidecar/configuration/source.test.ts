@@ -8,7 +8,7 @@ import { fileOrigin } from "#sidecar/configuration/files.ts";
 import { ConfigurationSource } from "#sidecar/configuration/source.ts";
 import { ManualClock } from "#test/unit/sidecar/resiliency/manual-clock.ts";
 
-const WAIT_LIMIT_MS = 10_000;
+const WAIT_LIMIT_MS = 30_000;
 
 function configuration(spec: string): string {
   return `apiVersion: dapr.io/v1alpha1\nkind: Configuration\nmetadata:\n  name: c\nspec:\n${spec}`;

@@ -254,7 +254,7 @@ describe("counting keys", () => {
       message: /more than 1000000 keys.*longer prefixes/,
     });
     assert.equal(page, 1001);
-  }).timeout(20_000);
+  }).timeout(120_000);
 
   it("ends with an error where the store has pages without end, and none of them a key of the prefix", async () => {
     for (const [listOrder, pagesMax] of [
@@ -279,5 +279,5 @@ describe("counting keys", () => {
       });
       assert.equal(pages, 2 * pagesMax);
     }
-  }).timeout(20_000);
+  }).timeout(120_000);
 });

@@ -29,7 +29,7 @@ describeWithAzurite("a token of Entra ID", () => {
   const links: StorageLink[] = [];
 
   before(async function () {
-    this.timeout(60_000);
+    this.timeout(120_000);
     certificates = await makeCertificates();
     setDefaultCACertificates([...usual, certificates.authority]);
     const { serverCertificateFile, serverKeyFile } = certificates;

@@ -7,7 +7,7 @@ import { itSaysWhereNobodyListens } from "#test/stores/trouble.ts";
 import { call, eventually, openStore, read, removal, textOf, write } from "./fixture.ts";
 
 describeWithOwnCassandra("a cassandra store in trouble", function (this: Mocha.Suite) {
-  this.timeout(150_000);
+  this.timeout(300_000);
   let cluster: CassandraCluster;
   let proxy: TcpProxy;
   before(async () => {
@@ -104,7 +104,7 @@ describeWithOwnCassandra("a cassandra store in trouble", function (this: Mocha.S
       await new Promise((resolve) => setTimeout(resolve, 300));
       proxy.mode = "pass";
       assert.equal(await recovered(store, "outages"), "1");
-      await eventually(async () => assert.equal(sockets(), connected));
+      await eventually(async () => assert.ok(sockets() <= connected, `${sockets()} sockets, ${connected} before`));
     }
     proxy.mode = "refuse";
     await assert.rejects(textOf(store, "outages"));
@@ -112,7 +112,7 @@ describeWithOwnCassandra("a cassandra store in trouble", function (this: Mocha.S
     proxy.mode = "pass";
     await closed;
     await new Promise((resolve) => setTimeout(resolve, 300));
-    await eventually(async () => assert.equal(sockets(), before));
+    await eventually(async () => assert.ok(sockets() <= before, `${sockets()} sockets, ${before} before`));
   });
 
   itSaysWhereNobodyListens(

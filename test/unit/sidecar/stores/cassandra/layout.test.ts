@@ -11,7 +11,7 @@ const KEYSPACE = "layout";
 const HOUR_SEC = 3600;
 
 describeWithCassandra("the layout in Cassandra", function (this: Mocha.Suite) {
-  this.timeout(150_000);
+  this.timeout(300_000);
   let cluster: CassandraCluster;
   let dapr: Client;
   before(async () => {
@@ -83,7 +83,7 @@ describeWithCassandra("the layout in Cassandra", function (this: Mocha.Suite) {
     assert.deepEqual([String(found.bytes), found.etag, found.expiresAtMs], ['"hi"', null, null]);
     await daprWrites(table, "app||theirs", '"ho"', `USING TTL ${HOUR_SEC}`);
     const expiresAtMs = (await mustFind(store, "app||theirs")).expiresAtMs ?? 0;
-    assert.ok(Math.abs(expiresAtMs - Date.now() - HOUR_SEC * 1000) < 3_000, String(expiresAtMs));
+    assert.ok(Math.abs(expiresAtMs - Date.now() - HOUR_SEC * 1000) < 10_000, String(expiresAtMs));
     await store.set(write("app||theirs", '"mine"'), call);
     assert.equal((await mustFind(store, "app||theirs")).expiresAtMs, null);
     await rows(`DELETE FROM ${KEYSPACE}.${table} WHERE key = ?`, ["app||theirs"]);
@@ -96,7 +96,7 @@ describeWithCassandra("the layout in Cassandra", function (this: Mocha.Suite) {
       const store = await open({ table, etags });
       await store.set(write("app||ttl", "1", { ttlSec: HOUR_SEC }), call);
       const [row] = await rows(`SELECT ttl(value) AS ttl FROM ${KEYSPACE}.${table} WHERE key = ?`, ["app||ttl"]);
-      assert.ok(row?.ttl > HOUR_SEC - 5 && row?.ttl <= HOUR_SEC + 1, `${row?.ttl} with etags ${etags}`);
+      assert.ok(row?.ttl > HOUR_SEC - 60 && row?.ttl <= HOUR_SEC + 1, `${row?.ttl} with etags ${etags}`);
     }
   });
 
@@ -216,7 +216,7 @@ describeWithCassandra("the layout in Cassandra", function (this: Mocha.Suite) {
     const store = await open({ table, etags: "true" });
     await daprWrites(table, "k", "1");
     await rows(`UPDATE ${KEYSPACE}.${table} USING TTL 1 SET value = ? WHERE key = ?`, [Buffer.from("2"), "k"]);
-    const end = Date.now() + 5_000;
+    const end = Date.now() + 30_000;
     while ((await textOf(store, "k")) !== null && Date.now() < end)
       await new Promise((resolve) => setTimeout(resolve, 20));
     assert.equal(await textOf(store, "k"), null);

@@ -12,7 +12,7 @@ const app = { username: "app", password: "s3cr3t" };
 const READY_MS = 30_000;
 
 describeWithOwnCassandra("a cassandra that wants a user and a certificate", function (this: Mocha.Suite) {
-  this.timeout(150_000);
+  this.timeout(300_000);
   let certificates: Certificates;
   let cluster: CassandraCluster;
   let root: Client;

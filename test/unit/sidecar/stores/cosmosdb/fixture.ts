@@ -50,7 +50,7 @@ export interface OpenOptions {
 
 /** Opens a store through the driver's own decoder. */
 export function openStore(given: Readonly<Record<string, string>>, options: OpenOptions = {}): Promise<Store> {
-  const { signal = AbortSignal.timeout(10_000), clock = systemClock, lines = [] } = options;
+  const { signal = AbortSignal.timeout(30_000), clock = systemClock, lines = [] } = options;
   const log = createLog({
     level: "debug",
     json: false,

@@ -44,7 +44,7 @@ describeWithEtcd("an etcd store in trouble", () => {
   itRepeatsReads(throughProxy);
 
   it("ends in time when nothing comes back, takes a new connection, and goes on", async function () {
-    this.timeout(30_000);
+    this.timeout(120_000);
     const { proxy, store } = await throughProxy();
     await store.set(write("hang", "1"), call);
     const accepted = proxy.accepted;
@@ -131,7 +131,7 @@ describeWithEtcd("a cluster of three etcd servers", () => {
   let store: Store;
 
   beforeEach(async function () {
-    this.timeout(40_000);
+    this.timeout(120_000);
     servers = await startEtcdCluster(3);
     store = await openStore("v1", { endpoints: servers.map(({ address }) => address).join(",") });
   });
@@ -150,7 +150,7 @@ describeWithEtcd("a cluster of three etcd servers", () => {
     await assert.rejects(store.set(write("k", "3"), { signal: AbortSignal.timeout(3_000) }));
     await second?.restart();
     await eventually(async () => assert.match((await textOf(store, "k")) ?? "", /^[23]$/));
-  }).timeout(40_000);
+  }).timeout(120_000);
 
   it("is served by the others while the server in use hangs", async () => {
     const [first] = servers;
@@ -163,5 +163,5 @@ describeWithEtcd("a cluster of three etcd servers", () => {
     } finally {
       first?.resume();
     }
-  }).timeout(40_000);
+  }).timeout(120_000);
 });

@@ -51,7 +51,7 @@ describeWithEtcd("the layout of state.etcd v1", () => {
     const store = await open("v1");
     await rawPut(server(), "/leased", "1", await rawLease(server(), 3600));
     const expiresAtMs = (await store.get("leased", read, call))?.expiresAtMs ?? 0;
-    assert.ok(Math.abs(expiresAtMs - Date.now() - 3_600_000) < 5_000, String(expiresAtMs));
+    assert.ok(Math.abs(expiresAtMs - Date.now() - 3_600_000) < 15_000, String(expiresAtMs));
   });
 
   it("hangs a value on a lease of its TTL, and takes it off with a write without one", async () => {

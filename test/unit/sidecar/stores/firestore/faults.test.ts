@@ -14,7 +14,7 @@ describeWithDatastore("a Firestore store in trouble", () => {
   async function throughProxy(): Promise<ThroughProxy> {
     const proxy = await TcpProxy.start(server());
     keep(proxy, () => proxy.stop());
-    return { proxy, store: await open({ endpoint: `127.0.0.1:${proxy.port}`, timeout: "1s" }) };
+    return { proxy, store: await open({ endpoint: `127.0.0.1:${proxy.port}`, timeout: "4s" }) };
   }
 
   itDoesAsGooglesDo({ product: "datastore", server, prepare, openStore, throughProxy });

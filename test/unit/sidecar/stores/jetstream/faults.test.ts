@@ -57,7 +57,7 @@ describeWithNats("a JetStream store in trouble", () => {
     proxy.mode = "pass";
     await eventually(async () => assert.equal(await textOf(store, "hang"), "1"));
     assert.ok(proxy.accepted > accepted);
-  }).timeout(20_000);
+  }).timeout(120_000);
 
   it("sends nothing later of what was asked for while the server was away", async () => {
     await store.set(write("late", "1"), call);
@@ -88,7 +88,7 @@ describeWithNats("a JetStream store in trouble", () => {
     assert.equal(await textOf(passing, "k"), "3");
     await bucket.close();
     await passing.close();
-  }).timeout(20_000);
+  }).timeout(120_000);
 
   it("says so when the bucket is full, and takes writes again when there is room", async () => {
     const bucket = await openBucket(server.url, "small", { max_bytes: 2000, history: 1 });

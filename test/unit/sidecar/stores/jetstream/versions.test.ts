@@ -41,5 +41,5 @@ describeWithNats("a bucket with replicas", () => {
       await bucket.close();
       await Promise.all(servers.map((server) => server.stop()));
     }
-  }).timeout(30_000);
+  }).timeout(120_000);
 });

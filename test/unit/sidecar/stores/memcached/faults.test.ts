@@ -22,7 +22,7 @@ describeWithMemcached("a memcached store in trouble", () => {
   beforeEach(async () => {
     server = await startMemcached();
     proxy = await TcpProxy.start(server);
-    store = await openStore({ hosts: `127.0.0.1:${proxy.port}`, timeout: "300", etags: "true" });
+    store = await openStore({ hosts: `127.0.0.1:${proxy.port}`, timeout: "2000", etags: "true" });
   });
   afterEach(async () => {
     await store.close();

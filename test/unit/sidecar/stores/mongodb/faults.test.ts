@@ -11,12 +11,12 @@ describeWithMongodb("a MongoDB store in trouble", () => {
   async function throughProxy(): Promise<ThroughProxy> {
     const proxy = await TcpProxy.start(server());
     keep(proxy, () => proxy.stop());
-    const store = await open({ host: `127.0.0.1:${proxy.port}`, operationTimeout: "1s" });
+    const store = await open({ host: `127.0.0.1:${proxy.port}`, operationTimeout: "4s" });
     return { proxy, store };
   }
 
   itSaysWhereNobodyListens(
-    (port) => openStore({ fields: { host: `127.0.0.1:${port}`, operationTimeout: "500ms" } }),
+    (port) => openStore({ fields: { host: `127.0.0.1:${port}`, operationTimeout: "4s" } }),
     (port) => `cannot connect to mongodb at 127.0.0.1:${port}: ECONNREFUSED`,
   );
 

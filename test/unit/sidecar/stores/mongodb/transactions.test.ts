@@ -139,10 +139,10 @@ describe("a transaction on a replica set", () => {
   });
 
   it("says that it may have happened when no commit is answered", async () => {
-    const { standIn, store } = await open({ fields: { operationTimeout: "500ms" } });
-    standIn.answer("commitTransaction", ...new Array(60).fill(failing(91, UNKNOWN)));
+    const { standIn, store } = await open({ fields: { operationTimeout: "2s" } });
+    standIn.answer("commitTransaction", ...new Array(20_000).fill(failing(91, UNKNOWN)));
     await assert.rejects(transact(store, [upsert("a", "1")]), { message: /may have happened/ });
-    const silent = await open({ fields: { operationTimeout: "300ms" } });
+    const silent = await open({ fields: { operationTimeout: "2s" } });
     silent.standIn.answer("commitTransaction", "silence");
     await assert.rejects(transact(silent.store, [upsert("a", "1")]), { code: "timeout", message: /may have happened/ });
   });
@@ -159,9 +159,9 @@ describe("a transaction on a replica set", () => {
 
   it("says that it may have happened when the commit was lost and no server is left to ask", async () => {
     const { standIn, store } = await open({
-      fields: { operationTimeout: "1s", params: "serverSelectionTimeoutMS=100" },
+      fields: { operationTimeout: "4s", params: "serverSelectionTimeoutMS=1000" },
     });
-    standIn.answer("commitTransaction", "cut");
+    standIn.answer("commitTransaction", "cut", "silence");
     const check = assert.rejects(transact(store, [upsert("a", "1")]), { message: /may have happened/ });
     while (standIn.told("commitTransaction").length === 0) await new Promise((resolve) => setTimeout(resolve, 1));
     await standIn.stop();

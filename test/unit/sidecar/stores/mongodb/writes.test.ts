@@ -80,8 +80,9 @@ describe("a write to a replica set", () => {
   });
 
   it("may have happened when its answer is lost and no server is left to ask again", async () => {
-    const { standIn, store } = await open({ fields: { params: "serverSelectionTimeoutMS=300" } });
-    standIn.answer("update", "cut");
+    const { standIn, store } = await open({ fields: { params: "serverSelectionTimeoutMS=1000" } });
+    // A second attempt that is quicker than the end of the stand-in gets no answer either.
+    standIn.answer("update", "cut", "silence");
     const writing = store.set(write("a", "1"), call);
     const check = assert.rejects(writing, { code: "unknown-outcome", message: /may have happened$/ });
     while (standIn.told("update").length === 0) await new Promise((resolve) => setTimeout(resolve, 1));
@@ -134,11 +135,11 @@ describe("a write to a replica set", () => {
   });
 
   it("is not sent again once its caller was told, who may have written something else by then", async () => {
-    const { standIn, store } = await open({ fields: { operationTimeout: "200ms", params: "socketTimeoutMS=400" } });
+    const { standIn, store } = await open({ fields: { operationTimeout: "2s", params: "socketTimeoutMS=3000" } });
     standIn.answer("update", "silence");
     await assert.rejects(store.set(write("a", "1"), call), { code: "timeout", message: /may have happened$/ });
     await store.set(write("a", "2"), call);
-    await new Promise((resolve) => setTimeout(resolve, 600));
+    await new Promise((resolve) => setTimeout(resolve, 2000));
     const [first, second, ...more] = standIn.told("update").map(({ body }) => body);
     assert.deepEqual([first?.updates[0].u.$set.value, second?.updates[0].u.$set.value, more], [1, 2, []]);
     // The server may still be at work under the number of the first one's session.
@@ -146,7 +147,7 @@ describe("a write to a replica set", () => {
   });
 
   it("has not happened when no connection became free for it", async () => {
-    const { standIn, store } = await open({ fields: { operationTimeout: "400ms", params: "maxPoolSize=1" } });
+    const { standIn, store } = await open({ fields: { operationTimeout: "2s", params: "maxPoolSize=1" } });
     standIn.answer("update", "silence");
     const first = assert.rejects(store.set(write("a", "1"), call), { code: "timeout" });
     await assert.rejects(store.set(write("b", "1"), call), {
@@ -201,7 +202,7 @@ describe("a write to a replica set", () => {
   });
 
   it("tries again after the time that a throttled service names, and keeps the caller's time", async () => {
-    const { standIn, store } = await open({ fields: { operationTimeout: "400ms" } });
+    const { standIn, store } = await open({ fields: { operationTimeout: "2s" } });
     const throttled = { ok: 0, code: 16500, errmsg: "Error=16500, RetryAfterMs=12, Details='Request rate is large.'" };
     standIn.answer("update", throttled, {
       ok: 1,
@@ -254,14 +255,14 @@ describe("the time of a replica set", () => {
       const ttl: unknown = standIn.told("update")[0]?.body.updates[0].u.$set._ttl;
       assert.ok(ttl instanceof Date);
       const livesMs = ttl.getTime() - fromMs;
-      assert.ok(livesMs >= 59_999 && livesMs < 62_000, `${livesMs}`);
+      assert.ok(livesMs >= 59_999 && livesMs < 70_000, `${livesMs}`);
       standIn.answer("find", batch({ _id: "a", value: "1", _etag: "e", _ttl: new Date(fromMs + 10_000) }));
       assert.equal(await textOf(store, "a"), "1");
       standIn.answer("find", batch({ _id: "a", value: "1", _etag: "e", _ttl: new Date(fromMs - 1000) }));
       assert.equal(await textOf(store, "a"), null);
       await store.set(write("a", "1", { etag: "e" }), call);
       const { $or } = standIn.told("update")[1]?.body.updates[0].q ?? {};
-      assert.ok(Math.abs($or[1]._ttl.$gt.getTime() - fromMs) < 2000);
+      assert.ok(Math.abs($or[1]._ttl.$gt.getTime() - fromMs) < 10_000);
     }
   });
 
@@ -271,7 +272,7 @@ describe("the time of a replica set", () => {
     assert.match(log.warnings.join(), /does not tell its time/);
     await store.set(write("a", "1", { ttlSec: 60 }), call);
     const ttl = standIn.told("update")[0]?.body.updates[0].u.$set._ttl.getTime();
-    assert.ok(Math.abs(ttl - Date.now() - 60_000) < 2000);
+    assert.ok(Math.abs(ttl - Date.now() - 60_000) < 10_000);
   });
 });
 

@@ -50,7 +50,7 @@ describeWithMysql("a MySQL store in trouble", () => {
 
   itPools({
     product: "mysql",
-    timeout: ["timeoutInSeconds", "1"],
+    timeout: ["timeoutInSeconds", "4"],
     patient: {},
     place: schema,
     open,

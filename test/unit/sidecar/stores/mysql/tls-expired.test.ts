@@ -29,7 +29,9 @@ describeWithMysql("a MySQL whose certificate's time is over", () => {
   it("says that the server's certificate has expired", async () => {
     await assert.rejects(open("tls=custom", { pemPath: certificates.authorityFile }), {
       code: "unavailable",
-      message: new RegExp(`cannot connect to mysql at 127\\.0\\.0\\.1:${server.port}: certificate has expired`),
+      message: new RegExp(
+        `cannot connect to mysql at 127\\.0\\.0\\.1:${server.port}: the server's certificate has expired`,
+      ),
     });
     // Nothing else is wrong with it.
     await open("tls=skip-verify", {});

@@ -10,8 +10,8 @@ import type { Store } from "#sidecar/stores/store.ts";
 import { openContext } from "#test/conformance/case.ts";
 import { call, READ } from "#test/conformance/requests.ts";
 
-const OPEN_MS = 10_000;
-const WAIT_MS = 5_000;
+const OPEN_MS = 30_000;
+const WAIT_MS = 30_000;
 const PACKAGE = "/dapr.proto.components.v1.StateStore";
 const EMPTY = Buffer.alloc(0);
 
@@ -85,7 +85,7 @@ describe("the opening of a pluggable component", () => {
 
   it("sends no second Init to a component that only closed the connection", async () => {
     const log: string[] = [];
-    await listen({ "grpc.max_connection_age_ms": 100, "grpc.max_connection_age_grace_ms": 100 });
+    await listen({ "grpc.max_connection_age_ms": 2000, "grpc.max_connection_age_grace_ms": 2000 });
     const store = await open(OPEN_MS, log);
     const ended = (): number => log.filter((line) => line.includes("connection to pluggable component ended")).length;
     for (const end = Date.now() + WAIT_MS; ended() < 2; ) {
@@ -108,19 +108,22 @@ describe("the opening of a pluggable component", () => {
   it("fails in the words of a component that cannot serve yet, and not for the time alone", async () => {
     onInit = (reply) => reply({ code: status.UNAVAILABLE, details: "the database is not there" }, EMPTY);
     await listen();
-    await assert.rejects(open(500), { code: "unavailable", message: /the database is not there/ });
+    await assert.rejects(open(3000), { code: "unavailable", message: /the database is not there/ });
     assert.ok(inits > 1, "it was not asked again");
   });
 
   it("says of a component that listens and hangs that it did not answer", async () => {
     onInit = () => undefined;
     await listen();
-    await assert.rejects(open(300), { code: "unavailable", message: /listens, and did not answer within initTimeout/ });
+    await assert.rejects(open(2000), {
+      code: "unavailable",
+      message: /listens, and did not answer within initTimeout/,
+    });
   });
 
   it("says where it could not look for a socket", async () => {
     await symlink("ours.sock", join(folder, "ours.sock"));
-    await assert.rejects(open(300), {
+    await assert.rejects(open(2000), {
       name: "StoreError",
       message: /cannot look for the socket ours\.\* in .*: ELOOP/,
     });

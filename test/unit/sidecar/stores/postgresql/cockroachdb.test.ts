@@ -45,7 +45,7 @@ describeWithPostgres("CockroachDB's driver on a PostgreSQL", () => {
       clock: systemClock,
       random: systemRandom,
       log,
-      signal: AbortSignal.timeout(10_000),
+      signal: AbortSignal.timeout(30_000),
     });
     return keep(store, () => store.close());
   }

@@ -1,5 +1,6 @@
 // Tables as older releases of Dapr left them, tables in the way, and several that begin at once (dapr-state-stores.md 19).
 import assert from "node:assert/strict";
+import { Client } from "pg";
 import { describeWithPostgres } from "#test/servers/postgresql.ts";
 import { call, eventually, onOneServer, openStore, read, textOf, VERSIONS, write } from "./fixture.ts";
 
@@ -154,21 +155,21 @@ describeWithPostgres("the migration of PostgreSQL tables", () => {
   it("waits for Dapr's lock, no longer than it may, and leaves nothing behind", async () => {
     const name = await database();
     await server().query(`${METADATA}; INSERT INTO dapr_metadata VALUES ('lock', 'lock')`, [], name);
-    const held = server().query(
-      "BEGIN; SELECT * FROM dapr_metadata WHERE key = 'lock' FOR UPDATE; SELECT pg_sleep(1.5); ROLLBACK",
-      [],
-      name,
-    );
-    await eventually(async () => {
-      const text = "SELECT 1 FROM pg_stat_activity WHERE datname = $1 AND wait_event = 'PgSleep'";
-      assert.equal((await server().query(text, [name])).length, 1);
-    });
+    const holder = new Client({ connectionString: server().url(name) });
+    await holder.connect();
+    await holder.query("BEGIN; SELECT * FROM dapr_metadata WHERE key = 'lock' FOR UPDATE");
     const fields = { connectionString: server().url(name) };
     await assert.rejects(openStore({ version: "v1", fields, signal: AbortSignal.timeout(300) }), {
       name: "StoreError",
     });
-    const store = await open("v1", name);
-    await held;
+    const opened = open("v1", name);
+    await eventually(async () => {
+      const text = "SELECT 1 FROM pg_stat_activity WHERE datname = $1 AND wait_event_type = 'Lock'";
+      assert.equal((await server().query(text, [name])).length, 1);
+    });
+    await holder.query("ROLLBACK");
+    await holder.end();
+    const store = await opened;
     assert.equal(await store.get("k", read, call), null);
   });
 

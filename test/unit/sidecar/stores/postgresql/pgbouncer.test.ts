@@ -88,8 +88,8 @@ describeWithPgbouncer("PostgreSQL behind pgbouncer", () => {
 
   async function assertStopped(open: Awaited<ReturnType<typeof pooler>>, query: string): Promise<void> {
     const name = await database();
-    const store = await open(name, { queryExecMode: "exec", timeout: "2s" }, query);
-    const locking = server().query("BEGIN; LOCK TABLE state IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(8)", [], name);
+    const store = await open(name, { queryExecMode: "exec", timeout: "4s" }, query);
+    const locking = server().query("BEGIN; LOCK TABLE state IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(60)", [], name);
     await eventually(async () => {
       const text = "SELECT 1 FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND relation = 'state'::regclass";
       assert.equal((await server().query(text, [], name)).length, 1);
@@ -150,7 +150,7 @@ describeWithPgbouncer("PostgreSQL behind pgbouncer", () => {
   it("makes a lost server an error in time, and none of it again when the server is back", async () => {
     const pgbouncer = await startPgbouncer({ mode: "transaction", serverPort: server().port });
     keep(pgbouncer, () => pgbouncer.stop());
-    const fields = { connectionString: server().url("postgres", pgbouncer.port), queryExecMode: "exec", timeout: "2s" };
+    const fields = { connectionString: server().url("postgres", pgbouncer.port), queryExecMode: "exec", timeout: "4s" };
     const log = listeningLog();
     const store = await openStore({ version: "v2", fields, log });
     keep(store, () => store.close());

@@ -42,7 +42,7 @@ describeWithPostgres("a PostgreSQL whose certificate's time is over", () => {
       await assert.rejects(open(`sslmode=${sslmode}&sslrootcert=${certificates.authorityFile}`), {
         code: "unavailable",
         message: new RegExp(
-          `cannot connect to postgresql at 127\\.0\\.0\\.1:${server.port}.*: certificate has expired`,
+          `cannot connect to postgresql at 127\\.0\\.0\\.1:${server.port}.*: the server's certificate has expired`,
         ),
       });
     // Nothing else is wrong with it.

@@ -107,9 +107,9 @@ describeWithPostgres("transactions in PostgreSQL", () => {
 
   it("wait for no other that shares no key, however many keys it has, in the same table or in another", async () => {
     const name = await database();
-    const ours = await open("v2", name, { timeout: "8s" });
-    const theirs = await open("v1", name, { timeout: "3s", tableName: "theirs" });
-    const beside = await open("v2", name, { timeout: "3s" });
+    const ours = await open("v2", name, { timeout: "60s" });
+    const theirs = await open("v1", name, { timeout: "30s", tableName: "theirs" });
+    const beside = await open("v2", name, { timeout: "30s" });
     await ours.set(write("hot", "1"), call);
     const client = await clientIn(name);
     await client.query("BEGIN");
@@ -157,7 +157,7 @@ describeWithPostgres("transactions in PostgreSQL", () => {
     await transact(store, [upsert("a", "0"), upsert("b", "0")]);
     const tables = tablesOf("state", "dapr_metadata");
     assert.ok(tables !== null);
-    const sql = statementsFor(v2Layout, tables, { product: POSTGRESQL, timeoutMs: 1000 });
+    const sql = statementsFor(v2Layout, tables, { product: POSTGRESQL, timeoutMs: 10_000 });
     const client = await clientIn(name);
     await client.query(sql.begin.text);
     await client.query(sql.take?.text ?? "", [["a", "b"]]);

@@ -9,7 +9,7 @@ import { call, eventually, listeningLog, openStore, read, textOf, write } from "
 const WRITERS = 12;
 
 describeWithRedis("a Redis cluster in trouble", function () {
-  this.timeout(60_000);
+  this.timeout(400_000);
   let cluster: RedisCluster;
   let store: Store;
   const log = listeningLog();

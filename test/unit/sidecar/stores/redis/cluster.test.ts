@@ -29,7 +29,7 @@ describeWithRedis("a Redis cluster", () => {
   let store: Store;
 
   before(async function () {
-    this.timeout(60_000);
+    this.timeout(400_000);
     cluster = await startRedisCluster({ masters: MASTERS });
     clients = cluster.nodes.map((_, node) => cluster.client(node));
   });

@@ -136,6 +136,9 @@ describe("a lost connection", () => {
 
   it("speaks of certificates when TLS failed", () => {
     const tls = Object.assign(new Error("self-signed certificate"), { code: "DEPTH_ZERO_SELF_SIGNED_CERT" });
-    assert.match(connectError(SERVER, tls).message, /self-signed certificate; check the certificates/);
+    assert.match(
+      connectError(SERVER, tls).message,
+      /: the server's certificate is self-signed; check the certificates/,
+    );
   });
 });

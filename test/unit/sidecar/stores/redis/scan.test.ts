@@ -161,7 +161,7 @@ describeWithRedis("a walk over Redis", () => {
       stays.filter((key) => !keys.includes(key)),
       [],
     );
-  }).timeout(20_000);
+  }).timeout(120_000);
 
   const crowd = (count: number): Promise<unknown> =>
     plain.eval(`for i = 1, ${count} do redis.call('SET', 'crowd-' .. i, '') end`, 0);
@@ -179,7 +179,7 @@ describeWithRedis("a walk over Redis", () => {
     assert.ok(pages > 1, "one page looked at everything");
     const calls = (await commandCalls("scan")) - before;
     assert.ok(calls <= pages * SCAN_CALLS_MAX && calls < 300, `${calls} calls of SCAN in ${pages} pages`);
-  }).timeout(20_000);
+  }).timeout(120_000);
 
   async function commandCalls(name: string): Promise<number> {
     const stats = await plain.info("commandstats");

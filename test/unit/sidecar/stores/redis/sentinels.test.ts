@@ -10,7 +10,7 @@ const PASSWORD = "of-the-servers";
 const SENTINEL_PASSWORD = "of-the-sentinels";
 
 describeWithRedis("a Redis master under sentinels", function () {
-  this.timeout(60_000);
+  this.timeout(400_000);
   let under: RedisSentinels;
   const stores: Store[] = [];
 

@@ -22,7 +22,9 @@ describeWithRedis("a Redis whose certificate's time is over", () => {
     const server = await start({ tls: { certificates, clientCertificates: false } });
     await assert.rejects(openStore({ port: server.port, fields: { enableTLS: "true" } }), {
       code: "unavailable",
-      message: new RegExp(`cannot connect to redis at 127\\.0\\.0\\.1:${server.port}: certificate has expired`),
+      message: new RegExp(
+        `cannot connect to redis at 127\\.0\\.0\\.1:${server.port}: the server's certificate has expired`,
+      ),
     });
     // Nothing else is wrong with it.
     await open(server.port, { enableTLS: "true", insecureSkipTLSVerify: "true" });

@@ -23,7 +23,7 @@ describe("the fields of signing in by tokens at Redis", () => {
   let oidc: Given;
 
   before(async function () {
-    this.timeout(20_000);
+    this.timeout(120_000);
     [own, other] = await Promise.all([makeAssertionKey(), makeAssertionKey()]);
     oidc = {
       useOIDC: "true",

@@ -42,7 +42,7 @@ export function onTokens(): TokenBench {
   const clients: Redis[] = [];
 
   before(async function () {
-    this.timeout(20_000);
+    this.timeout(120_000);
     [key, certificates] = await Promise.all([makeAssertionKey(), makeCertificates()]);
   });
   beforeEach(async () => {

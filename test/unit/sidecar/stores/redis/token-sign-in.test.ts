@@ -238,7 +238,7 @@ describeWithRedis("a token of an endpoint at Redis", () => {
 });
 
 describeWithRedis("a token of an endpoint at a Redis cluster", function () {
-  this.timeout(60_000);
+  this.timeout(120_000);
   const bench = onTokens();
   const MASTERS = 3;
   let cluster: RedisCluster;
@@ -286,7 +286,7 @@ describeWithRedis("a token of an endpoint at a Redis cluster", function () {
 });
 
 describeWithRedis("a token of an endpoint under sentinels", function () {
-  this.timeout(60_000);
+  this.timeout(120_000);
   const bench = onTokens();
   let under: RedisSentinels;
 

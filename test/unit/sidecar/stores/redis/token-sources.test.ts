@@ -27,7 +27,7 @@ describe("a token endpoint", () => {
   let endpoint: TokenEndpoint;
 
   before(async function () {
-    this.timeout(20_000);
+    this.timeout(120_000);
     [key, certificates] = await Promise.all([makeAssertionKey(), makeCertificates()]);
   });
   beforeEach(async () => {

@@ -170,8 +170,8 @@ describeWithSpanner("an attempt of a transaction", () => {
   });
 
   it("ends with the call's time, and has written nothing", async () => {
-    const store = over((options) => new BadLine(options, new Array(1000).fill("aborted")));
-    const signal = AbortSignal.timeout(300);
+    const store = over((options) => new BadLine(options, new Array(20_000).fill("aborted")));
+    const signal = AbortSignal.timeout(2000);
     await assert.rejects(store.set(write("never", "1"), { signal }), { code: "unavailable", message: /for others/ });
     assert.equal(await textOf(store, "never"), null);
   });

@@ -14,7 +14,7 @@ describeWithSpanner("a Spanner store in trouble", () => {
   async function throughProxy(): Promise<ThroughProxy> {
     const proxy = await TcpProxy.start(server());
     keep(proxy, () => proxy.stop());
-    return { proxy, store: await open({ endpoint: `127.0.0.1:${proxy.port}`, timeout: "1s" }) };
+    return { proxy, store: await open({ endpoint: `127.0.0.1:${proxy.port}`, timeout: "4s" }) };
   }
 
   itDoesAsGooglesDo({ product: "spanner", server, prepare, openStore, throughProxy });
@@ -63,7 +63,7 @@ describeWithSpanner("a Spanner store in trouble", () => {
     await store.set(write("once", "1"), call);
     proxy.mode = "black-hole";
     const early = assert.rejects(store.get("once", read, call), { code: "timeout" });
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    await new Promise((resolve) => setTimeout(resolve, 1000));
     const later = assert.rejects(store.get("once", read, call), { code: "timeout" });
     await early;
     proxy.mode = "pass";

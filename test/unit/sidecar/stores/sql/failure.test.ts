@@ -35,6 +35,11 @@ describe("a SQL server that cannot be reached", () => {
     const { code, message } = unreachableError(PLACE.server, refused, "check tls");
     assert.equal(code, "unavailable");
     assert.equal(message, "cannot connect to anysql at db:1: connect ECONNREFUSED 127.0.0.1:1; check tls");
+    const plain = new Error("write EPROTO 1A:error:0A00010B:SSL routines:f:wrong version number:x.c:78:\n");
+    assert.equal(
+      unreachableError(PLACE.server, plain, "").message,
+      "cannot connect to anysql at db:1: the server does not speak TLS",
+    );
     assert.equal(unreachableError(PLACE.server, new Error(), "").message, "cannot connect to anysql at db:1");
     assert.equal(unreachableError(PLACE.server, null, "").message, "cannot connect to anysql at db:1");
   });

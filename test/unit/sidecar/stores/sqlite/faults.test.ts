@@ -40,7 +40,7 @@ describe("faults of an SQLite file", () => {
   });
 
   it("requests end within timeout: begun writes of unknown outcome, waiting ones not begun", async () => {
-    const store = await fixture.open({ busyTimeout: 3000, timeout: 1000 });
+    const store = await fixture.open({ busyTimeout: 15_000, timeout: 1000 });
     const release = await fixture.lockElsewhere();
     const begun = store.set(write("begun", "1"), CALL);
     await new Promise(setImmediate);
@@ -186,5 +186,5 @@ describe("faults of an SQLite file", () => {
 });
 
 async function openWithin(fixture: Fixture, ms: number): Promise<void> {
-  await fixture.open({ busyTimeout: 1000 }, undefined, AbortSignal.timeout(ms));
+  await fixture.open({ busyTimeout: 15_000 }, undefined, AbortSignal.timeout(ms));
 }

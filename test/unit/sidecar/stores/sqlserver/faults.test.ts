@@ -24,7 +24,7 @@ import {
   write,
 } from "./fixture.ts";
 
-const SHORT = { timeoutInSeconds: "1" };
+const SHORT = { timeoutInSeconds: "3" };
 
 describe("a failing SQL Server", () => {
   let bench: Bench | null = null;

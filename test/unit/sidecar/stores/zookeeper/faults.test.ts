@@ -13,18 +13,21 @@ import {
 } from "#test/stores/trouble.ts";
 import { call, etagOf, eventually, openStore, read, textOf, upsert, write } from "./fixture.ts";
 
+/** Twice the time of a session. */
+const QUIET_MS = 9000;
+
 describeWithZooKeeper("a ZooKeeper store in trouble", () => {
   let server: ZooKeeperServer;
   let proxy: TcpProxy;
   let store: Store;
   before(async function () {
-    this.timeout(30_000);
+    this.timeout(120_000);
     server = await startZooKeeper();
   });
   after(() => server.stop());
   beforeEach(async () => {
     proxy = await TcpProxy.start(server);
-    store = await openStore({ servers: `127.0.0.1:${proxy.port}`, sessionTimeout: "1500ms", keyPrefixPath: "/t" });
+    store = await openStore({ servers: `127.0.0.1:${proxy.port}`, sessionTimeout: "4500ms", keyPrefixPath: "/t" });
   });
   afterEach(async () => {
     await store.close();
@@ -45,7 +48,7 @@ describeWithZooKeeper("a ZooKeeper store in trouble", () => {
     product: "ZooKeeper",
     warning: /^zookeeper server fails .*cannot connect/,
     address: () => server.address,
-    open: (addresses, warnings) => openStore({ servers: addresses.join(","), sessionTimeout: "1500ms" }, warnings),
+    open: (addresses, warnings) => openStore({ servers: addresses.join(","), sessionTimeout: "4500ms" }, warnings),
   });
 
   it("ends in time when nothing comes back, takes a new connection, and goes on", async () => {
@@ -63,7 +66,7 @@ describeWithZooKeeper("a ZooKeeper store in trouble", () => {
 
   it("keeps its session and its connection while nobody asks for anything", async () => {
     const accepted = proxy.accepted;
-    await new Promise((resolve) => setTimeout(resolve, 3000));
+    await new Promise((resolve) => setTimeout(resolve, QUIET_MS));
     await store.ping(call);
     assert.equal(proxy.accepted, accepted);
   });
@@ -72,7 +75,7 @@ describeWithZooKeeper("a ZooKeeper store in trouble", () => {
     const accepted = proxy.accepted;
     proxy.mode = "black-hole";
     // Nobody asks; the sign of life is not answered.
-    await new Promise((resolve) => setTimeout(resolve, 3000));
+    await new Promise((resolve) => setTimeout(resolve, QUIET_MS));
     proxy.mode = "pass";
     await store.ping(call);
     assert.ok(proxy.accepted > accepted);
@@ -82,7 +85,7 @@ describeWithZooKeeper("a ZooKeeper store in trouble", () => {
     await store.set(write("session", "1"), call);
     proxy.mode = "refuse";
     // The server gives the session up meanwhile.
-    await new Promise((resolve) => setTimeout(resolve, 3000));
+    await new Promise((resolve) => setTimeout(resolve, QUIET_MS));
     proxy.mode = "pass";
     await eventually(async () => assert.equal(await textOf(store, "session"), "1"));
     await store.set(write("session", "2"), call);
@@ -131,7 +134,7 @@ describeWithZooKeeper("a ZooKeeper store in trouble", () => {
   it("asks another server first when one falls silent", async () => {
     const other = await TcpProxy.start(server);
     const servers = `127.0.0.1:${proxy.port},127.0.0.1:${other.port}`;
-    const both = await openStore({ servers, sessionTimeout: "1500ms", keyPrefixPath: "/t" });
+    const both = await openStore({ servers, sessionTimeout: "4500ms", keyPrefixPath: "/t" });
     const [used, spare] = other.accepted > 0 ? [other, proxy] : [proxy, other];
     const before = { used: used.accepted, spare: spare.accepted };
     used.mode = "black-hole";
@@ -160,7 +163,7 @@ describeWithZooKeeper("a ZooKeeper with a quota", () => {
       await store.close();
       await server.stop();
     }
-  }).timeout(30_000);
+  }).timeout(120_000);
 });
 
 describe("something else than ZooKeeper behind the address", () => {

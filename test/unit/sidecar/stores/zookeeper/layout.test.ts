@@ -9,7 +9,7 @@ describeWithZooKeeper("the layout in ZooKeeper", () => {
   let server: ZooKeeperServer;
   let store: Store;
   before(async function () {
-    this.timeout(30_000);
+    this.timeout(120_000);
     server = await startZooKeeper();
     store = await openStore({ servers: server.address, keyPrefixPath: "/dapr" });
   });
