@@ -31,6 +31,12 @@ const HANDSHAKE_WORDS: readonly (readonly [part: string, cause: string])[] = [
   ["unsupported protocol", "the server does not speak this version of TLS"],
 ];
 
+/** What @grpc/grpc-js says of a port on which something else than gRPC speaks. */
+const GRPC_WORDS: readonly (readonly [part: string, cause: string])[] = [
+  ["Last error: Protocol error", "what answers there speaks no gRPC: another server, or one that wants TLS"],
+  ["Last error: Failed to connect", "what is there ends the connection: another server, or one that wants TLS"],
+];
+
 /** "the server's certificate has expired"; null when no fault of a certificate is known among the words. */
 export function certificateCause(words: string): string | null {
   return causeAmong(CERTIFICATE_WORDS, words);
@@ -51,7 +57,7 @@ export function tlsWords(message: string): string {
 
 /** As `tlsCause`, or "ECONNREFUSED"; null when no cause is known among the words. */
 export function connectCause(words: string): string | null {
-  return tlsCause(words) ?? SYSTEM_CODE.exec(words)?.[1] ?? null;
+  return tlsCause(words) ?? SYSTEM_CODE.exec(words)?.[1] ?? causeAmong(GRPC_WORDS, words);
 }
 
 function causeAmong(table: readonly (readonly [part: string, cause: string])[], words: string): string | null {

@@ -64,10 +64,14 @@ export function openStore(wanted: WantedStore, context: OpeningContext, signal: 
   });
 }
 
+/** Dapr's sentence ends before this. */
+const NO_ANSWER =
+  "check that its server answers there, with TLS or without it as the server wants, or raise initTimeout";
+
 /** Why it did not open, as text without any of the Component's secrets. */
 export function reasonOf(wanted: WantedStore, error: unknown): string {
   if (error instanceof DeadlineExceeded)
-    return `init timeout for component ${wanted.name} exceeded after ${formatMs(wanted.initTimeoutMs)}`;
+    return `init timeout for component ${wanted.name} exceeded after ${formatMs(wanted.initTimeoutMs)}; ${NO_ANSWER}`;
   const text = error instanceof StoreError ? error.message : `unexpected error: ${String(error)}`;
   // Drivers keep secrets out of their errors; this is for the client library that does not.
   return withoutSecrets(text, wanted.secrets);

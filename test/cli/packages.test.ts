@@ -38,6 +38,8 @@ const SIGNING_IN: readonly (readonly [type: string, fields: Fields, packages: re
   ["state.postgresql", AZURE, [ENTRA]],
   ["state.postgresql", IAM, [SIGNER]],
   ["state.postgresql", { ...IAM, assumeRoleArn: "arn:aws:iam::1:role/r" }, [SIGNER, CREDENTIALS]],
+  ["state.redis", { redisHost: "127.0.0.1:1" }, []],
+  ["state.redis", { redisHost: "127.0.0.1:1", useEntraID: "true" }, [ENTRA]],
   ["state.azure.cosmosdb", { ...COSMOS, masterKey: KEY }, []],
   ["state.azure.cosmosdb", COSMOS, [ENTRA]],
   ["state.azure.blobstorage", { ...BLOBS, accountKey: KEY }, []],

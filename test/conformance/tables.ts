@@ -48,11 +48,14 @@ function subjectRow({ type, versions }: TriedStore, { subject, against, byAddres
 }
 
 function exceptions(): string {
-  const parts = SORTED.flatMap(({ tried }) => tried).map(({ subject, against }) => {
-    const cases = Object.entries(subject.excepted ?? {});
-    if (cases.length === 0) return "";
-    return `\nNot run on ${against}:\n\n${cases.map(([name, why]) => `- ${name}: ${why}\n`).join("")}`;
-  });
+  const parts = SORTED.flatMap(({ type, versions, tried }) =>
+    tried.map(({ subject, against }) => {
+      const cases = Object.entries(subject.excepted ?? {});
+      if (cases.length === 0) return "";
+      const store = `\`${type}\`${versions === "" ? "" : ` ${versions}`}`;
+      return `\n${store}, not run on ${against}:\n\n${cases.map(([name, why]) => `- ${name}: ${why}\n`).join("")}`;
+    }),
+  );
   return parts.join("");
 }
 

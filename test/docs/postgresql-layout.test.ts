@@ -1,5 +1,5 @@
-// What the pages of state.postgresql and state.cockroachdb show for looking into the store: their SQL as printed there,
-// against what a sidecar has written.
+// What the pages of state.postgresql, state.cockroachdb and state.yugabytedb show for looking into the store: their SQL as
+// printed there, against what a sidecar has written.
 import assert from "node:assert/strict";
 import { makeStandIn } from "#test/servers/cockroachdb.ts";
 import { describeWithPostgres, type PostgresServer, startPostgres } from "#test/servers/postgresql.ts";
@@ -24,6 +24,7 @@ const LOOKS: readonly { readonly page: string; readonly block: number; readonly 
   { page: PAGE, block: 0, version: "v1" },
   { page: PAGE, block: 1, version: "v2" },
   { page: "docs/stores/cockroachdb.md", block: 0, version: "v1" },
+  { page: "docs/stores/yugabytedb.md", block: 0, version: "v2" },
 ];
 
 describeWithPostgres("a look into the tables of PostgreSQL", () => {

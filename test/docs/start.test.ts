@@ -95,7 +95,7 @@ describe("npm start in a clean copy", function () {
   });
 
   (missing === null ? it : it.skip)(
-    `moves to Redis when the manifest is edited, without a restart${missing === null ? "" : `, not run: ${missing}`}`,
+    `moves to Redis when the manifest is edited, without a restart${missing === null ? "" : ` (not run: ${missing})`}`,
     async () => {
       const server = await startRedis();
       const client = new Redis({ host: server.host, port: server.port, lazyConnect: true });

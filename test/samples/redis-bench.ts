@@ -1,6 +1,6 @@
 // Redis as Dapr's samples have it, and a sidecar on it: one server for a group of tests, with a client that looks inside.
 import { Redis } from "ioredis";
-import { type RedisServer, redisMissing, startRedis } from "#test/servers/redis.ts";
+import { describeWithRedis, type RedisServer, startRedis } from "#test/servers/redis.ts";
 import { component, startWire, type WireSidecar } from "#test/wire/sidecar.ts";
 
 export interface RedisBenchOptions {
@@ -68,8 +68,7 @@ export class RedisBench {
 
 /** A group of tests on a bench of their own; skipped with the reason where there is no Redis. */
 export function describeOnRedis(title: string, options: RedisBenchOptions, tests: (bench: RedisBench) => void): void {
-  const missing = redisMissing();
-  (missing === null ? describe : describe.skip)(`${title}${missing === null ? "" : `, not run: ${missing}`}`, () => {
+  describeWithRedis(title, () => {
     const bench = new RedisBench(options);
     before(() => bench.start());
     after(() => bench.stop());

@@ -1,13 +1,12 @@
 // docs/samples.md, rows ttl-* and share-*: the pages on expiry and on sharing state between apps, on Redis.
 import assert from "node:assert/strict";
 import { Redis } from "ioredis";
-import { type RedisServer, redisMissing, startRedis } from "#test/servers/redis.ts";
+import { describeWithRedis, type RedisServer, startRedis } from "#test/servers/redis.ts";
 import { ask, STORE } from "#test/wire/client.ts";
 import { component, startWire } from "#test/wire/sidecar.ts";
 import { describeOnRedis } from "./redis-bench.ts";
 
 const JSON_TYPE = { "content-type": "application/json" };
-const missing = redisMissing();
 
 const stores = { statestore: {}, fleeting: { ttlInSeconds: "60" } };
 describeOnRedis("a TTL", { appId: "orderprocessing", stores }, (bench) => {
@@ -30,7 +29,7 @@ describeOnRedis("a TTL", { appId: "orderprocessing", stores }, (bench) => {
   });
 });
 
-(missing === null ? describe : describe.skip)(`sharing state${missing === null ? "" : `, not run: ${missing}`}`, () => {
+describeWithRedis("sharing state", () => {
   let server: RedisServer;
   let raw: Redis;
 

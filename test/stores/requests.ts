@@ -6,9 +6,9 @@ import type { Call, Change, Found, ListPage, Read, Removal, Store, Write } from 
 export const call: Call = { signal: new AbortController().signal };
 export const read: Read = { strong: false, metadata: {} };
 
-/** A write of JSON without conditions or expiry, unless `more` says so; text becomes its UTF-8. */
+/** A write of JSON without conditions or expiry, unless `more` says so; text becomes its UTF-8, bytes are passed on as they are. */
 export function write(key: string, value: string | Uint8Array, more: Partial<Write> = {}): Write {
-  const bytes = Buffer.from(value);
+  const bytes = typeof value === "string" ? Buffer.from(value) : value;
   const plain = { key, bytes, isJson: true, etag: null, firstWrite: false, strong: false, ttlSec: null, metadata: {} };
   return { ...plain, ...more };
 }

@@ -8,16 +8,23 @@ const QUOTE = 0x22;
 const FIRST_VISIBLE = 0x21;
 const LAST_VISIBLE = 0x7e;
 
+/** What stands before and behind what is different in each ETag of a service. */
+export interface EtagShape {
+  readonly head: string;
+  readonly tail: string;
+}
+
 /**
  * Throws etag-mismatch for a text that the service never makes: it begins with `head`, ends with `tail` and has neither
  * quotes nor spaces between them. Others must not be sent, for HTTP has meanings of its own for `*`, lists and spaces.
+ * `place` as in {@link otherEtag}.
  */
-export function checkEtag(etag: string, head: string, tail: string): void {
+export function checkEtag(etag: string, { head, tail }: EtagShape, place = ""): void {
   const shaped = etag.length <= LENGTH_MAX && etag.length > head.length + tail.length;
-  if (!shaped || !etag.startsWith(head) || !etag.endsWith(tail)) throw otherEtag();
+  if (!shaped || !etag.startsWith(head) || !etag.endsWith(tail)) throw otherEtag(place);
   for (let at = head.length; at < etag.length - tail.length; at++) {
     const code = etag.charCodeAt(at);
-    if (code < FIRST_VISIBLE || code > LAST_VISIBLE || code === QUOTE) throw otherEtag();
+    if (code < FIRST_VISIBLE || code > LAST_VISIBLE || code === QUOTE) throw otherEtag(place);
   }
 }
 

@@ -1,6 +1,6 @@
 // The Store of state.azure.blobstorage: a value is a block blob. What differs from Dapr on purpose is in
 // docs/stores/azure.blobstorage.md.
-import { checkEtag, noValue, otherEtag, valueExists } from "../azure/etags.ts";
+import { checkEtag, type EtagShape, noValue, otherEtag, valueExists } from "../azure/etags.ts";
 import type { StorageLink } from "../azure/storage-link.ts";
 import type {
   Call,
@@ -67,7 +67,7 @@ export class BlobStore implements Store {
 
   async set({ key, bytes, etag, firstWrite, metadata }: Write, call: Call): Promise<void> {
     const { container } = this.#parts;
-    if (etag !== null) checkEtag(etag, ETAG_HEAD, ETAG_TAIL);
+    if (etag !== null) checkEtag(etag, ETAG_SHAPE);
     const condition = { etag, absent: etag === null && firstWrite };
     const unmet = await container.put(nameOf(key), { bytes, headers: headersOf(metadata), condition }, call);
     if (unmet !== null) throw conflictOf(unmet);
@@ -76,7 +76,7 @@ export class BlobStore implements Store {
   /** First-write has no say in a delete. */
   async remove({ key, etag }: Removal, call: Call): Promise<void> {
     const { container } = this.#parts;
-    if (etag !== null) checkEtag(etag, ETAG_HEAD, ETAG_TAIL);
+    if (etag !== null) checkEtag(etag, ETAG_SHAPE);
     const unmet = await container.delete(nameOf(key), etag, call);
     if (unmet !== null && (etag !== null || unmet !== "missing")) throw conflictOf(unmet);
   }
@@ -116,8 +116,7 @@ export class BlobStore implements Store {
 const PLAIN_READ: Read = { strong: false, metadata: {} };
 
 /** ETags come in quotes, which are part of them, as with Dapr. */
-const ETAG_HEAD = '"';
-const ETAG_TAIL = '"';
+const ETAG_SHAPE: EtagShape = { head: '"', tail: '"' };
 
 function conflictOf(unmet: Unmet): StoreError {
   switch (unmet) {

@@ -1,6 +1,7 @@
 // The metadata fields of state.cassandra (dapr-state-stores.md 11a) and what they mean together. Knows no client library.
 import { type FieldTable, flag, pattern, text, whole, word } from "#crds/fields.ts";
 import type { Fault } from "#kit/fault.ts";
+import { pemFaults } from "#kit/pem.ts";
 import { PORT_MAX, parseHosts } from "./hosts.ts";
 
 /** As Dapr spells them. */
@@ -96,5 +97,7 @@ export function check(settings: Readonly<CassandraSettings>): readonly Fault[] {
     if (settings[field] !== "" && !settings.enableHostVerification)
       fault("error", field, null, 'enableHostVerification: "true" beside it: without it there is no TLS');
   }
-  return faults;
+  const { ca, cert, key } = settings;
+  if (!settings.enableHostVerification) return faults;
+  return [...faults, ...pemFaults({ certificates: { ca, cert }, keys: { key } })];
 }

@@ -74,6 +74,11 @@ const MEANINGS: readonly Meaning[] = [
   meaning("invalid user ID or password", "unavailable", `refused the user or the password; ${CHECK_SIGN_IN}`),
   meaning("user name is empty", "unavailable", `wants a user; ${CHECK_SIGN_IN}`),
   meaning("user name not found", "unavailable", `does not know the user; ${CHECK_SIGN_IN}`),
+  meaning(
+    "authentication is not enabled",
+    "unavailable",
+    "has no sign-in: leave out username and password, or switch it on there (etcdctl auth enable)",
+  ),
   meaning("no leader", "unavailable", "has no leader: most of the cluster's members are away", "elsewhere"),
   meaning("not capable", "unavailable", "is starting up", "elsewhere"),
   meaning("rpc not supported for learner", "unavailable", "is a learner, which serves nobody", "elsewhere"),

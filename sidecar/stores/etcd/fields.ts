@@ -1,6 +1,7 @@
 // The metadata fields of state.etcd (dapr-state-stores.md 13a) and what they mean together. Knows no client library.
 import { type FieldTable, flag, text, whole } from "#crds/fields.ts";
 import type { Fault } from "#kit/fault.ts";
+import { pemFaults } from "#kit/pem.ts";
 import { parseEndpoints } from "./endpoints.ts";
 
 export interface EtcdSettings {
@@ -49,7 +50,8 @@ export function check(settings: Readonly<EtcdSettings>): readonly Fault[] {
   if (settings.tlsEnable && settings.ca === "") fault("ca", null, "the PEM text of an authority, beside tlsEnable");
   if ((settings.cert === "") !== (settings.key === "")) fault("cert", null, "cert and key together, or neither");
   if (settings.username === "" && settings.password !== "") fault("username", null, "a user beside password");
-  if (settings.tlsEnable) return faults;
+  const { ca, cert, key } = settings;
+  if (settings.tlsEnable) return [...faults, ...pemFaults({ certificates: { ca, cert }, keys: { key } })];
   for (const field of ["ca", "cert"] as const) {
     if (settings[field] === "") continue;
     faults.push({ severity: "warning", field, got: null, want: "nothing: tlsEnable is off", hint: null });

@@ -112,16 +112,28 @@ function problemWith(settings: Readonly<MongodbSettings>): { readonly field: str
     };
   } catch (error) {
     const said = error instanceof Error ? error.message : "";
-    const unknown = UNKNOWN_OPTIONS.test(said);
-    const why = unknown ? `options that the client knows: ${said}` : "a connection string of MongoDB";
+    const isUnknown = UNKNOWN_OPTIONS.test(said);
+    const isOption = isUnknown || (settings.params !== "" && canBeRead({ ...settings, params: "" }));
+    const value = isOption ? "options with values that the client takes" : "a connection string of MongoDB";
+    const why = isUnknown ? `options that the client knows: ${said}` : value;
     return {
-      field: fieldOf(settings, unknown),
+      field: fieldOf(settings, isOption),
       want: `${why}, as "mongodb://user:password@host:27017/?replicaSet=rs0"`,
     };
   }
 }
 
-/** Where the person has written what the string is made of. */
+function canBeRead(settings: Readonly<MongodbSettings>): boolean {
+  const { uri, options } = addressOf(settings);
+  try {
+    return new MongoClient(uri, options).options !== undefined;
+  } catch {
+    // What is wrong is told by whoever asks.
+    return false;
+  }
+}
+
+/** Where the person has written what the string is made of; `option`: what is wrong is one of the options. */
 function fieldOf({ connectionString, server, params }: MongodbSettings, option: boolean): string {
   if (connectionString !== "") return "connectionString";
   if (params !== "" && option) return "params";

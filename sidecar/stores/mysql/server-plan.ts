@@ -2,6 +2,7 @@
 // names and defaults are go-sql-driver's, which Dapr uses. Touches no file and no server.
 import { parseGoDuration } from "#kit/duration.ts";
 import type { Fault } from "#kit/fault.ts";
+import { pemFaults } from "#kit/pem.ts";
 import { type ConnectionString, readConnectionString } from "./connection-string.ts";
 import { type MysqlSettings, TIMEOUT_SEC } from "./fields.ts";
 
@@ -77,7 +78,7 @@ export function planServer(settings: Readonly<MysqlSettings>): PlanReading {
   const reading = readConnectionString(settings.connectionString);
   if ("want" in reading) return { plan: null, faults: [error(FIELD, reading.want)] };
   const { read } = reading;
-  const faults = [...parameterFaults(read.parameters), ...schemaFaults(read, settings), ...pemFaults(settings)];
+  const faults = [...parameterFaults(read.parameters), ...schemaFaults(read, settings), ...authorityFaults(settings)];
   if (read.user === "") faults.push(error(FIELD, "a user", "as in user:password@tcp(host:3306)/"));
   const timeoutMs = (settings.timeoutInSeconds > 0 ? settings.timeoutInSeconds : TIMEOUT_SEC) * 1000;
   const plan: ServerPlan = {
@@ -115,8 +116,9 @@ function schemaFaults({ schema }: ConnectionString, settings: Readonly<MysqlSett
   return faults;
 }
 
-function pemFaults({ pemPath, pemContents }: Readonly<MysqlSettings>): readonly Fault[] {
-  return pemPath !== "" && pemContents !== "" ? [error("pemContents", "pemPath or pemContents, and not both")] : [];
+function authorityFaults({ pemPath, pemContents }: Readonly<MysqlSettings>): readonly Fault[] {
+  if (pemPath !== "" && pemContents !== "") return [error("pemContents", "pemPath or pemContents, and not both")];
+  return pemFaults({ certificates: { pemContents } });
 }
 
 const HOST_PORT = /^(?:\[([^\]]+)\]|([^:]*))(?::(\d{1,5}))?$/;

@@ -26,7 +26,8 @@ function readUri(rest: string): ConnectionStringReading {
   const parameters = new Map<string, string>();
   try {
     if (at >= 0) readUser(beforeQuery.slice(0, at), parameters);
-    if (hosts !== "" && !readHosts(hosts, parameters)) return { want: `${URI_WANT}, ports as numbers` };
+    if (hosts !== "" && !readHosts(hosts, parameters))
+      return { want: `${URI_WANT}, ports as numbers and an IPv6 address as [::1]` };
     if (slash >= 0 && slash + 1 < afterUser.length)
       parameters.set("database", decodeURIComponent(afterUser.slice(slash + 1)));
     if (question >= 0) readQuery(rest.slice(question + 1), parameters);
@@ -45,7 +46,7 @@ function readUser(text: string, parameters: Map<string, string>): void {
   if (colon >= 0) parameters.set("password", decodeURIComponent(text.slice(colon + 1)));
 }
 
-const HOST_PORT = /^(?:\[([^\]]*)\]|([^:]*))(?::(\d*))?$/;
+const HOST_PORT = /^(?:\[([^\]]*)\]|([^:[\]]*))(?::(\d*))?$/;
 
 function readHosts(text: string, parameters: Map<string, string>): boolean {
   const parsed = text.split(",").map((each) => HOST_PORT.exec(each));

@@ -1,6 +1,7 @@
 // The metadata fields of state.redis (dapr-state-stores.md 2a) and what they mean together. Knows no client library.
 import { duration, type Field, type FieldTable, flag, pattern, text, whole } from "#crds/fields.ts";
 import type { Fault } from "#kit/fault.ts";
+import { pemFaults } from "#kit/pem.ts";
 import { type Address, mayBeShown, parseAddress, parseAddresses } from "./address.ts";
 import { parseIndexes } from "./indexes.ts";
 import { checkTokens, type TokenSettings, tokenFields } from "./token-fields.ts";
@@ -182,6 +183,9 @@ function checkTls(settings: Readonly<RedisSettings>): readonly Fault[] {
   if (!settings.enableTLS && (settings.insecureSkipTLSVerify || settings.clientCert !== "")) {
     faults.push(fault("warning", "enableTLS", '"true"', "without it the other TLS fields have no effect"));
   }
+  const { clientCert, clientKey } = settings;
+  if (settings.enableTLS && clientCert !== "" && clientKey !== "")
+    faults.push(...pemFaults({ certificates: { clientCert }, keys: { clientKey } }));
   return faults;
 }
 

@@ -1,6 +1,7 @@
 // A token as password: kept, renewed before it ends, and told to the links that stand. One that cannot be renewed ends
 // nothing that works. Knows neither who gives tokens nor what a link does with one.
 import type { Clock, Timer } from "#kit/clock.ts";
+import { unlessLeft } from "#kit/leaving.ts";
 import type { Log } from "#kit/log.ts";
 import type { Random } from "#kit/random.ts";
 import type { Credentials, SignIn } from "./credentials.ts";
@@ -47,6 +48,8 @@ export class RenewedToken implements Credentials {
   readonly #followers = new Set<Follower>();
   #token: Token | null = null;
   #isRefused = false;
+  /** The one before, which no server has refused: signs in while the newest is refused, as one does that nobody knows yet. */
+  #former: Token | null = null;
   /** One question for all that wait for its answer. */
   #asking: Promise<Token> | null = null;
   #askedMs = Number.NEGATIVE_INFINITY;
@@ -61,9 +64,9 @@ export class RenewedToken implements Credentials {
   }
 
   async current(signal: AbortSignal): Promise<SignIn> {
-    const token = this.#token;
-    if (token !== null && !this.#isRefused && token.endsAtMs > this.#options.clock.nowMs()) return token;
-    return unlessAborted(this.#another(), signal);
+    const token = this.#isRefused ? this.#former : this.#token;
+    if (token !== null && token.endsAtMs > this.#options.clock.nowMs()) return token;
+    return unlessLeft(this.#another(), signal, closedError);
   }
 
   follow(used: SignIn, signInAgain: (next: SignIn) => Promise<void>): () => void {
@@ -75,7 +78,10 @@ export class RenewedToken implements Credentials {
 
   refused(signIn: SignIn): string | null {
     const token = this.#token;
-    if (token === null || token.password !== signIn.password) return `an older token of ${this.#options.source.name}`;
+    if (token === null || token.password !== signIn.password) {
+      if (this.#former?.password === signIn.password) this.#former = null;
+      return `an older token of ${this.#options.source.name}`;
+    }
     this.#isRefused = true;
     return this.#options.source.refused(token);
   }
@@ -113,7 +119,10 @@ export class RenewedToken implements Credentials {
 
   #take(token: Token): Token {
     if (this.#leaving.signal.aborted) throw closedError();
-    if (this.#token?.password !== token.password) this.#isRefused = false;
+    if (this.#token?.password !== token.password) {
+      if (!this.#isRefused) this.#former = this.#token;
+      this.#isRefused = false;
+    }
     this.#token = token;
     this.#failure = null;
     const leftMs = token.endsAtMs - this.#options.clock.nowMs();
@@ -177,18 +186,4 @@ async function signInAgain(follower: Follower, token: Token): Promise<void> {
 function refusalIn(outcome: PromiseSettledResult<void>): RedisError | null {
   if (outcome.status === "fulfilled") return null;
   return outcome.reason instanceof RedisError && outcome.reason.reply !== null ? outcome.reason : null;
-}
-
-/** The promise's outcome, or a rejection as soon as the signal aborts. */
-function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  if (signal.aborted) {
-    // Whoever else waits hears of it.
-    promise.catch(() => undefined);
-    return Promise.reject(closedError());
-  }
-  return new Promise((resolve, reject) => {
-    const leave = (): void => reject(closedError());
-    signal.addEventListener("abort", leave, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", leave));
-  });
 }

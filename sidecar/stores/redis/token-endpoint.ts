@@ -60,8 +60,10 @@ export async function askForToken(
   if (answer === null) throw noToken(endpoint, "its answer is no JSON object");
   const text = memberOf(answer, "access_token");
   if (typeof text !== "string" || text === "") throw noToken(endpoint, "its answer has no access_token");
-  const lifeSec = memberOf(answer, "expires_in") ?? LIFE_SEC_UNTOLD;
-  if (typeof lifeSec !== "number" || lifeSec < 1)
+  const told = memberOf(answer, "expires_in") ?? LIFE_SEC_UNTOLD;
+  // Some endpoints write the number as text.
+  const lifeSec = typeof told === "string" ? Number(told) : told;
+  if (typeof lifeSec !== "number" || !(lifeSec >= 1))
     throw noToken(endpoint, "the expires_in of its answer is no number of seconds from 1");
   return { text, lifeMs: Math.min(lifeSec, LIFE_SEC_MAX) * 1000 };
 }

@@ -70,6 +70,7 @@ export class Pool<S extends PooledSession> {
   #down: SqlError | null = null;
   #failures = 0;
   #retryAtMs = 0;
+  #retry: Timer | null = null;
   #sweep: Timer | null = null;
   /** Connections that were opened before are of no use any more. */
   #freshFromMs = 0;
@@ -130,6 +131,7 @@ export class Pool<S extends PooledSession> {
     if (!this.#leaving.signal.aborted) {
       this.#leaving.abort();
       this.#sweep?.cancel();
+      this.#retry?.cancel();
       for (const waiter of [...this.#waiting]) waiter.fail(closedError());
       for (const { session } of this.#idle.splice(0)) session.close();
       // What says farewell already may end it.
@@ -142,8 +144,11 @@ export class Pool<S extends PooledSession> {
   }
 
   #takeIdle(): S | null {
-    for (let last = this.#idle.pop(); last !== undefined; last = this.#idle.pop())
+    for (let last = this.#idle.pop(); last !== undefined; last = this.#idle.pop()) {
       if (last.session.reusable) return last.session;
+      // Else it would keep its place until the server ends it too.
+      last.session.destroy("broken");
+    }
     return null;
   }
 
@@ -215,10 +220,19 @@ export class Pool<S extends PooledSession> {
     const { product, clock, log } = this.#options;
     const failure = error instanceof SqlError ? error : new SqlError("unavailable", `cannot connect to ${product}`);
     if (this.#failures === 0) log.warn(`${product} cannot be reached`, { error: failure.message });
-    this.#retryAtMs = clock.monotonicMs() + Math.min(RETRY_LONGEST_MS, RETRY_FIRST_MS * 2 ** this.#failures++);
+    const pauseMs = Math.min(RETRY_LONGEST_MS, RETRY_FIRST_MS * 2 ** this.#failures++);
+    this.#retryAtMs = clock.monotonicMs() + pauseMs;
     this.#down = failure;
-    // Where some connections stand, the waiting get theirs from those.
+    this.#retry?.cancel();
+    // Where some connections stand, the waiting get theirs from those, or from another attempt.
     if (this.#sessions.size === 0 && this.#connecting === 0) this.#failWaiting(failure);
+    else this.#retry = clock.after(pauseMs, () => this.#tryAgain());
+  }
+
+  #tryAgain(): void {
+    // Timers can be early.
+    this.#retryAtMs = 0;
+    if (this.#waiting.size > 0) this.#grow();
   }
 
   #keep(session: S): void {

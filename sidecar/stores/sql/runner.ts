@@ -76,6 +76,11 @@ export class Runner<S extends RunnableSession> {
   async #attempt<T>(work: Work<S, T>, deadlineMs: number): Promise<T> {
     const { pool, clock } = this.#options;
     const session = await pool.acquire(work.signal, Math.max(0, deadlineMs - clock.monotonicMs()));
+    // Between the giving and the taking nobody listened.
+    if (work.signal.aborted) {
+      pool.release(session);
+      throw leftError();
+    }
     const watch = new Watch(session, clock);
     watch.until(deadlineMs);
     return new Promise((resolve, reject) => {

@@ -1,7 +1,7 @@
 // The Store of state.azure.tablestorage: a value is the property Value of a row. What differs from Dapr on purpose is in
 // docs/stores/azure.tablestorage.md.
 import type { Random } from "#kit/random.ts";
-import { checkEtag, valueExists } from "../azure/etags.ts";
+import { checkEtag, type EtagShape, valueExists } from "../azure/etags.ts";
 import type { StorageLink } from "../azure/storage-link.ts";
 import {
   type Call,
@@ -175,8 +175,10 @@ export class TableStore implements Store {
 }
 
 /** ETags are the time of the last change, as Azure writes it. */
-function checkOwnEtag(etag: string): void {
-  checkEtag(etag, "W/\"datetime'", "'\"");
+const ETAG_SHAPE: EtagShape = { head: "W/\"datetime'", tail: "'\"" };
+
+function checkOwnEtag(etag: string, place = ""): void {
+  checkEtag(etag, ETAG_SHAPE, place);
 }
 
 function conflict(refusal: Refusal, step: Step, operation: Operation): StoreError {

@@ -22,14 +22,14 @@ export interface Step {
 export function stepsOf(
   changes: readonly Change[],
   alone: boolean,
-  checkEtag: (etag: string) => void,
+  checkEtag: (etag: string, place: string) => void,
 ): readonly Step[] {
   const steps = new Map<string, Step>();
   for (const [index, change] of changes.entries()) {
     const { key, etag } = change.kind === "upsert" ? change.write : change.removal;
-    if (etag !== null) checkEtag(etag);
-    const before = steps.get(key);
     const place = alone ? "" : `change ${index + 1} of ${changes.length}: `;
+    if (etag !== null) checkEtag(etag, place);
+    const before = steps.get(key);
     // First-write has no say in a delete.
     const absent = etag === null && change.kind === "upsert" && change.write.firstWrite;
     const isFirst = before === undefined || (before.etag === null && !before.absent);

@@ -40,6 +40,8 @@ describe("the cause of a failed connection", () => {
       "Error: Hostname/IP does not match certificate's altnames: IP: 127.0.0.2 is not in the cert's list: ",
       "the server's certificate is for another name",
     ],
+    ["Protocol error", "what answers there speaks no gRPC: another server, or one that wants TLS"],
+    ["Failed to connect", "what is there ends the connection: another server, or one that wants TLS"],
   ];
   for (const [words, cause] of known)
     it(`is "${cause}" for "${words}"`, () => assert.equal(connectCause(`Last error: ${words} (now)`), cause));

@@ -3,11 +3,11 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { ChildServer } from "#test/servers/child-server.ts";
 import { freePort } from "#test/servers/free-port.ts";
+import { describeUnless } from "#test/servers/local-server.ts";
 
-// Only Linux tells what state a thread is in.
-const describeOnLinux = process.platform === "linux" ? describe : describe.skip;
+const elsewhere = process.platform === "linux" ? null : "only Linux tells what state a thread is in";
 
-describeOnLinux("a test's server (not run elsewhere: the states of threads are read from Linux's /proc)", () => {
+describeUnless(elsewhere, "a test's server", () => {
   it("has stopped with all its threads when pause() returns", async () => {
     const server = new ChildServer({
       command: process.execPath,

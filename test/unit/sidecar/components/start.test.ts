@@ -97,7 +97,10 @@ describe("starting Components", () => {
   it("ends when a store takes longer than its initTimeout, and closes the one that comes too late", async () => {
     bench.hanging.add("1");
     await bench.write("a.yaml", manifest("one", "1", { spec: "  initTimeout: 50ms\n" }));
-    assert.match(await failure(), /init timeout for component one exceeded after 50ms/);
+    assert.match(
+      await failure(),
+      /init timeout for component one exceeded after 50ms; check that its server answers there/,
+    );
     bench.hanging.clear();
     await waitUntil(() => bench.opened.length === 1 && bench.opened[0]?.closed === true);
   });

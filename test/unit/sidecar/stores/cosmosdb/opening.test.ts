@@ -65,7 +65,7 @@ describe("a container of Cosmos DB that is opened", () => {
       assert.rejects(openStore(endpoint().fields), {
         code: "unavailable",
         message:
-          /^cannot connect to Cosmos DB at localhost:\d+: \w+; this machine does not trust the server's certificate/,
+          /^cannot connect to Cosmos DB at localhost:\d+: the server's certificate is of an unknown authority; this machine does not trust the server's certificate/,
       }),
     );
     assert.equal(endpoint().taken().length, 0);

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { describeFault } from "#kit/fault.ts";
 import { parseEndpoints } from "#sidecar/stores/etcd/endpoints.ts";
+import { KEY, PEM } from "#test/stores/pem.ts";
 import { prepare } from "./fixture.ts";
 
 function faultsOf(given: Readonly<Record<string, string>>): string[] {
@@ -12,7 +13,7 @@ function faultsOf(given: Readonly<Record<string, string>>): string[] {
 describe("the fields of state.etcd", () => {
   it("takes what Dapr's own page shows", () => {
     assert.deepEqual(faultsOf({ keyPrefixPath: "dapr", tlsEnable: "false", maxTxnOps: "128" }), []);
-    assert.deepEqual(faultsOf({ tlsEnable: "true", ca: "a", cert: "b", key: "c" }), []);
+    assert.deepEqual(faultsOf({ tlsEnable: "true", ca: PEM, cert: PEM, key: KEY }), []);
   });
 
   const refused: [given: Readonly<Record<string, string>>, want: RegExp][] = [
@@ -20,11 +21,12 @@ describe("the fields of state.etcd", () => {
     [{ endpoints: "a:2379,,b:2379" }, /^error endpoints: got "a:2379,,b:2379", want endpoints as in/],
     [{ endpoints: "a:0" }, /^error endpoints: .* a port from 1 to 65535/],
     [{ endpoints: "https://a:2379" }, /^error endpoints: .* tlsEnable: "true"/],
-    [{ endpoints: "http://a:2379", tlsEnable: "true", ca: "a" }, /^error endpoints: .* without a scheme/],
+    [{ endpoints: "http://a:2379", tlsEnable: "true", ca: PEM }, /^error endpoints: .* without a scheme/],
     [{ endpoints: "user:s3cr3t@a:2379" }, /^error endpoints: want endpoints as in/],
     [{ endpoints: new Array(33).fill("a").join(",") }, /^error endpoints: .* at most 32/],
     [{ tlsEnable: "true" }, /^error ca: want the PEM text of an authority/],
-    [{ tlsEnable: "true", ca: "a", cert: "b" }, /^error cert: want cert and key together/],
+    [{ tlsEnable: "true", ca: PEM, cert: PEM }, /^error cert: want cert and key together/],
+    [{ tlsEnable: "true", ca: "s3cr3t" }, /^error ca: want the PEM text of a certificate/],
     [{ password: "s3cr3t" }, /^error username: want a user beside password/],
     [{ maxTxnOps: "0" }, /^error maxTxnOps: got "0", want a whole number from 1/],
   ];
@@ -36,6 +38,13 @@ describe("the fields of state.etcd", () => {
       assert.doesNotMatch(faults.join(), /s3cr3t/);
     });
   }
+
+  it("refuses a client certificate and a key that cannot be read, and shows neither", () => {
+    assert.deepEqual(faultsOf({ tlsEnable: "true", ca: PEM, cert: "s3cr3t", key: "s3cr3t" }), [
+      "error cert: want the PEM text of a certificate; it begins with -----BEGIN CERTIFICATE-----",
+      "error key: want the PEM text of a private key without a password; it begins with -----BEGIN PRIVATE KEY-----",
+    ]);
+  });
 
   it("warns of certificates without TLS", () => {
     assert.deepEqual(faultsOf({ ca: "pem" }), ["warning ca: want nothing: tlsEnable is off"]);

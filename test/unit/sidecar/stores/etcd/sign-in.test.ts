@@ -81,6 +81,18 @@ describeWithEtcd("an etcd server with users", () => {
     await ask("enable", {});
   });
 
+  it("lets in nobody by a password before its users are switched on, and says so", async () => {
+    const plain = await startEtcd();
+    try {
+      await assert.rejects(openStore("v2", { endpoints: plain.address, username: "app", password: "s3cr3t" }), {
+        code: "unavailable",
+        message: /has no sign-in: leave out username and password/,
+      });
+    } finally {
+      await plain.stop();
+    }
+  });
+
   it("lets in who has the password, with no more rights than to his path", async () => {
     const store = await open("v1", { keyPrefixPath: "app", username: "app", password: "s3cr3t" });
     await store.set(write("k", "1", { ttlSec: 100 }), call);

@@ -74,21 +74,17 @@ describe("a channel of gRPC that is closed", () => {
   });
 
   it("lets a call that is under way go on", async () => {
-    let asked: ServerHttp2Stream | null = null;
-    const speaking = createSecureServer(identity, () => undefined);
-    speaking.on("stream", (stream) => {
-      asked = stream;
-    });
+    const speaking = createSecureServer(identity);
+    const asked = new Promise<ServerHttp2Stream>((resolve) => speaking.once("stream", resolve));
     const channel = await channelTo(speaking);
     const outcome = call(channel, 30_000);
-    await until("the call has come", () => asked !== null);
+    const stream = await asked;
     channel.close();
     // What closing does to a connection is done by then.
     await new Promise((resolve) => setImmediate(resolve));
-    const stream = asked as ServerHttp2Stream | null;
-    stream?.respond({ ":status": 200, "content-type": "application/grpc" }, { waitForTrailers: true });
-    stream?.on("wantTrailers", () => stream.sendTrailers({ "grpc-status": "0" }));
-    stream?.end(EMPTY_MESSAGE);
+    stream.respond({ ":status": 200, "content-type": "application/grpc" }, { waitForTrailers: true });
+    stream.on("wantTrailers", () => stream.sendTrailers({ "grpc-status": "0" }));
+    stream.end(EMPTY_MESSAGE);
     assert.deepEqual(await outcome, Buffer.alloc(0));
     await until("the server has no connection left", () => sockets.size === 0);
   });

@@ -100,6 +100,11 @@ describe("the fields of state.mongodb", () => {
       `error params: want options that the client knows: option hunter is not supported, as "mongodb://user:password@host:27017/?replicaSet=rs0"${PAGE}`,
     ],
     [
+      "an option with a value that it cannot have",
+      { host: "a", params: "?readPreference=hunter2" },
+      `error params: want options with values that the client takes, as "mongodb://user:password@host:27017/?replicaSet=rs0"${PAGE}`,
+    ],
+    [
       "what is no connection string",
       { connectionString: "http://app:hunter2@a/" },
       `error connectionString: want a connection string of MongoDB, as "mongodb://user:password@host:27017/?replicaSet=rs0"${PAGE}`,

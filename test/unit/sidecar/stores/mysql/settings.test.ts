@@ -4,6 +4,7 @@ import { describeFault } from "#kit/fault.ts";
 import { readConnectionString } from "#sidecar/stores/mysql/connection-string.ts";
 import type { MysqlSettings } from "#sidecar/stores/mysql/fields.ts";
 import { planServer } from "#sidecar/stores/mysql/server-plan.ts";
+import { PEM } from "#test/stores/pem.ts";
 import { prepare } from "./fixture.ts";
 
 const PLAIN: MysqlSettings = {
@@ -96,8 +97,8 @@ describe("the plan of a MySQL store", () => {
     assert.deepEqual(tls("tls=skip-verify"), ["unverified"]);
     assert.deepEqual(tls("tls=preferred"), ["unverified", "none"]);
     assert.deepEqual(tls("tls=custom", { pemPath: "/ca" }), ["full"]);
-    assert.deepEqual(tls("", { pemContents: "PEM" }), ["full"]);
-    assert.deepEqual(tls("tls=true", { pemContents: "PEM" }), ["full"]);
+    assert.deepEqual(tls("", { pemContents: PEM }), ["full"]);
+    assert.deepEqual(tls("tls=true", { pemContents: PEM }), ["full"]);
   });
 
   it("hands system variables on as SQL writes them", () => {
@@ -129,7 +130,8 @@ describe("the plan of a MySQL store", () => {
         { connectionString: "a@/?tls=false", pemPath: "/ca" },
         /^error connectionString: want tls=custom beside pemPath/,
       ],
-      [{ pemPath: "/ca", pemContents: "PEM" }, /^error pemContents: want pemPath or pemContents, and not both/],
+      [{ pemPath: "/ca", pemContents: PEM }, /^error pemContents: want pemPath or pemContents, and not both/],
+      [{ pemContents: "no PEM" }, /^error pemContents: want the PEM text of a certificate/],
       [{ connectionString: "a@/?timeout=5" }, /^error connectionString: want timeout as a duration/],
       [
         { connectionString: "a@/?serverPubKey=x" },
@@ -167,7 +169,7 @@ describe("the fields of state.mysql", () => {
   });
 
   it("take the names that only Dapr's documents have", () => {
-    assert.deepEqual(faultTexts({ cleanupIntervalInSeconds: "60", pemContents: "PEM" }), []);
+    assert.deepEqual(faultTexts({ cleanupIntervalInSeconds: "60", pemContents: PEM }), []);
     assert.match(faultTexts({ cleanupInterval: "60", cleanupIntervalInSeconds: "60" }).join(), /once/);
   });
 

@@ -43,6 +43,7 @@ describe("a connection string of PostgreSQL", () => {
     "postgres://u:s3cr3t%zz@h/d",
     "postgres://u:s3cr3t#@h/d",
     "postgres://h:s3cr3t/d",
+    "postgres://u:s3cr3t@[s3/d",
     "mysql://u:s3cr3t@h/d",
   ];
   for (const text of refused) {

@@ -5,6 +5,7 @@ import { decodeFields } from "#crds/fields.ts";
 import { describeFault } from "#kit/fault.ts";
 import { fields, retryLimits, timeouts } from "#sidecar/stores/redis/fields.ts";
 import { driver } from "#sidecar/stores/redis/redis.ts";
+import { KEY, PEM } from "#test/stores/pem.ts";
 
 function properties(given: Readonly<Record<string, string>>): { name: string; value: string; secret: boolean }[] {
   return Object.entries(given).map(([name, value]) => ({ name, value, secret: false }));
@@ -76,6 +77,15 @@ describe("the fields of state.redis", () => {
       assert.match(faults[0] ?? "", want);
     });
   }
+
+  it("refuses a client certificate and a key that cannot be read, and shows neither", () => {
+    const faults = faultsOf({ clientCert: "s3cr3t", clientKey: "s3cr3t", enableTLS: "true" });
+    assert.deepEqual(faults, [
+      "error clientCert: want the PEM text of a certificate; it begins with -----BEGIN CERTIFICATE-----",
+      "error clientKey: want the PEM text of a private key without a password; it begins with -----BEGIN PRIVATE KEY-----",
+    ]);
+    assert.deepEqual(faultsOf({ clientCert: PEM, clientKey: KEY, enableTLS: "true" }), []);
+  });
 
   it("never shows a secret", () => {
     const secret = "s3cr3t";

@@ -47,7 +47,10 @@ export function linkOptions(port: number, readMs: number): LinkOptions {
 }
 
 /** A plain client, to look at what lies in Redis and to put there what Dapr puts there. */
-export function plainClient(port: number, options: { db?: number; password?: string } = {}): Redis {
+export function plainClient(
+  port: number,
+  options: { db?: number; password?: string; commandTimeout?: number } = {},
+): Redis {
   const client = new Redis({ host: "127.0.0.1", port, disableClientInfo: true, ...options });
   // Tests kill servers; what the client thinks of it is not their subject.
   client.on("error", () => undefined);

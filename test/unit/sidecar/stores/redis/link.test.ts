@@ -2,8 +2,11 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
+import { never } from "#kit/clock.ts";
+import { fixedCredentials } from "#sidecar/stores/redis/credentials.ts";
+import { Link } from "#sidecar/stores/redis/link.ts";
 import { describeWithRedis, type RedisServer } from "#test/servers/redis.ts";
-import { call, etagOf, eventually, onServersOfItsOwn, openLink, write } from "./fixture.ts";
+import { call, etagOf, eventually, linkOptions, onServersOfItsOwn, openLink, write } from "./fixture.ts";
 
 const IN_FLIGHT_MAX = 100_000;
 /** What was written to a socket of this machine has come to its other end after this long. */
@@ -23,6 +26,31 @@ describeWithRedis("a connection to Redis", () => {
     server.resume();
     await Promise.all(waiting);
     await ping();
+  });
+
+  it("is told of new passwords until its end, whoever ends it", async () => {
+    const server = await start();
+    const following = new Set<string>();
+    const linkAs = (name: string): Promise<Link> => {
+      const follow = (): (() => void) => {
+        following.add(name);
+        return () => void following.delete(name);
+      };
+      const credentials = { ...fixedCredentials({ username: "", password: "" }), follow };
+      return Link.open({ ...linkOptions(server.port, 60_000), credentials }, never);
+    };
+    const [ours, theirs] = [await linkAs("ours"), await linkAs("theirs")];
+    keep(theirs, async () => theirs.close("closed"));
+    assert.deepEqual([...following], ["ours", "theirs"]);
+    ours.close("closed");
+    await eventually(async () => assert.deepEqual([...following], ["theirs"]));
+    await server.stop();
+    await eventually(async () => assert.deepEqual([...following], []));
+  });
+
+  it("is not made for somebody who has left", async () => {
+    const server = await start();
+    await assert.rejects(Link.open(linkOptions(server.port, 60_000), AbortSignal.abort()), { code: "closed" });
   });
 
   it("says unknown of a write that leaves while the connection breaks, and does not send it again", async () => {

@@ -108,6 +108,15 @@ describe("a renewed token", () => {
     assert.equal(log.warnings.length, 2);
   });
 
+  it("says nothing of it when a link comes in with the old one meanwhile", async () => {
+    const first = await tokens.current(never);
+    source.mood = "fails";
+    await clock.advance(55 * MINUTE_MS);
+    tokens.follow(first, async () => undefined);
+    await clock.advance(MINUTE_MS);
+    assert.equal(log.warnings.length, 1);
+  });
+
   it("that has ended is given to nobody: they hear why there is no other", async () => {
     await now();
     source.mood = "fails";
@@ -135,6 +144,29 @@ describe("a renewed token", () => {
     await clock.advance(5_000);
     assert.equal(await now(), "token-2");
     assert.deepEqual(source.refusals, ["token-1"]);
+  });
+
+  it("that was refused gives way to the one that was taken before, while that is good", async () => {
+    const first = await tokens.current(never);
+    tokens.follow(first, async (next) => {
+      throw new RedisError("unavailable", tokens.refused(next) ?? "", { reply: "WRONGPASS" });
+    });
+    await clock.advance(55 * MINUTE_MS);
+    assert.equal(await now(), "token-1");
+    await clock.advance(5_000);
+    assert.deepEqual(source.refusals, ["token-2", "token-3"]);
+    assert.equal(await now(), "token-1");
+    await clock.advance(5 * MINUTE_MS);
+    assert.notEqual(await now(), "token-1");
+  });
+
+  it("before the newest is given to nobody any more once it was refused too", async () => {
+    const first = await tokens.current(never);
+    await clock.advance(55 * MINUTE_MS);
+    tokens.refused(await tokens.current(never));
+    tokens.refused(first);
+    await clock.advance(5_000);
+    assert.equal(await now(), "token-3");
   });
 
   it("is not given up when an older one was refused", async () => {
@@ -208,6 +240,18 @@ describe("a renewed token", () => {
     await closed;
     await assert.rejects(now(), { code: "closed" });
     assert.equal(source.asked, 1);
+  });
+
+  it("that comes when it was closed is kept by nobody", async () => {
+    const late = Promise.withResolvers<Token>();
+    const slow: TokenSource = { name: source.name, next: () => late.promise, refused: () => "" };
+    const random = { uuid: () => "id", fraction: () => 0 };
+    const closed = new RenewedToken({ source: slow, clock, log, random });
+    const waiting = assert.rejects(closed.current(never), { code: "closed" });
+    closed.close();
+    late.resolve({ username: "app", password: "late", endsAtMs: HOUR_MS });
+    await waiting;
+    assert.equal(clock.timers, 0);
   });
 
   it("leaves no timer behind once it was closed", async () => {

@@ -147,6 +147,16 @@ describeWithRedis("a token of an endpoint at Redis", () => {
     assert.doesNotMatch(bench.log.warnings.join("\n"), /nobody-knows/);
   });
 
+  it("that the server refuses is not what a new connection depends on while the one before is good", async () => {
+    const store = await open();
+    bench.endpoint.answer = giving("token-that-nobody-knows", HOUR_SEC);
+    bench.clock.move(RENEWAL_MS);
+    await eventually(async () => assert.ok((await signIns(look)).refused > 0));
+    await cutUser();
+    await eventually(() => works(store));
+    assert.equal((await connectionsOf(look, "app")).length, 1);
+  });
+
   it("is given to the next connection when the old one is cut while it is renewed", async () => {
     const proxy = await TcpProxy.start({ host: "127.0.0.1", port: server.port });
     try {

@@ -130,6 +130,7 @@ describe("a token endpoint", () => {
   const lives: [what: string, answer: string, lifeMs: number][] = [
     ["that does not say how long its token is good is believed for a minute", `{"access_token":"t"}`, 60_000],
     ["whose token is good for ages is believed for a year", `{"access_token":"t","expires_in":1e300}`, 31_536_000_000],
+    ["may tell the life of its token as text", `{"access_token":"t","expires_in":"3599"}`, 3_599_000],
     ["may say more than was asked", `{"access_token":"t","expires_in":5,"id_token":{}}`, 5_000],
   ];
   for (const [what, answer, lifeMs] of lives)
@@ -152,6 +153,7 @@ describe("a token endpoint", () => {
     ["gives a number for a token", answering(200, `{"access_token":1}`), /: its answer has no access_token$/],
     ["gives a token that has ended", giving(SECRET, 0), NO_LIFE],
     ["gives a token that ended before", giving(SECRET, -1), NO_LIFE],
+    ["tells the life of its token by no text", answering(200, `{"access_token":"t","expires_in":""}`), NO_LIFE],
     ["tells the life of its token in words", answering(200, `{"access_token":"t","expires_in":"soon"}`), NO_LIFE],
     [
       "answers without end",

@@ -11,7 +11,6 @@ import {
   openPool,
   outcome,
   POOLING,
-  type TestPool,
   unreachable,
   WAIT_MS,
 } from "./fixture.ts";
@@ -64,6 +63,16 @@ describe("the pool of SQL connections", () => {
     first.end();
     await settle();
     assert.equal(waiting.now, "pending");
+    const second = await at(attempts, 0).succeed();
+    assert.equal(waiting.now, second);
+  });
+
+  it("ends one that became of no use while it was idle, so that it takes up no place", async () => {
+    const { pool, attempts, first } = await openPool(1);
+    first.reusable = false;
+    const waiting = outcome(pool.acquire(never, WAIT_MS));
+    await settle();
+    assert.deepEqual(first.heard, ["destroy broken"]);
     const second = await at(attempts, 0).succeed();
     assert.equal(waiting.now, second);
   });
@@ -233,107 +242,6 @@ describe("the end of a pool of SQL connections", () => {
     assert.equal(closing.now, "pending");
     await clock.advance(1);
     assert.equal(closing.now, "closed");
-  });
-});
-
-describe("a pool of SQL connections whose server is down", () => {
-  /** The one connection has broken, and the first attempt to replace it has failed. */
-  async function fallen(): Promise<TestPool> {
-    const all = await openPool(4);
-    all.first.end();
-    await settle();
-    const waiting = outcome(all.pool.acquire(never, WAIT_MS));
-    await at(all.attempts, 0).fail(unreachable());
-    assert.equal(waiting.now, DOWN.message);
-    return all;
-  }
-
-  it("fails all who wait, then each call at once with the cause, and warns once", async () => {
-    const { pool, attempts, log } = await fallen();
-    await assert.rejects(pool.acquire(never, WAIT_MS), DOWN);
-    await assert.rejects(pool.acquire(never, WAIT_MS), DOWN);
-    assert.equal(attempts.length, 1);
-    assert.deepEqual(log.lines, [`warn anysql cannot be reached {"error":"${DOWN.message}"}`]);
-  });
-
-  it("lets one call try again at 50 ms, then after twice the time each, up to 2 s", async () => {
-    const { pool, clock, attempts, log } = await fallen();
-    for (const pauseMs of [50, 100, 200, 400, 800, 1600, 2000, 2000]) {
-      await clock.advance(pauseMs - 1);
-      await assert.rejects(pool.acquire(never, WAIT_MS), DOWN);
-      const made = attempts.length;
-      await clock.advance(1);
-      const trying = outcome(pool.acquire(never, WAIT_MS));
-      await assert.rejects(pool.acquire(never, WAIT_MS), DOWN);
-      assert.equal(attempts.length, made + 1);
-      await at(attempts, made).fail(unreachable());
-      assert.equal(trying.now, DOWN.message);
-    }
-    assert.equal(log.lines.length, 1);
-  });
-
-  it("serves again after one success, says so, and begins anew with its times", async () => {
-    const { pool, clock, attempts, log } = await fallen();
-    await clock.advance(50);
-    const trying = outcome(pool.acquire(never, WAIT_MS));
-    const second = await at(attempts, 1).succeed();
-    assert.equal(trying.now, second);
-    assert.equal(log.lines[1], `info anysql connected again {"server":"${second.server}"}`);
-    second.end();
-    await settle();
-    const more = outcome(pool.acquire(never, WAIT_MS));
-    await at(attempts, 2).fail(unreachable());
-    assert.equal(more.now, DOWN.message);
-    await clock.advance(50);
-    void outcome(pool.acquire(never, WAIT_MS));
-    assert.equal(attempts.length, 4);
-    assert.equal(log.lines.length, 3);
-  });
-
-  it("lets calls wait for the connections that still stand", async () => {
-    const { pool, attempts, first } = await openPool(2);
-    await pool.acquire(never, WAIT_MS);
-    const waiting = outcome(pool.acquire(never, WAIT_MS));
-    await at(attempts, 0).fail(unreachable());
-    assert.equal(waiting.now, "pending");
-    pool.release(first);
-    await settle();
-    assert.equal(waiting.now, first);
-  });
-
-  it("tries by one call where some stand, and makes all that are waited for once that has succeeded", async () => {
-    const { pool, clock, attempts } = await openPool(4);
-    await pool.acquire(never, WAIT_MS);
-    const one = outcome(pool.acquire(never, WAIT_MS));
-    await at(attempts, 0).fail(unreachable());
-    const two = outcome(pool.acquire(never, WAIT_MS));
-    assert.equal(attempts.length, 1);
-    await clock.advance(50);
-    const three = outcome(pool.acquire(never, WAIT_MS));
-    assert.equal(attempts.length, 2);
-    const made = await at(attempts, 1).succeed();
-    assert.deepEqual([one.now, two.now, three.now], [made, "pending", "pending"]);
-    assert.equal(attempts.length, 4);
-  });
-
-  it("fails who waits for the last connection that stands, when that breaks too", async () => {
-    const { pool, attempts, first } = await openPool(2);
-    await pool.acquire(never, WAIT_MS);
-    const waiting = outcome(pool.acquire(never, WAIT_MS));
-    await at(attempts, 0).fail(unreachable());
-    first.end();
-    await settle();
-    assert.equal(waiting.now, DOWN.message);
-  });
-
-  it("passes no words on of an error that is none of a driver's", async () => {
-    const { pool, attempts, first, log } = await openPool(1);
-    first.end();
-    await settle();
-    const waiting = outcome(pool.acquire(never, WAIT_MS));
-    await at(attempts, 0).fail(new Error("password=secret"));
-    assert.equal(waiting.now, "cannot connect to anysql");
-    assert.deepEqual(log.lines, ['warn anysql cannot be reached {"error":"cannot connect to anysql"}']);
   });
 });
 

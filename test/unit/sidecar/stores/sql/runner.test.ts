@@ -136,6 +136,20 @@ describe("a SQL call whose caller leaves", () => {
     return { running, work };
   };
 
+  for (const effect of ["read", "write"] as const)
+    it(`begins no ${effect} of one who left while he was given the connection`, async () => {
+      const { runner, pool, first } = await openRunner();
+      const caller = new AbortController();
+      const begun: string[] = [];
+      const task = async (session: TestSession): Promise<void> => void begun.push(session.server);
+      const running = outcome<unknown>(runner.run({ effect, signal: caller.signal, task }));
+      caller.abort();
+      await settle();
+      assert.equal(running.now, LEFT);
+      assert.deepEqual([begun, first.heard], [[], []]);
+      assert.equal(await pool.acquire(never, WAIT_MS), first);
+    });
+
   it("stops a read at once where the server can stop it", async () => {
     const test = await openRunner();
     const { running, work } = await leave(test, "read");

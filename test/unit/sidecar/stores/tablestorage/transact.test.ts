@@ -59,6 +59,16 @@ describeWithAzurite("a transaction of state.azure.tablestorage", () => {
     assert.equal(await textOf(store, "app||c"), null);
   });
 
+  it("says which change has an ETag that the service never made", async () => {
+    const store = await bench.open("tables");
+    const changes = [upsert("app||e", "1"), deletion("app||f", { etag: "77777" })];
+    await assert.rejects(store.transact?.(changes, call) ?? Promise.resolve(), {
+      code: "etag-mismatch",
+      message: "change 2 of 2: the value has another etag than the one passed",
+    });
+    assert.equal(await textOf(store, "app||e"), null);
+  });
+
   it("deletes what is there and passes over what is not", async () => {
     const store = await bench.open("tables");
     await store.set(write("app||e", "1"), call);
