@@ -1,14 +1,10 @@
 // Another process holds the lock of the SQLite file: the sidecar goes on answering all that needs no lock.
 import assert from "node:assert/strict";
-import { fork } from "node:child_process";
-import { once } from "node:events";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { lockElsewhere } from "#test/stores/sqlite/lock.ts";
 import { ask, errorOf, STORE, save } from "#test/wire/client.ts";
 import { component, startWire } from "#test/wire/sidecar.ts";
-
-const HOLDER = fileURLToPath(new URL("./lock-holder-child.ts", import.meta.url));
 
 describe("a SQLite file that another process has locked", () => {
   it("holds up writes alone: health, metadata and reads answer, and the write goes through when it is free", async () => {
@@ -21,8 +17,7 @@ describe("a SQLite file that another process has locked", () => {
       );
       await wire.sidecar.reload();
       await save(wire, "before", "1");
-      const holder = fork(HOLDER, [file]);
-      await once(holder, "message");
+      const lock = await lockElsewhere(file);
       let answered = false;
       const writing = ask(wire, "POST", STORE, [{ key: "during", value: 2 }]).finally(() => {
         answered = true;
@@ -33,8 +28,7 @@ describe("a SQLite file that another process has locked", () => {
         assert.equal((await ask(wire, "GET", `${STORE}/before`)).text, "1");
       }
       assert.equal(answered, false, "the write waits for the lock");
-      holder.send("go");
-      await once(holder, "exit");
+      await lock.release();
       assert.equal((await writing).status, 204);
       assert.equal((await ask(wire, "GET", `${STORE}/during`)).text, "2");
     } finally {
@@ -51,13 +45,11 @@ describe("a SQLite file that another process has locked", () => {
         component("statestore", "state.sqlite", { connectionString: file, busyTimeout: "200ms" }),
       );
       await wire.sidecar.reload();
-      const holder = fork(HOLDER, [file]);
-      await once(holder, "message");
+      const lock = await lockElsewhere(file);
       const answer = await ask(wire, "POST", STORE, [{ key: "k", value: 1 }]);
       assert.equal(answer.status, 500);
       assert.match(errorOf(answer).message, /state\.db.*lock/s);
-      holder.send("go");
-      await once(holder, "exit");
+      await lock.release();
       await save(wire, "k", "2");
     } finally {
       await wire.stop();

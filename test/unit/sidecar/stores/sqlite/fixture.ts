@@ -1,7 +1,5 @@
 // What the tests of the SQLite driver share: a database file of their own, a store on it, a plain connection beside it,
 // and another process that holds its lock.
-import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -16,12 +14,16 @@ import { openSqlite } from "#sidecar/stores/sqlite/sqlite.ts";
 import type { SqliteStore } from "#sidecar/stores/sqlite/sqlite-store.ts";
 import { type StartThread, startThread } from "#sidecar/stores/sqlite/thread.ts";
 import type { Call, OpenContext, Read, StoreErrorCode } from "#sidecar/stores/store.ts";
+import { lockElsewhere } from "#test/stores/sqlite/lock.ts";
 
 export * from "#test/stores/eventually.ts";
 export { removal, textOf, write } from "#test/stores/requests.ts";
 
 export const CALL: Call = { signal: new AbortController().signal };
 export const READ: Read = { strong: false, metadata: {} };
+
+/** How long a plain connection waits for a cleanup that writes. */
+const PLAIN_WAIT_MS = 60_000;
 
 const DEFAULTS: Omit<SqliteSettings, "connectionString"> = {
   timeout: 10_000,
@@ -88,14 +90,14 @@ export class Fixture {
 
   /** A second connection, which knows nothing of the driver. */
   plain(): DatabaseSync {
-    const database = new DatabaseSync(this.path);
+    const database = new DatabaseSync(this.path, { timeout: PLAIN_WAIT_MS });
     this.#closers.push(() => database.close());
     return database;
   }
 
   /** All rows of a query on a plain connection. */
   rows(sql: string): Record<string, SQLOutputValue>[] {
-    const database = new DatabaseSync(this.path);
+    const database = new DatabaseSync(this.path, { timeout: PLAIN_WAIT_MS });
     try {
       return database
         .prepare(sql)
@@ -108,21 +110,9 @@ export class Fixture {
 
   /** Another process takes the write lock; the function given back releases it. */
   async lockElsewhere(): Promise<() => Promise<void>> {
-    const script = `const { DatabaseSync } = require("node:sqlite");
-      const database = new DatabaseSync(process.argv[1]);
-      database.exec("BEGIN IMMEDIATE");
-      process.stdout.write("locked");
-      process.stdin.once("data", () => { database.exec("COMMIT"); database.close(); process.exit(0); });`;
-    const child: ChildProcess = spawn(process.execPath, ["-e", script, this.path], {
-      stdio: ["pipe", "pipe", "inherit"],
-    });
-    const exited = once(child, "exit");
-    this.#closers.push(() => child.kill("SIGKILL"));
-    if (child.stdout !== null) await once(child.stdout, "data");
-    return async () => {
-      child.stdin?.write("release");
-      await exited;
-    };
+    const lock = await lockElsewhere(this.path);
+    this.#closers.push(() => lock.kill());
+    return () => lock.release();
   }
 
   async close(): Promise<void> {
