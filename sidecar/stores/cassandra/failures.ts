@@ -1,7 +1,7 @@
 // What Cassandra, its client library or the connection said, as a StoreError. The server's words can hold keys: only parts
 // that are known here are looked at, and none is passed on.
 import { errors, types } from "cassandra-driver";
-import { tlsCause } from "#kit/connect-cause.ts";
+import { tlsWords } from "#kit/connect-cause.ts";
 import { StoreError } from "../store.ts";
 import { AGREEMENT, levelName } from "./levels.ts";
 
@@ -50,7 +50,7 @@ function singleFailure(error: Detailed, kind: StatementKind): StoreError {
     return doubtful(`lost the connection to ${where}`, kind);
   if (error instanceof errors.ResponseError) return refusal(error, where, kind);
   // The system's words, and the client's own before it has sent anything. Those of TLS have numbers of the process in them.
-  return new StoreError("unavailable", `cannot reach ${where}: ${tlsCause(error.message) ?? error.message}`);
+  return new StoreError("unavailable", `cannot reach ${where}: ${tlsWords(error.message)}`);
 }
 
 /** The server's answer, by its code in the protocol. */

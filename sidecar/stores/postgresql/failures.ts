@@ -55,6 +55,11 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
     "has no such table: it was dropped, or search_path changed; open the Component again to make it",
   ),
   "42703": { code: "corrupt", text: `has a table with other columns; ${LAYOUT}`, again: null },
+  "42883": {
+    code: "failed",
+    text: "lacks a function of this driver; is it another database than the type says, or older than docs/stores ask for?",
+    again: null,
+  },
   "57014": { code: "timeout", text: "cancelled the statement; nothing was written", again: null },
   "40001": { ...unavailable("undid the change because another one met it; try again"), again: "conflict" },
   "40003": UNSURE,

@@ -21,6 +21,7 @@ describe("failures of state.mongodb", () => {
       "connect ETIMEDOUT 10.0.0.1:27017",
       "querySrv ENOTFOUND _mongodb._tcp.mongo",
       "queryTxt ESERVFAIL mongo",
+      "Client network socket disconnected before secure TLS connection was established",
     ])
       assert.equal(codeOf(message), "unavailable", message);
   });

@@ -71,6 +71,11 @@ describeWithPostgres("CockroachDB's driver on a PostgreSQL", () => {
       await assert.rejects(store.set(write("k", "7", { etag }), call), { code: "etag-invalid" });
   });
 
+  it("asks whether a PostgreSQL is what the type says", async () => {
+    await server().query("CREATE DATABASE plain");
+    await assert.rejects(open(V1, "plain"), { code: "failed", message: /is it another database than the type says/ });
+  });
+
   it("raises the ETag of a row that a first-write takes over from an expired value", async () => {
     const name = await standIn();
     const store = await open(V1, name);

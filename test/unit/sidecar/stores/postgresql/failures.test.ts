@@ -26,6 +26,7 @@ describe("what PostgreSQL answers", () => {
     ["40001", "unavailable", /try again/, "conflict"],
     ["40P01", "unavailable", /deadlock/, "conflict"],
     ["0A000", "failed", /does not support a statement of this driver/, null],
+    ["42883", "failed", /lacks a function of this driver; is it another database than the type says/, null],
     ["26000", "failed", /queryExecMode to exec/, "connection"],
     ["22P05", "refused", /cannot hold a character/, null],
     ["54000", "refused", /of this size/, null],
