@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { driver } from "#sidecar/stores/etcd/etcd.ts";
 import { describeWithEtcd, type EtcdServer, startEtcd } from "#test/servers/etcd.ts";
+import { PEM } from "#test/stores/pem.ts";
 import { ask, save } from "#test/wire/client.ts";
 import { component, startWire, type WireSidecar } from "#test/wire/sidecar.ts";
 
@@ -84,7 +85,7 @@ describeWithEtcd("differences on etcd", () => {
   });
 
   it("E25: TLS needs no client certificate, and there are users", () => {
-    const given = { endpoints: "etcd:2379", tlsEnable: "true", ca: "pem", username: "app", password: "s3cr3t" };
+    const given = { endpoints: "etcd:2379", tlsEnable: "true", ca: PEM, username: "app", password: "s3cr3t" };
     const properties = Object.entries(given).map(([name, value]) => ({ name, value, secret: false }));
     assert.deepEqual(driver.decode(properties, []).faults, []);
   });

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { describeFault } from "#kit/fault.ts";
 import { toColumns } from "#sidecar/stores/mysql/layout.ts";
 import { describeWithMysql, type MysqlServer, startMysql } from "#test/servers/mysql.ts";
+import { PEM } from "#test/stores/pem.ts";
 import { openStore, prepare, write } from "#test/unit/sidecar/stores/mysql/fixture.ts";
 import { ask, save } from "#test/wire/client.ts";
 import { component, startWire, type WireSidecar } from "#test/wire/sidecar.ts";
@@ -94,13 +95,13 @@ describeWithMysql("differences on MySQL", () => {
   it("Y6: pemContents and cleanupIntervalInSeconds count, and an authority means TLS", async () => {
     const faults = prepare({
       connectionString: server.dsn(),
-      pemContents: "PEM",
+      pemContents: PEM,
       cleanupIntervalInSeconds: "60",
     }).faults;
     assert.deepEqual(faults, []);
-    const fields = { connectionString: server.dsn(), pemContents: "PEM" };
+    const fields = { connectionString: server.dsn(), pemContents: PEM };
     await assert.rejects(openStore({ fields }), { code: "unavailable" });
-    const contradiction = prepare({ connectionString: server.dsn("tls=false"), pemContents: "PEM" }).faults;
+    const contradiction = prepare({ connectionString: server.dsn("tls=false"), pemContents: PEM }).faults;
     assert.match(contradiction.map(describeFault).join(), /tls=custom beside pemPath or pemContents/);
   });
 
