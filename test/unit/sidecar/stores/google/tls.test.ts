@@ -3,11 +3,9 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer, type Http2Server, type ServerHttp2Session, type ServerHttp2Stream } from "node:http2";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { type Authorities, makeAuthorities } from "#test/servers/authorities.ts";
 import { type Certificates, makeCertificates } from "#test/servers/certificates.ts";
 import { TlsFront } from "#test/servers/tls-front.ts";
 import { keeping } from "#test/stores/bench.ts";
@@ -26,7 +24,7 @@ function answer(stream: ServerHttp2Stream): void {
 
 describe("the client of Google's services over TLS", () => {
   const { keep } = keeping();
-  let folder: string;
+  let made: Authorities;
   let own: Certificates;
   let expired: Certificates;
   let elsewhere: Certificates;
@@ -37,22 +35,16 @@ describe("the client of Google's services over TLS", () => {
   const sessions = new Set<ServerHttp2Session>();
 
   before(async () => {
-    folder = await mkdtemp(join(tmpdir(), "pannier-google-tls-"));
-    [own, expired, elsewhere, stranger] = await Promise.all([
-      makeCertificates(),
-      makeCertificates({ expired: true }),
-      // The name that the client asks for where it knows an address only is none that it takes for the address.
-      makeCertificates({ names: "DNS:elsewhere.test,DNS:googleapis.com" }),
-      makeCertificates(),
-    ]);
-    const authorities = join(folder, "authorities.pem");
-    await writeFile(authorities, [own, expired, elsewhere].map(({ authority }) => authority).join(""));
+    // The name that the client asks for where it knows an address only is none that it takes for the address.
+    made = await makeAuthorities("DNS:elsewhere.test,DNS:googleapis.com");
+    ({ own, expired, elsewhere } = made);
+    stranger = await makeCertificates();
     server = createServer().on("stream", answer);
     server.on("session", (session) => sessions.add(session));
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
     const address = server.address();
     port = typeof address === "object" && address !== null ? address.port : 0;
-    child = fork(CHILD, { env: { ...process.env, GRPC_DEFAULT_SSL_ROOTS_FILE_PATH: authorities } });
+    child = fork(CHILD, { env: { ...process.env, GRPC_DEFAULT_SSL_ROOTS_FILE_PATH: made.file } });
   });
   after(async () => {
     if (child?.connected) {
@@ -62,8 +54,8 @@ describe("the client of Google's services over TLS", () => {
     }
     for (const session of sessions) session.destroy();
     await new Promise((resolve) => server.close(resolve));
-    for (const certificates of [own, expired, elsewhere, stranger]) await certificates?.remove();
-    await rm(folder, { recursive: true, force: true });
+    await stranger?.remove();
+    await made?.remove();
   });
 
   async function front(certificates: Certificates): Promise<TlsFront> {

@@ -1,11 +1,11 @@
 // MongoDB over TLS, by the options of a connection: a front of ours ends TLS before a server that speaks none.
 import assert from "node:assert/strict";
 import { createPrivateKey } from "node:crypto";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Store } from "#sidecar/stores/store.ts";
-import { type Certificates, makeCertificates } from "#test/servers/certificates.ts";
+import { type Authorities, makeAuthorities } from "#test/servers/authorities.ts";
+import type { Certificates } from "#test/servers/certificates.ts";
 import { describeWithMongodb } from "#test/servers/mongodb.ts";
 import { TlsFront, type TlsFrontOptions } from "#test/servers/tls-front.ts";
 import { call, eventually, onOneServer, openStore, read, textOf, write } from "./fixture.ts";
@@ -16,9 +16,9 @@ const HINT = "; check tls in params, and the server's certificate";
 
 describeWithMongodb("MongoDB over TLS", () => {
   const { server, keep } = onOneServer();
+  let made: Authorities;
   let folder: string;
   let own: Certificates;
-  /** Each of an authority of its own. */
   let expired: Certificates;
   let elsewhere: Certificates;
   /** Files of the authorities of all, and of a client's certificate with its key. */
@@ -26,21 +26,12 @@ describeWithMongodb("MongoDB over TLS", () => {
   let identity: string;
 
   before(async () => {
-    folder = await mkdtemp(join(tmpdir(), "pannier-mongodb-tls-"));
-    [own, expired, elsewhere] = await Promise.all([
-      makeCertificates(),
-      makeCertificates({ expired: true }),
-      makeCertificates({ names: "DNS:elsewhere.test" }),
-    ]);
-    authorities = join(folder, "authorities.pem");
-    await writeFile(authorities, [own, expired, elsewhere].map(({ authority }) => authority).join(""));
+    made = await makeAuthorities();
+    ({ own, expired, elsewhere, file: authorities, folder } = made);
     identity = join(folder, "client.pem");
     await writeFile(identity, own.clientCertificate + own.clientKey);
   });
-  after(async () => {
-    await rm(folder, { recursive: true, force: true });
-    for (const certificates of [own, expired, elsewhere]) await certificates?.remove();
-  });
+  after(() => made?.remove());
 
   async function front(certificates: Certificates, more: Partial<TlsFrontOptions> = {}): Promise<TlsFront> {
     const started = await TlsFront.start({ target: server(), certificates, ...more });

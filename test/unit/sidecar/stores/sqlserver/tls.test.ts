@@ -2,12 +2,10 @@
 // or wrong in one thing.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import type { SecureContextOptions } from "node:tls";
 import type { Store } from "#sidecar/stores/store.ts";
-import { type Certificates, makeCertificates } from "#test/servers/certificates.ts";
+import { type Authorities, makeAuthorities } from "#test/servers/authorities.ts";
+import type { Certificates } from "#test/servers/certificates.ts";
 import { type TdsRequest, TdsServer } from "#test/servers/tds/tds-server.ts";
 import { TlsFront } from "#test/servers/tls-front.ts";
 import { keeping } from "#test/stores/bench.ts";
@@ -26,27 +24,18 @@ interface Server {
 
 describe("SQL Server over TLS", () => {
   const { keep } = keeping();
-  let folder: string;
+  let made: Authorities;
   let own: Certificates;
-  /** Each of an authority of its own, which `authorities` has all. */
   let expired: Certificates;
   let elsewhere: Certificates;
+  /** A file with the authorities of all. */
   let authorities: string;
 
   before(async () => {
-    folder = await mkdtemp(join(tmpdir(), "pannier-sqlserver-tls-"));
-    [own, expired, elsewhere] = await Promise.all([
-      makeCertificates(),
-      makeCertificates({ expired: true }),
-      makeCertificates({ names: "DNS:elsewhere.test" }),
-    ]);
-    authorities = join(folder, "authorities.pem");
-    await writeFile(authorities, [own, expired, elsewhere].map(({ authority }) => authority).join(""));
+    made = await makeAuthorities();
+    ({ own, expired, elsewhere, file: authorities } = made);
   });
-  after(async () => {
-    await rm(folder, { recursive: true, force: true });
-    for (const certificates of [own, expired, elsewhere]) await certificates?.remove();
-  });
+  after(() => made?.remove());
 
   const answer = (request: TdsRequest): ReturnType<typeof columnsAnswer> =>
     columnsAnswer(request, { state: V1, dapr_metadata: METADATA });
