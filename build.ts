@@ -3,14 +3,54 @@
 // `node build.ts FOLDER` writes, and first empties, another folder than dist/. Client libraries that the published package
 // does not bring stay outside; with `--whole` they are bundled too, for the image.
 import { chmod, rm, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
-import { build, type Metafile } from "esbuild";
+import { build, type Metafile, type Plugin } from "esbuild";
 import { OPTIONAL_PACKAGES } from "./sidecar/stores/packages.ts";
+import { hasStandIn, STAND_IN } from "./sidecar/stores/sqlserver/stand-ins.ts";
 
 const { positionals, values } = parseArgs({ options: { whole: { type: "boolean" } }, allowPositionals: true });
 const [OUT = "dist"] = positionals;
 const outside = values.whole === true ? [] : Object.keys(OPTIONAL_PACKAGES).flatMap((name) => [name, `${name}/*`]);
+
+/** As the driver's own hook where tedious is outside: the image's sidecars load no package for nothing. */
+const standIns: Plugin = {
+  name: "stand-ins",
+  setup: ({ onResolve }) =>
+    onResolve({ filter: /^@azure\// }, ({ path, importer }) =>
+      hasStandIn(path, importer) ? { path: STAND_IN, external: true } : null,
+    ),
+};
+
+/** Of the modules that the build itself writes. */
+const namespace = "on-demand";
+
+/**
+ * A CommonJS library that is imported on demand gives its names, as under Node: esbuild gives `default` alone, so the import
+ * meets a module that spells them out. Which they are is asked of Node.
+ */
+const namesOnDemand: Plugin = {
+  name: "names-on-demand",
+  setup: ({ onResolve, onLoad, resolve }) => {
+    onResolve({ filter: /^[^.]/ }, async ({ path, kind, importer, resolveDir, pluginData }) => {
+      if (kind !== "dynamic-import" || pluginData === namespace) return null;
+      const found = await resolve(path, { kind, importer, resolveDir, pluginData: namespace });
+      const isBundled = found.errors.length === 0 && !found.external;
+      return isBundled && (await isCommonJs(found.path)) ? { path: found.path, namespace } : null;
+    });
+    onLoad({ filter: /./, namespace }, async ({ path }) => {
+      const names = Object.keys(await import(pathToFileURL(path).href)).filter((name) => name !== "module.exports");
+      return { contents: `export { ${names.join(", ")} } from ${JSON.stringify(path)};`, resolveDir: dirname(path) };
+    });
+  },
+};
+
+/** As esbuild sees it. */
+async function isCommonJs(path: string): Promise<boolean> {
+  const alone = await build({ entryPoints: [path], bundle: true, external: ["*"], write: false, metafile: true });
+  return Object.values(alone.metafile.inputs).every(({ format }) => format === "cjs");
+}
 
 await rm(OUT, { recursive: true, force: true });
 const { metafile } = await build({
@@ -33,6 +73,7 @@ const { metafile } = await build({
   legalComments: "linked",
   // For the gRPC library's own inspection services, which are off: it asks for it only when they are used.
   external: ["@grpc/proto-loader", ...outside],
+  plugins: [standIns, namesOnDemand],
   metafile: true,
   logLevel: "info",
   // Bundled CommonJS packages ask for Node's own modules through `require`, which an ES module lacks.
@@ -45,6 +86,7 @@ await writeFile(join(OUT, "packages.json"), `${JSON.stringify(packagesOf(metafil
 
 /** The folders in node_modules/ of which something is in the bundle, sorted: their licences go with it. */
 function packagesOf({ inputs }: Metafile): readonly string[] {
-  const folders = Object.keys(inputs).map((path) => /^(?:.*\/)?node_modules\/(?:@[^/]+\/)?[^/]+/.exec(path)?.[0]);
+  const files = Object.keys(inputs).filter((path) => !path.startsWith(`${namespace}:`));
+  const folders = files.map((path) => /^(?:.*\/)?node_modules\/(?:@[^/]+\/)?[^/]+/.exec(path)?.[0]);
   return [...new Set(folders.filter((folder) => folder !== undefined))].sort();
 }

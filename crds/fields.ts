@@ -12,6 +12,8 @@ export interface Field<T> {
   /** How docs name the type: "text", "whole number", "boolean", "duration", or the allowed words. */
   readonly kind: string;
   readonly fallback: T;
+  /** How docs name the default where the fallback does not say it, as "the account's" or "`6379`"; null: the fallback. */
+  readonly shownDefault: string | null;
   readonly required: boolean;
   /** Its value never appears in a fault, a log or a status. */
   readonly secret: boolean;
@@ -30,6 +32,7 @@ export type FieldTable<S> = { readonly [K in keyof S]: Field<S[K]> };
 interface Common<T> {
   readonly doc: string;
   readonly fallback: T;
+  readonly shownDefault?: string;
   readonly required?: boolean;
   readonly secret?: boolean;
   readonly aliases?: readonly string[];
@@ -40,6 +43,7 @@ function field<T>(kind: string, common: Common<T>, read: (text: string) => Readi
   return {
     kind,
     fallback: common.fallback,
+    shownDefault: common.shownDefault ?? null,
     required: common.required ?? false,
     secret: common.secret ?? false,
     aliases: common.aliases ?? [],
@@ -63,7 +67,9 @@ export function pattern<T extends string | null>(
 
 /** One of some words. */
 export function word<W extends string>(common: Common<W> & { words: readonly W[] }): Field<W> {
-  const kind = common.words.map((each) => `"${each}"`).join(" or ");
+  // An empty word is what a field that is not given has too.
+  const named = common.words.filter((each) => each !== "");
+  const kind = named.map((each) => `"${each}"`).join(" or ");
   return field<W>(kind, common, (value) => {
     const found = common.words.find((each) => each === value);
     return found === undefined ? { want: kind } : { value: found };

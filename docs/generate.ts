@@ -2,29 +2,41 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { ANNOTATIONS, ANNOTATIONS_WITHOUT_EFFECT, type Annotation } from "#crds/annotations.ts";
-import type { Field, FieldTable } from "#crds/fields.ts";
-import { formatMs } from "#kit/duration.ts";
 import { OPERATOR_FLAGS } from "#operator/flags.ts";
 import { coreFields } from "#sidecar/components/core-fields.ts";
-import { loadDriver, STORE_TYPES } from "#sidecar/stores/registry.ts";
-import type { StoreDriver } from "#sidecar/stores/store.ts";
+import { STORE_TYPES } from "#sidecar/stores/registry.ts";
+import { committedRecords } from "#test/conformance/record.ts";
 import { storeTable, subjectTable } from "#test/conformance/tables.ts";
+import { fieldTable, pageOf, pageTables, storeTables } from "./field-tables.ts";
+import { shownDefault, table } from "./table.ts";
 
-const PAGES = ["README.md", "docs/annotations.md", "docs/components.md", "docs/operator.md", "docs/stores.md"];
+const PAGES = [
+  "README.md",
+  "docs/annotations.md",
+  "docs/components.md",
+  "docs/operator.md",
+  "docs/stores.md",
+  ...STORE_TYPES.map((type) => `docs/${pageOf(type)}`),
+];
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 
 /** The pages' texts with their tables made anew, by path. */
 export async function generatedPages(): Promise<ReadonlyMap<string, string>> {
+  const records = committedRecords();
   const tables = new Map<string, string>([
     ["annotations", annotationTable()],
     ["annotations without effect", withoutEffectTable()],
     ["core fields", fieldTable(coreFields)],
     ["fields of the stores", await storeTables()],
     ["operator flags", operatorFlagTable()],
-    ["stores", storeTable()],
-    ["what ran against what", subjectTable()],
+    ["stores", storeTable(records)],
+    ["what ran against what", subjectTable(records)],
+    ...(await pageTables()),
   ]);
-  return new Map(PAGES.map((name) => [name, filled(readFileSync(ROOT + name, "utf8"), tables)]));
+  const pages = new Map(PAGES.map((name) => [name, readFileSync(ROOT + name, "utf8")]));
+  const placed = new Set([...pages.values()].flatMap((page) => [...page.matchAll(REGION)].map(([, , name]) => name)));
+  for (const name of tables.keys()) if (!placed.has(name)) throw new Error(`no page has the table ${name}`);
+  return new Map([...pages].map(([path, page]) => [path, filled(page, tables)]));
 }
 
 const REGION = /(<!-- made by npm run docs: (.+) -->\n)[\s\S]*?(<!-- end -->)/g;
@@ -62,48 +74,9 @@ function withoutEffectTable(): string {
   return table(["annotation", "why"], rows);
 }
 
-async function storeTables(): Promise<string> {
-  const parts: string[] = [];
-  for (const type of STORE_TYPES) {
-    const driver = await loadDriver(type);
-    if (driver === null) throw new Error(`there is no driver for ${type}`);
-    for (const [version, fields] of versionsOf(driver)) {
-      const page = `stores/${type.replace("state.", "")}.md`;
-      parts.push(`### ${type}${version}\n\nMore on [its page](${page}).\n`, fieldTable(fields));
-    }
-  }
-  return parts.join("\n");
+/** Writes them. */
+export async function writePages(): Promise<void> {
+  for (const [name, text] of await generatedPages()) writeFileSync(ROOT + name, text);
 }
 
-function versionsOf({ byVersion, fields }: StoreDriver): [string, FieldTable<object>][] {
-  if (byVersion === undefined) return [["", fields]];
-  return Object.entries(byVersion).map(([version, driver]) => [`, version ${version}`, driver.fields]);
-}
-
-function fieldTable(fields: FieldTable<object>): string {
-  const entries = Object.entries<Field<unknown>>({ ...fields });
-  if (entries.length === 0) return "It has no fields of its own.\n";
-  const rows = entries.map(([name, field]) => [
-    `\`${name}\``,
-    field.kind,
-    field.required ? "required" : shownDefault(field.kind, field.fallback),
-    field.aliases.map((alias) => `\`${alias}\``).join(", "),
-    field.ignored === null ? field.doc : `No effect: ${field.ignored}.`,
-  ]);
-  return table(["field", "type", "default", "also called", ""], rows);
-}
-
-/** A duration is in milliseconds here; empty where nothing is the default. */
-function shownDefault(kind: string, fallback: unknown): string {
-  if (fallback === null || fallback === "" || (Array.isArray(fallback) && fallback.length === 0)) return "";
-  return kind === "duration" && typeof fallback === "number" ? `\`${formatMs(fallback)}\`` : `\`${String(fallback)}\``;
-}
-
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const line = (cells: readonly string[]): string =>
-    `|${cells.map((cell) => (cell === "" ? " " : ` ${cell} `)).join("|")}|`;
-  const lines = rows.map((cells) => line(cells.map((cell) => cell.replaceAll("|", "\\|"))));
-  return `${[line(head), `|${"---|".repeat(head.length)}`, ...lines].join("\n")}\n`;
-}
-
-if (import.meta.main) for (const [name, text] of await generatedPages()) writeFileSync(ROOT + name, text);
+if (import.meta.main) await writePages();

@@ -12,8 +12,16 @@ const CERTIFICATE_WORDS: readonly (readonly [part: string, cause: string])[] = [
   ["self-signed certificate", "the server's certificate is self-signed"],
   ["unable to verify the first certificate", "the server's certificate is of an unknown authority"],
   ["issuer certificate", "the server's certificate is of an unknown authority"],
-  ["does not match certificate's altnames", "the server's certificate is for another name"],
 ];
+
+const OTHER_NAME = "the server's certificate is for another name";
+/**
+ * Node's words (checkServerIdentity in lib/tls.js): the name that was asked for, as "Host: db." or "IP: 10.0.0.7", and those
+ * of the certificate, as "DNS:a, IP Address:10.0.0.8". Nothing else of the certificate, and no character that is not seen.
+ */
+const NAMES =
+  /(?:Host|IP): (\S{1,253}?)\.? is not (?:in the cert's \w+|cert's CN): ?((?:IP Address:)?[!-+\--~]+(?:, (?:IP Address:)?[!-+\--~]+)*)?/;
+const NAMES_LENGTH_MAX = 200;
 
 /** The same for the rest of the handshake. An "alert" is what the other side says of this one (ssl_stat.c). */
 const HANDSHAKE_WORDS: readonly (readonly [part: string, cause: string])[] = [
@@ -39,7 +47,18 @@ const GRPC_WORDS: readonly (readonly [part: string, cause: string])[] = [
 
 /** "the server's certificate has expired"; null when no fault of a certificate is known among the words. */
 export function certificateCause(words: string): string | null {
-  return causeAmong(CERTIFICATE_WORDS, words);
+  return words.includes("does not match certificate's altnames")
+    ? otherNameCause(words)
+    : causeAmong(CERTIFICATE_WORDS, words);
+}
+
+function otherNameCause(words: string): string {
+  const [, asked, names = ""] = NAMES.exec(words) ?? [];
+  if (asked === undefined) return OTHER_NAME;
+  // @grpc/grpc-js has its full stop behind them.
+  const told = names.replace(/\.$/, "");
+  const shown = told.length > NAMES_LENGTH_MAX ? `${told.slice(0, NAMES_LENGTH_MAX)}…` : told;
+  return `${OTHER_NAME} than ${asked}${shown === "" ? "" : `: ${shown}`}`;
 }
 
 /** The same, or "the server does not speak TLS"; null when the words are not known to be about a TLS handshake. */
@@ -50,9 +69,10 @@ export function tlsCause(words: string): string | null {
 /** The reason in what OpenSSL says: "1A2B:error:0A000126:SSL routines:where:reason:file:line:". */
 const OPENSSL_REASON = /error:[\dA-F]{8}:[^:]*:[^:]*:([^:\n]+)/;
 
-/** The same for Node's own words, which are given as they are where no cause is known; of OpenSSL's, only the reason. */
+/** The same for Node's own words, which are given as they are where no cause is known; of OpenSSL's: "TLS: bad record mac". */
 export function tlsWords(message: string): string {
-  return tlsCause(message) ?? OPENSSL_REASON.exec(message)?.[1] ?? message;
+  const reason = OPENSSL_REASON.exec(message)?.[1];
+  return tlsCause(message) ?? (reason === undefined ? message : `TLS: ${reason}`);
 }
 
 /** As `tlsCause`, or "ECONNREFUSED"; null when no cause is known among the words. */

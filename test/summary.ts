@@ -4,7 +4,10 @@ export interface Outcome {
   readonly passed: number;
   /** Title and message of each test or hook that failed. */
   readonly failed: readonly string[];
-  /** Title of each test that was skipped, with its reason in it: "… (not run: there is no java on PATH) …". */
+  /**
+   * Title of each test that was skipped, with its reason in it: "… (not run: there is no java on PATH) …". One title may
+   * stand for many: "… in 203 cases (not run: …)".
+   */
   readonly skipped: readonly string[];
 }
 
@@ -19,7 +22,8 @@ export function total(outcomes: readonly Outcome[]): Outcome {
 
 /** The last line of every run. */
 export function countLine({ passed, failed, skipped }: Outcome): string {
-  return `${passed} passed, ${failed.length} failed, ${skipped.length} skipped`;
+  const cases = skipped.reduce((sum, title) => sum + casesOf(title), 0);
+  return `${passed} passed, ${failed.length} failed, ${cases} skipped`;
 }
 
 /** A line for each reason, with the number of tests that it kept from running. */
@@ -27,9 +31,14 @@ export function skipLines({ skipped }: Outcome): readonly string[] {
   const counts = new Map<string, number>();
   for (const title of skipped) {
     const reason = reasonOf(title);
-    counts.set(reason, (counts.get(reason) ?? 0) + 1);
+    counts.set(reason, (counts.get(reason) ?? 0) + casesOf(title));
   }
   return [...counts].map(([reason, count]) => `skipped ${count}: ${reason}`);
+}
+
+/** How many tests a title stands for. */
+function casesOf(title: string): number {
+  return Number(/ in (\d+) cases \(not run: /.exec(title)?.[1] ?? 1);
 }
 
 /** What stands in the title's first "(not run: …)", whose reason may have brackets of its own. */

@@ -14,7 +14,7 @@ const DIRECTIONS: readonly (readonly [RegExp, RegExp])[] = [
   [/^kit\//, /^(kit\/|package\.json$)/],
   [/^crds\//, /^(kit|crds)\//],
   [/^sidecar\/stores\/(store|registry)\.ts$/, /^(kit\/|crds\/|sidecar\/stores\/)/],
-  [/^sidecar\/state\//, /^(kit\/|sidecar\/(state\/|metrics\.ts|stores\/store\.ts))/],
+  [/^sidecar\/state\//, /^(kit\/|sidecar\/(state\/|metrics\.ts|stores\/(store|narrowing)\.ts))/],
   [/^proto\//, /^proto\//],
   [
     /^sidecar\/resiliency\//,
@@ -290,7 +290,7 @@ function mayImport(path: string, target: string): boolean {
       target.startsWith(`sidecar/stores/${driver}/`) ||
       (!SHARED_BY_DRIVERS.includes(driver) && SHARED_BY_DRIVERS.includes(DRIVER.exec(target)?.[1] ?? "")) ||
       GROUND.test(target) ||
-      /^sidecar\/stores\/(store|packages)\.ts$/.test(target) ||
+      /^sidecar\/stores\/(store|narrowing|packages)\.ts$/.test(target) ||
       /^(kit|crds|proto)\//.test(target)
     );
   }

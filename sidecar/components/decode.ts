@@ -5,6 +5,7 @@ import { type Fault, hasErrors } from "#kit/fault.ts";
 import type { Encryption } from "../state/encryption.ts";
 import type { NeededPackage } from "../stores/packages.ts";
 import type { PreparedStore, StoreDriver } from "../stores/store.ts";
+import { contradictions } from "./contradictions.ts";
 import { CORE_FIELD_NAMES, type CoreSettings, coreFields, refusedFields } from "./core-fields.ts";
 import { encryptionFaults, encryptionOf, mistypedKeys } from "./encryption-keys.ts";
 
@@ -20,7 +21,7 @@ export interface ReadyStore {
 export interface DecodedStore {
   /** Null when a fault is an error. */
   readonly ready: ReadyStore | null;
-  /** Of the core's fields first, then of the driver's; never with a secret. */
+  /** Of the core's fields first, then of the driver's, then between them; never with a secret. */
   readonly faults: readonly Fault[];
   /** Optional packages that the driver's settings ask for, as far as they could be read. */
   readonly packages: readonly NeededPackage[];
@@ -36,11 +37,13 @@ export function decodeStore(driver: StoreDriver, properties: readonly Property[]
   const told = new Set(ofKeys.map(({ field }) => field));
   // A name that is mistyped here is unknown to the driver too, which only warns.
   const ofDriver = prepared.faults.filter(({ field }) => !told.has(field));
-  const faults = [...decoded.faults, ...refusedFields(ofCore), ...ofKeys, ...ofDriver];
+  const { settings } = decoded;
+  const between =
+    settings === null || prepared.foreseen === undefined ? [] : contradictions(settings, prepared.foreseen);
+  const faults = [...decoded.faults, ...refusedFields(ofCore), ...ofKeys, ...ofDriver, ...between];
   const packages = prepared.packages ?? [];
-  if (decoded.settings === null || prepared.fingerprint === null || hasErrors(faults))
-    return { ready: null, faults, packages };
-  const core = { ...decoded.settings, keyPrefix: decoded.settings.keyPrefix.toLowerCase() };
+  if (settings === null || prepared.fingerprint === null || hasErrors(faults)) return { ready: null, faults, packages };
+  const core = { ...settings, keyPrefix: settings.keyPrefix.toLowerCase() };
   const encryption = encryptionOf(core, ofCore);
   return { ready: { core, encryption, prepared, fingerprint: prepared.fingerprint }, faults, packages };
 }

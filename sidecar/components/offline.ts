@@ -26,6 +26,7 @@ const STAND_INS = [
   "5m",
   "100000",
   "false",
+  "none",
 ];
 
 /**

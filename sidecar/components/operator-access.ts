@@ -1,12 +1,12 @@
 // One request to the operator: over TLS with the trust anchors and the token as they are on the disk now, since the
 // kubelet puts new ones in their place. Knows nothing of what is asked.
-import { X509Certificate } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import type { IncomingMessage } from "node:http";
 import { type RequestOptions, request } from "node:https";
 import { join } from "node:path";
 import { TOKEN_FILE, TRUST_ANCHORS_FILE } from "#crds/distribution.ts";
 import type { Clock } from "#kit/clock.ts";
+import { readCertificate } from "#kit/pem.ts";
 import type { OperatorSettings } from "../settings.ts";
 import { DeadlineExceeded, within } from "./deadline.ts";
 
@@ -121,16 +121,7 @@ async function readIdentity(path: string): Promise<string | null> {
 /** One that cannot be read is left out: the others would be refused along with it. */
 function certificatesIn(text: string): string[] {
   const blocks = text.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
-  return blocks.filter(isCertificate);
-}
-
-function isCertificate(pem: string): boolean {
-  try {
-    return new X509Certificate(pem).raw.length > 0;
-  } catch {
-    // Throws for nothing but a text that is none.
-    return false;
-  }
+  return blocks.filter((block) => readCertificate(block) !== null);
 }
 
 function exchange(options: RequestOptions, body: string | null): Promise<IncomingMessage> {

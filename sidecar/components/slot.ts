@@ -5,6 +5,7 @@ import type { Timer } from "#kit/clock.ts";
 import type { Log } from "#kit/log.ts";
 import type { Metrics } from "../metrics.ts";
 import { type ComponentStatus, StoreEntry } from "../state/table.ts";
+import { actorNotice } from "./contradictions.ts";
 import { KEY_LOST } from "./encryption-keys.ts";
 import type { Gate } from "./gate.ts";
 import { initFailure, title } from "./naming.ts";
@@ -132,6 +133,7 @@ export class StoreSlot {
       for (const warning of now.warnings) this.#log.warn(warning);
       this.#served = { entry: entry.withRules(now), wanted: now };
       this.#context.table.set(this.#name, this.#served.entry);
+      this.#noteActors(this.#served);
       if (this.#reloading) this.#context.metrics.componentReload(this.#name, true);
       this.#log.info(`Component updated: ${this.#title()}; its store stays open`);
     }
@@ -167,6 +169,7 @@ export class StoreSlot {
     const { table, metrics, retirement } = this.#context;
     const old = this.#served?.entry;
     this.#served = { entry, wanted };
+    this.#noteActors(this.#served);
     this.#attempt = null;
     this.#problem = null;
     table.set(this.#name, entry);
@@ -176,6 +179,11 @@ export class StoreSlot {
     if (this.#reloading) metrics.componentReload(this.#name, true);
     this.#log.info(`Component loaded: ${this.#title()}`);
     if (old !== undefined) retirement.retire(old);
+  }
+
+  #noteActors({ entry, wanted }: Served): void {
+    const notice = entry.core.actorStateStore ? actorNotice(entry.store.features, wanted.prepared.foreseen) : null;
+    if (notice !== null) this.#log.warn(`Component ${this.#title()}: ${notice}`);
   }
 
   #fail(problem: string): void {

@@ -6,6 +6,7 @@ import type { Clock } from "#kit/clock.ts";
 import type { Fault } from "#kit/fault.ts";
 import type { Log } from "#kit/log.ts";
 import type { Random } from "#kit/random.ts";
+import type { Narrowing } from "./narrowing.ts";
 import type { NeededPackage } from "./packages.ts";
 
 /** What the store can do. Declared means proved by the conformance suite; not declared means refused by the core. */
@@ -23,7 +24,10 @@ export interface Features {
 export interface Limits {
   /** Largest value in bytes; null when only the request limit holds. */
   readonly valueBytesMax: number | null;
-  /** Longest key in bytes, prefix included; null when unlimited. */
+  /**
+   * Longest key in bytes, prefix included; null when unlimited. Where the store counts characters, the longest that these
+   * can come to: the driver then refuses a shorter one that has too many.
+   */
   readonly keyBytesMax: number | null;
   /** Most changes in one transaction; null when only the request limit holds. */
   readonly operationsMax: number | null;
@@ -130,6 +134,8 @@ export interface ListRequest {
   readonly limit: number;
   /** Give each row's value, ETag and expiry; the page then also ends by {@link LIST_BYTES_MAX}. */
   readonly values: boolean;
+  /** Only with `values`: rows that do not fulfil it are of no use, and may be left out. The same on each page of a walk. */
+  readonly where?: Narrowing | null;
 }
 
 export interface ListedRow {
@@ -265,12 +271,22 @@ export interface StoreDriver {
   decode(properties: readonly Property[], others: readonly string[]): PreparedStore;
 }
 
+/** What is sure of a store by its settings alone, before it is opened. */
+export interface Foreseen {
+  /** Features that it will not have, whatever server it finds. */
+  readonly lacks: readonly (keyof Features)[];
+  /** The field by whose value it takes only keys that no prefix can stand before; null for any key. */
+  readonly bareKeysBy: string | null;
+}
+
 export interface PreparedStore {
   readonly faults: readonly Fault[];
   /** Equal for equal decoded settings, whatever their order and spelling; null when a fault is an error. Holds secrets. */
   readonly fingerprint: string | null;
   /** Optional packages that these settings load besides the driver's own client; also told beside faults. Absent: none. */
   readonly packages?: readonly NeededPackage[];
+  /** Absent: what it can do shows when it is open. */
+  readonly foreseen?: Foreseen;
   /** Connects, migrates and pings, or rejects with a StoreError and leaves nothing open. Only without error faults. */
   open(context: OpenContext): Promise<Store>;
 }
@@ -285,6 +301,8 @@ export interface DriverDefinition<S extends object> {
   check(settings: Readonly<S>): readonly Fault[];
   /** As {@link PreparedStore.packages}. Asked when each field alone is right, whatever `check` says of them together. */
   packages?(settings: Readonly<S>): readonly NeededPackage[];
+  /** As {@link PreparedStore.foreseen}; asked when `packages` is. */
+  foresee?(settings: Readonly<S>): Foreseen;
   open(settings: Readonly<S>, context: OpenContext): Promise<Store>;
 }
 
@@ -302,9 +320,10 @@ export function storeDriver<S extends object>(definition: DriverDefinition<S>): 
       if (settings === null) return unopenable(decoded.faults);
       const faults = [...decoded.faults, ...withoutSecrets(definition.check(settings), properties)];
       const packages = definition.packages?.(settings) ?? [];
-      if (faults.some((fault) => fault.severity === "error")) return { ...unopenable(faults), packages };
+      const foreseen = definition.foresee?.(settings) ?? { lacks: [], bareKeysBy: null };
+      if (faults.some((fault) => fault.severity === "error")) return { ...unopenable(faults), packages, foreseen };
       const open = (context: OpenContext): Promise<Store> => definition.open(settings, context);
-      return { faults, fingerprint: JSON.stringify(settings), packages, open };
+      return { faults, fingerprint: JSON.stringify(settings), packages, foreseen, open };
     },
   };
 }

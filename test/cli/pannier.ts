@@ -9,6 +9,13 @@ const MAIN = join(import.meta.dirname, "../../cli/main.ts");
 const DEADLINE_MS = 60_000;
 const POLL_MS = 20;
 
+export interface PannierOptions {
+  readonly cwd: string;
+  readonly env?: NodeJS.ProcessEnv;
+  /** Path of the file to run: the command line's source when not given. */
+  readonly program?: string;
+}
+
 export class Pannier {
   readonly process: ChildProcess;
   /** The exit code, or the signal that ended the process. */
@@ -18,8 +25,8 @@ export class Pannier {
   /** Set when it has ended and its output is read. */
   #end: number | string | null = null;
 
-  constructor(argv: readonly string[], options: { cwd: string; env?: NodeJS.ProcessEnv }) {
-    this.process = spawn(process.execPath, [MAIN, ...argv], {
+  constructor(argv: readonly string[], options: PannierOptions) {
+    this.process = spawn(process.execPath, [options.program ?? MAIN, ...argv], {
       cwd: options.cwd,
       env: options.env ?? process.env,
       stdio: ["ignore", "pipe", "pipe"],
@@ -79,7 +86,7 @@ export class Bench {
   readonly #started: Pannier[] = [];
   readonly #folders: string[] = [];
 
-  start(argv: readonly string[], options: { cwd: string; env?: NodeJS.ProcessEnv }): Pannier {
+  start(argv: readonly string[], options: PannierOptions): Pannier {
     const started = new Pannier(argv, options);
     this.#started.push(started);
     return started;

@@ -10,10 +10,11 @@ import {
   startAzurite,
 } from "#test/servers/azurite.ts";
 import { type Declaration, ownServer, properties, type Subject } from "./subject.ts";
+import { azuriteTold } from "./told.ts";
 
 const declares: Declaration = {
   features: { etag: true, transactions: false, ttl: false, list: true },
-  limits: { valueBytesMax: null, keyBytesMax: 1024, operationsMax: null, ttlSecMin: 1 },
+  limits: { valueBytesMax: null, keyBytesMax: 3072, operationsMax: null, ttlSecMin: 1 },
   traits: {
     values: "exact-bytes",
     foreignEtag: "mismatch",
@@ -37,10 +38,14 @@ function settingsOf(
   return { accountName: account, accountKey: key, containerName, ...endpoint };
 }
 
+/** Of characters, as the service counts, and not of bytes. */
+const longestKey = (beginning: string): string => beginning.padEnd(1024, "あ");
+
 export const blobAzurite: Subject = {
   name: "state.azure.blobstorage, Azurite",
   driver: v2,
   declares,
+  longestKey,
   server: "pause",
   skip: azuriteMissing(),
   excepted: {
@@ -54,7 +59,7 @@ export const blobAzurite: Subject = {
       // It comes back empty, which the service never does.
       await azurite.container("state").createIfNotExists();
     };
-    return ownServer({ ...azurite, restart }, settingsOf(azurite, "state"));
+    return ownServer({ ...azurite, restart }, settingsOf(azurite, "state"), () => azuriteTold(azurite));
   },
 };
 
@@ -62,6 +67,7 @@ export const blobService: Subject = {
   name: "state.azure.blobstorage, Azure",
   driver: v2,
   declares,
+  longestKey,
   server: "none",
   skip: azureServiceMissing(),
   async start() {

@@ -8,6 +8,7 @@ import { systemRandom } from "#kit/random.ts";
 import type { OpenContext, PreparedStore, Store } from "#sidecar/stores/store.ts";
 import { settles } from "./checks.ts";
 import type { Running, Server, Subject } from "./subject.ts";
+import type { Told } from "./told.ts";
 
 export interface Case {
   /** A sentence that no other case of the suite has. */
@@ -99,6 +100,11 @@ export class Stage {
       await running.stop();
       throw error;
     }
+  }
+
+  /** What its servers say that they are. */
+  async told(): Promise<Told> {
+    return (await this.#running.tells?.()) ?? {};
   }
 
   async run(each: Case): Promise<void> {

@@ -5,6 +5,7 @@ import { driver } from "#sidecar/stores/cassandra/cassandra.ts";
 import { cassandraMissing, isNamed, startCassandra } from "#test/servers/cassandra.ts";
 import { TcpProxy } from "#test/servers/tcp-proxy.ts";
 import { properties, type Subject } from "./subject.ts";
+import { cassandraTold } from "./told.ts";
 
 /** Where the seconds of Cassandra's usual tables end, whatever the TTL. */
 const LAST_SECOND_MS = Date.parse("2038-01-19T03:14:06Z");
@@ -38,14 +39,16 @@ function subject(name: string, etags: boolean): Subject {
         consistency: "Quorum",
         ...(etags ? { etags: "true" } : {}),
       };
+      const tells = () => cassandraTold(cluster);
       const [node] = cluster.nodes;
       if (node === undefined) {
         const named = properties({ hosts: cluster.hosts, port: String(cluster.port), ...table });
-        return { properties: named, server: null, stop: () => cluster.stop() };
+        return { properties: named, server: null, tells, stop: () => cluster.stop() };
       }
       const way = await TcpProxy.start(node);
       return {
         properties: properties({ hosts: `127.0.0.1:${way.port}`, ...table }),
+        tells,
         server: {
           stop: async () => {
             way.mode = "refuse";

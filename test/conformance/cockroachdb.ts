@@ -6,6 +6,7 @@ import { type AddressVariable, addressMissing, makeDatabase, startStandIn } from
 import { postgresMissing } from "#test/servers/postgresql.ts";
 import { postgresqlV1, postgresqlV2 } from "./postgresql.ts";
 import { type Declaration, ownServer, properties, type Subject } from "./subject.ts";
+import { postgresTold } from "./told.ts";
 
 type Like = Pick<Subject, "name" | "driver" | "declares">;
 
@@ -17,7 +18,8 @@ export function standIn(like: Like): Subject {
     skip: postgresMissing(),
     async start() {
       const postgres = await startStandIn("conformance");
-      return ownServer(postgres, { connectionString: postgres.url("conformance"), timeout: "5s" });
+      const connectionString = postgres.url("conformance");
+      return ownServer(postgres, { connectionString, timeout: "5s" }, () => postgresTold(postgres));
     },
   };
 }

@@ -5,6 +5,7 @@ import { addressedCosmosdb, cosmosdbMissing, startCosmosdb } from "#test/servers
 import { CosmosFront } from "#test/servers/cosmosdb-front.ts";
 import { inOnePartition, inOwnPartitions } from "./cosmosdb-partitions.ts";
 import { type Declaration, lentServer, ownServer, properties, type Subject } from "./subject.ts";
+import { cosmosdbTold } from "./told.ts";
 
 const MIB = 1024 * 1024;
 
@@ -63,7 +64,7 @@ export const cosmosEmulator: Subject = {
   skip: cosmosdbMissing(),
   async start() {
     const cosmos = await startCosmosdb();
-    return ownServer(cosmos, cosmos.fields);
+    return ownServer(cosmos, cosmos.fields, cosmosdbTold);
   },
 };
 

@@ -41,6 +41,15 @@ const cases: readonly Case[] = [
     assert.ok(prepared.fingerprint !== null);
   }),
 
+  caseFor(isDriver, "has nothing of what its settings alone say that it lacks", async (context) => {
+    const { subject, store, properties } = context;
+    const lacks = subject.driver.decode(properties, []).foreseen?.lacks ?? [];
+    assert.deepEqual(
+      lacks.filter((feature) => store.features[feature]),
+      [],
+    );
+  }),
+
   caseFor(
     isDriver,
     "has one fingerprint whatever order and case its properties come in",

@@ -5,6 +5,7 @@ import { driver } from "#sidecar/stores/dynamodb/dynamodb.ts";
 import type { Store, StoreDriver } from "#sidecar/stores/store.ts";
 import { addressedDynamo, dynamoMissing, KEYS, REGION, startDynamo, TTL_ATTRIBUTE } from "#test/servers/dynamodb.ts";
 import { type Declaration, ownServer, properties, type Subject } from "./subject.ts";
+import { dynamoTold } from "./told.ts";
 
 /** What is left of 400 KiB beside the longest key, the names of the attributes, an ETag and an expiry. */
 const VALUE_BYTES_MAX = 409_600 - 2_048 - "keyvalueetag".length - 16;
@@ -42,7 +43,8 @@ export const dynamo: Subject = {
     const server = await startDynamo();
     const table = await server.createTable();
     const { endpoint } = server;
-    return ownServer(server, { table, region: REGION, endpoint, ...KEYS, ttlAttributeName: TTL_ATTRIBUTE });
+    const metadata = { table, region: REGION, endpoint, ...KEYS, ttlAttributeName: TTL_ATTRIBUTE };
+    return ownServer(server, metadata, dynamoTold);
   },
 };
 
@@ -60,6 +62,7 @@ export const dynamoWithoutTtl: Subject = {
     return {
       properties: properties({ table, region: REGION, endpoint, ...KEYS }),
       server: null,
+      tells: dynamoTold,
       stop: () => server.stop(),
     };
   },

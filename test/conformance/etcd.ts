@@ -3,6 +3,7 @@
 import { driver } from "#sidecar/stores/etcd/etcd.ts";
 import { etcdMissing, startEtcd } from "#test/servers/etcd.ts";
 import { type Declaration, ownServer, type Subject } from "./subject.ts";
+import { etcdTold } from "./told.ts";
 
 const declares: Declaration = {
   features: { etag: true, transactions: true, ttl: true, list: true },
@@ -30,7 +31,7 @@ function subject(version: "v1" | "v2", keyPrefixPath: string): Subject {
     skip: etcdMissing(),
     async start() {
       const etcd = await startEtcd();
-      return ownServer(etcd, { endpoints: etcd.address, keyPrefixPath });
+      return ownServer(etcd, { endpoints: etcd.address, keyPrefixPath }, () => etcdTold(etcd));
     },
   };
 }

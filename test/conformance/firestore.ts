@@ -3,6 +3,7 @@
 import { driver } from "#sidecar/stores/firestore/firestore.ts";
 import { datastoreMissing, firestoreService as service, startDatastore } from "#test/servers/datastore.ts";
 import { type Declaration, lentServer, ownServer, type Subject } from "./subject.ts";
+import { datastoreTold } from "./told.ts";
 
 const declares: Declaration = {
   features: { etag: true, transactions: true, ttl: false, list: true },
@@ -28,7 +29,7 @@ export const firestoreEmulator: Subject = {
   async start() {
     const datastore = await startDatastore();
     // The service keeps what it has answered, which the emulator does at its own end alone.
-    return ownServer({ ...datastore, kill9: () => datastore.halt() }, datastore.metadata);
+    return ownServer({ ...datastore, kill9: () => datastore.halt() }, datastore.metadata, datastoreTold);
   },
 };
 

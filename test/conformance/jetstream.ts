@@ -4,6 +4,7 @@ import { randomUUID } from "node:crypto";
 import { driver } from "#sidecar/stores/jetstream/jetstream.ts";
 import { natsMissing, natsUrl, natsVersion, openBucket, startNats, startNatsServers } from "#test/servers/nats.ts";
 import { type Declaration, ownServer, properties, type Running, type Subject } from "./subject.ts";
+import { natsTold } from "./told.ts";
 
 const named = natsUrl();
 
@@ -27,7 +28,7 @@ function declares(etag: boolean): Declaration {
 async function start(): Promise<Running> {
   const nats = await startNats();
   await (await openBucket(nats.url, "state")).close();
-  return ownServer(nats, { natsURL: nats.url, bucket: "state" });
+  return ownServer(nats, { natsURL: nats.url, bucket: "state" }, () => natsTold(nats.url));
 }
 
 /** What happens when its servers go is asked in test/faults/jetstream-killed.test.ts. */
@@ -39,6 +40,7 @@ async function startReplicas(): Promise<Running> {
   return {
     properties: properties({ natsURL, bucket: "state" }),
     server: null,
+    tells: () => natsTold(natsURL),
     stop: async () => {
       await Promise.all(servers.map((server) => server.stop()));
     },
@@ -52,6 +54,7 @@ async function join(natsURL: string): Promise<Running> {
   return {
     properties: properties({ natsURL, bucket }),
     server: null,
+    tells: () => natsTold(natsURL),
     stop: async () => {
       await kv.destroy();
       await close();

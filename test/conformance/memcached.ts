@@ -3,6 +3,7 @@
 import { driver } from "#sidecar/stores/memcached/memcached.ts";
 import { memcachedMissing, startMemcached } from "#test/servers/memcached.ts";
 import { properties, type Subject } from "./subject.ts";
+import { memcachedTold } from "./told.ts";
 
 /** The server's usual -I less what an item has besides its value. */
 const VALUE_BYTES_MAX = 1024 * 1024 - 512;
@@ -46,6 +47,7 @@ function subject(name: string, servers: number, etags: boolean): Subject {
           pause: () => void all((server) => server.pause()),
           resume: () => void all((server) => server.resume()),
         },
+        tells: async () => Object.assign({}, ...(await Promise.all(started.map(memcachedTold)))),
         stop: () => all((server) => server.stop()),
       };
     },

@@ -3,6 +3,7 @@
 import { driver } from "#sidecar/stores/mongodb/mongodb.ts";
 import { addressedMongodb, mongodbMissing, startMongodb } from "#test/servers/mongodb.ts";
 import { type Declaration, lentServer, ownServer, type Subject } from "./subject.ts";
+import { mongodbTold } from "./told.ts";
 
 const TEXT = "mongo-java-server decodes strings, so that bytes which are not UTF-8 are lost";
 const ORDER = "mongo-java-server compares strings by their UTF-16, and not by their bytes";
@@ -48,7 +49,7 @@ export const mongodbAlone: Subject = {
   skip: mongodbMissing(),
   async start() {
     const server = await startMongodb();
-    return ownServer(server, { host: server.address });
+    return ownServer(server, { host: server.address }, mongodbTold);
   },
 };
 

@@ -3,6 +3,7 @@
 import { driver } from "#sidecar/stores/mysql/mysql.ts";
 import { addressedMysql, mysqlMissing, startMysql } from "#test/servers/mysql.ts";
 import { type Declaration, lentServer, ownServer, type Subject } from "./subject.ts";
+import { mysqlTold } from "./told.ts";
 
 /** By the max_allowed_packet of the server: three quarters, less what else is in a statement. */
 function declares(packetBytesMax: number): Declaration {
@@ -42,7 +43,8 @@ export const mariadb: Subject = {
   skip: mysqlMissing(),
   async start() {
     const server = await startMysql({ args: [`--max-allowed-packet=${SMALL_PACKET_BYTES}`] });
-    return ownServer(server, { connectionString: server.dsn(), timeoutInSeconds: "5" });
+    const metadata = { connectionString: server.dsn(), timeoutInSeconds: "5" };
+    return ownServer(server, metadata, () => mysqlTold(server));
   },
 };
 

@@ -5,6 +5,7 @@ import type { StoreDriver } from "#sidecar/stores/store.ts";
 import { type Pgbouncer, pgbouncerMissing, startPgbouncer } from "#test/servers/pgbouncer.ts";
 import { type PostgresServer, postgresMissing, startPostgres } from "#test/servers/postgresql.ts";
 import { type Declaration, ownServer, properties, type Running, type Subject } from "./subject.ts";
+import { pgbouncerTold, postgresTold } from "./told.ts";
 
 const MIB = 1024 * 1024;
 
@@ -42,7 +43,8 @@ function subject({ name, version, declares, database }: Case): Subject {
     async start() {
       const postgres = await startPostgres();
       await postgres.query(`CREATE DATABASE conformance TEMPLATE template0 ${database}`);
-      return ownServer(postgres, { connectionString: postgres.url("conformance"), timeout: "5s" });
+      const connectionString = postgres.url("conformance");
+      return ownServer(postgres, { connectionString, timeout: "5s" }, () => postgresTold(postgres));
     },
   };
 }
@@ -88,6 +90,7 @@ function behind(postgres: PostgresServer, pgbouncer: Pgbouncer): Running {
   const connectionString = postgres.url("conformance", pgbouncer.port);
   return {
     properties: properties({ connectionString, timeout: "5s", queryExecMode: "exec" }),
+    tells: () => pgbouncerTold(postgres),
     server: {
       stop: async () => {
         await pgbouncer.kill9();

@@ -7,6 +7,7 @@ import { startRedisCluster } from "#test/servers/redis-cluster.ts";
 import { startRedisSentinels } from "#test/servers/redis-sentinel.ts";
 import { redisStack, redisStackMissing } from "#test/servers/redis-stack.ts";
 import { type Declaration, ownServer, properties, type Running, type Server, type Subject } from "./subject.ts";
+import { redisStackTold, redisTold, type Told } from "./told.ts";
 
 /** The longest string that Redis holds (proto-max-bulk-len). */
 const STRING_BYTES_MAX = 512 * 1024 * 1024;
@@ -32,12 +33,12 @@ export const redisServer: Subject = {
   declares,
   server: "pause",
   skip: redisMissing(),
-  start: () => startOne({}),
+  start: () => startOne({}, redisTold),
 };
 
-async function startOne(options: RedisOptions): Promise<Running> {
+async function startOne(options: RedisOptions, told: (port: number) => Promise<Told>): Promise<Running> {
   const redis = await startRedis(options);
-  return ownServer(redis, { redisHost: `127.0.0.1:${redis.port}` });
+  return ownServer(redis, { redisHost: `127.0.0.1:${redis.port}` }, () => told(redis.port));
 }
 
 const DOCUMENT = { contentType: "application/json" };
@@ -55,7 +56,7 @@ export const redisDocuments: Subject = {
   declares: { ...declares, traits: { ...declares.traits, values: "json-equal" } },
   server: "pause",
   skip: redisStackMissing(),
-  start: () => startOne(redisStack()),
+  start: () => startOne(redisStack(), redisStackTold),
 };
 
 function asDocument(change: Change): Change {
@@ -77,6 +78,11 @@ function together(servers: readonly RedisServer[], started: () => Promise<void>)
     pause: () => each((server) => server.pause()),
     resume: () => each((server) => server.resume()),
   };
+}
+
+/** They are all of one program. */
+function firstTold([first]: readonly RedisServer[]): Promise<Told> {
+  return redisTold(first?.port ?? 0);
 }
 
 /** The keys of a case are in one hash slot, as a transaction wants them; those of two cases seldom are. */
@@ -135,6 +141,7 @@ async function startCluster(): Promise<Running> {
   return {
     properties: properties({ redisHost: cluster.hosts, redisType: "cluster" }),
     server: together(cluster.nodes, () => cluster.settled()),
+    tells: () => firstTold(cluster.nodes),
     stop: () => cluster.stop(),
   };
 }
@@ -151,6 +158,7 @@ export const redisSentinels: Subject = {
     return {
       properties: properties({ redisHost: hosts, failover: "true", sentinelMasterName: masterName }),
       server: { stop: kill, start, pause: null, resume: () => undefined },
+      tells: () => firstTold(servers),
       stop,
     };
   },

@@ -4,6 +4,7 @@ import type { Property } from "#crds/fields.ts";
 import type { Features, Limits, StoreDriver, Traits } from "#sidecar/stores/store.ts";
 import type { LocalServer } from "#test/servers/local-server.ts";
 import type { Surface } from "./surface.ts";
+import type { Told } from "./told.ts";
 
 /** The traits that the suite proves; the two sentences about strong calls are for people. */
 export type ProvedTraits = Omit<Traits, "strongRead" | "strongWrite">;
@@ -37,6 +38,8 @@ export interface Running {
   readonly server: Server | null;
   /** What its sidecars have logged so far; absent where there are none, and a store logs to the suite itself. */
   readonly logged?: () => string;
+  /** Asks its servers what they are; absent: there is none, or nothing to ask. */
+  readonly tells?: () => Promise<Told>;
   /** Ends everything that `start` began and removes its files. */
   stop(): Promise<void>;
 }
@@ -55,6 +58,11 @@ export interface Subject {
    * takes only keys that lie together, these do. Absent: they lie anywhere.
    */
   readonly keyOf?: (own: string, name: string) => string;
+  /**
+   * The longest key that begins so; a character more is refused. Absent: one of `keyBytesMax` letters, in a store that counts
+   * bytes.
+   */
+  readonly longestKey?: (beginning: string) => string;
   /** "restart": the server can be stopped and started. "pause": also stopped in the middle without closing anything. */
   readonly server: "none" | "restart" | "pause";
   /**
@@ -71,9 +79,11 @@ export interface Subject {
 export function ownServer(
   server: Omit<LocalServer, "host" | "port">,
   pairs: Readonly<Record<string, string>>,
+  tells: () => Promise<Told> = async () => ({}),
 ): Running {
   return {
     properties: properties(pairs),
+    tells,
     server: {
       stop: () => server.kill9(),
       start: () => server.restart(),

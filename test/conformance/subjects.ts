@@ -1,5 +1,5 @@
-// Every subject of the conformance suite that calls a driver itself, with what stands behind it, store by store. The tables
-// of docs/stores.md and of README.md are made from this (`npm run docs`).
+// Every subject of the conformance suite that calls a driver itself, store by store, and the words that the tables of
+// docs/stores.md and of README.md have for it. What ran, and on which versions, is recorded by the suite (record.ts).
 import { blobAzurite, blobService } from "./blobstorage.ts";
 import { cassandraEtags, cassandraPlain } from "./cassandra.ts";
 import { cockroachV1, cockroachV1ByAddress, cockroachV2, cockroachV2ByAddress } from "./cockroachdb.ts";
@@ -25,10 +25,10 @@ import { zooKeeper } from "./zookeeper.ts";
 
 export interface Tried {
   readonly subject: Subject;
-  /** The server and its version, in a few words. */
+  /** What it runs against, in a few words; in place of {servers} stands what they said that they are. */
   readonly against: string;
-  /** Only where an address is given, which CI has not: nothing is proved by it yet. */
-  readonly byAddress?: boolean;
+  /** The server is another database than the one that the store is for, and proves only the driver's own part. */
+  readonly standsIn?: boolean;
 }
 
 /** A row of the tables: a Component type, or one version of it. */
@@ -43,24 +43,17 @@ export interface TriedStore {
   readonly remark?: string;
 }
 
-const REDIS = "Redis 7.0 (Debian)";
-const POSTGRESQL = "PostgreSQL 15 (Debian)";
-const AZURITE = "Azurite 3.37, Microsoft's emulator";
-const STAND_IN = "PostgreSQL 15 in its place, serializable";
-const UNTRIED = "never run against a real server";
-const ETCD = "etcd 3.4 (Debian)";
-const DYNAMODB = "Amazon's DynamoDB Local 2.6";
-
-const CASSANDRA = "Apache Cassandra 5.0";
+const AZURITE = "{servers}, Microsoft's emulator";
+const STAND_IN = "{servers} in its place, serializable";
 
 export const STORES: readonly TriedStore[] = [
   {
     type: "state.aws.dynamodb",
     versions: "",
     tried: [
-      { subject: dynamo, against: DYNAMODB },
-      { subject: dynamoWithoutTtl, against: "the same, without `ttlAttributeName`" },
-      { subject: dynamoByAddress, against: "DynamoDB itself", byAddress: true },
+      { subject: dynamo, against: "Amazon's {servers}" },
+      { subject: dynamoWithoutTtl, against: "Amazon's {servers}, without `ttlAttributeName`" },
+      { subject: dynamoByAddress, against: "DynamoDB itself" },
     ],
     says: { ttl: "with `ttlAttributeName`" },
     remark: "throttling and roles by answers of our own",
@@ -70,17 +63,17 @@ export const STORES: readonly TriedStore[] = [
     versions: "v2",
     tried: [
       { subject: blobAzurite, against: AZURITE },
-      { subject: blobService, against: "Azure itself", byAddress: true },
+      { subject: blobService, against: "Azure itself" },
     ],
-    remark: "never run on Azure itself, nor signed in at Entra ID",
+    remark: "never signed in at Entra ID",
   },
   {
     type: "state.azure.cosmosdb",
     versions: "",
     tried: [
-      { subject: cosmosEmulator, against: "Vercel's cosmosdb-server 1.0, a partition for each key" },
-      { subject: azureOwnPartitions, against: "Cosmos DB itself, a partition for each key", byAddress: true },
-      { subject: azureOnePartition, against: "Cosmos DB itself, one partition", byAddress: true },
+      { subject: cosmosEmulator, against: "Vercel's {servers}, a partition for each key" },
+      { subject: azureOwnPartitions, against: "Cosmos DB itself, a partition for each key" },
+      { subject: azureOnePartition, against: "Cosmos DB itself, one partition" },
     ],
     says: { transactions: "in one partition", ttl: "where the container has it" },
     remark: "transactions, sessions and throttling by answers of our own",
@@ -90,17 +83,17 @@ export const STORES: readonly TriedStore[] = [
     versions: "",
     tried: [
       { subject: tableAzurite, against: AZURITE },
-      { subject: tableService, against: "Azure itself", byAddress: true },
+      { subject: tableService, against: "Azure itself" },
     ],
     says: { transactions: "yes, within one key prefix" },
-    remark: "never run on Azure itself or Cosmos DB, nor signed in at Entra ID",
+    remark: "never run on Cosmos DB, nor signed in at Entra ID",
   },
   {
     type: "state.cassandra",
     versions: "",
     tried: [
-      { subject: cassandraPlain, against: CASSANDRA },
-      { subject: cassandraEtags, against: `${CASSANDRA}, with \`etags\`` },
+      { subject: cassandraPlain, against: "Apache {servers}" },
+      { subject: cassandraEtags, against: "Apache {servers}, with `etags`" },
     ],
     says: { etags: "with `etags`" },
     remark: "also three nodes with one killed, TLS, users",
@@ -109,31 +102,29 @@ export const STORES: readonly TriedStore[] = [
     type: "state.cockroachdb",
     versions: "v1",
     tried: [
-      { subject: cockroachV1, against: STAND_IN },
-      { subject: cockroachV1ByAddress, against: "CockroachDB itself", byAddress: true },
+      { subject: cockroachV1, against: STAND_IN, standsIn: true },
+      { subject: cockroachV1ByAddress, against: "CockroachDB itself" },
     ],
-    remark: UNTRIED,
   },
   {
     type: "state.cockroachdb",
     versions: "v2",
     tried: [
-      { subject: cockroachV2, against: STAND_IN },
-      { subject: cockroachV2ByAddress, against: "CockroachDB itself", byAddress: true },
+      { subject: cockroachV2, against: STAND_IN, standsIn: true },
+      { subject: cockroachV2ByAddress, against: "CockroachDB itself" },
     ],
-    remark: UNTRIED,
   },
   {
     type: "state.etcd",
     versions: "v1",
-    tried: [{ subject: etcdV1, against: ETCD }],
+    tried: [{ subject: etcdV1, against: "{servers}" }],
     says: { ttl: "from 2 s" },
     remark: "also three servers, TLS, users",
   },
   {
     type: "state.etcd",
     versions: "v2",
-    tried: [{ subject: etcdV2, against: ETCD }],
+    tried: [{ subject: etcdV2, against: "{servers}" }],
     says: { ttl: "from 2 s" },
     remark: "also three servers, TLS, users",
   },
@@ -141,8 +132,8 @@ export const STORES: readonly TriedStore[] = [
     type: "state.gcp.firestore",
     versions: "",
     tried: [
-      { subject: firestoreEmulator, against: "datastore-emulator 0.1.14, of Rust" },
-      { subject: firestoreService, against: "the service", byAddress: true },
+      { subject: firestoreEmulator, against: "{servers}, of Rust" },
+      { subject: firestoreService, against: "the service" },
     ],
     remark: "the service's own concurrency and limits are not proved",
   },
@@ -151,7 +142,7 @@ export const STORES: readonly TriedStore[] = [
     versions: "",
     tried: [
       { subject: spannerFake, against: "Google's in-memory fake, behind a front of ours" },
-      { subject: spannerService, against: "the service", byAddress: true },
+      { subject: spannerService, against: "the service" },
     ],
     remark: "Spanner's own concurrency, locks and limits are not proved",
   },
@@ -160,8 +151,8 @@ export const STORES: readonly TriedStore[] = [
     type: "state.jetstream",
     versions: "",
     tried: [
-      { subject: jetStream, against: "NATS 2.9 (Debian)" },
-      { subject: jetStreamReplicas, against: "NATS 2.9 (Debian), three replicas" },
+      { subject: jetStream, against: "{servers}" },
+      { subject: jetStreamReplicas, against: "{servers}, three replicas" },
     ],
     says: { etags: "yes; with replicas from NATS 2.9.21" },
     remark: "also users, JWT, TLS, and by hand NATS 2.15",
@@ -170,8 +161,8 @@ export const STORES: readonly TriedStore[] = [
     type: "state.memcached",
     versions: "",
     tried: [
-      { subject: memcachedPlain, against: "memcached 1.6 (Debian), one server" },
-      { subject: memcachedEtags, against: "memcached 1.6 (Debian), three servers, with `etags`" },
+      { subject: memcachedPlain, against: "{servers}, one server" },
+      { subject: memcachedEtags, against: "{servers}, three servers, with `etags`" },
     ],
     says: { etags: "with `etags`" },
   },
@@ -179,8 +170,8 @@ export const STORES: readonly TriedStore[] = [
     type: "state.mongodb",
     versions: "",
     tried: [
-      { subject: mongodbAlone, against: "mongo-java-server 1.47, an emulator of a server alone" },
-      { subject: mongodbReplicaSet, against: "a replica set", byAddress: true },
+      { subject: mongodbAlone, against: "{servers}, an emulator of a server alone" },
+      { subject: mongodbReplicaSet, against: "a replica set" },
     ],
     says: { transactions: "on a replica set, proved as requests only" },
     remark: "transactions and repeated writes as requests to a stand-in",
@@ -189,8 +180,8 @@ export const STORES: readonly TriedStore[] = [
     type: "state.mysql",
     versions: "",
     tried: [
-      { subject: mariadb, against: "MariaDB 10.11 (Debian)" },
-      { subject: mysql, against: "MySQL 8", byAddress: true },
+      { subject: mariadb, against: "{servers}" },
+      { subject: mysql, against: "MySQL 8" },
     ],
     remark: "also TLS",
   },
@@ -204,15 +195,15 @@ export const STORES: readonly TriedStore[] = [
   {
     type: "state.postgresql",
     versions: "v1",
-    tried: [{ subject: postgresqlV1, against: `${POSTGRESQL}, in the order of a language` }],
+    tried: [{ subject: postgresqlV1, against: "{servers}, in the order of a language" }],
     remark: "also TLS, tokens of a service of ours",
   },
   {
     type: "state.postgresql",
     versions: "v2",
     tried: [
-      { subject: postgresqlV2, against: POSTGRESQL },
-      { subject: postgresqlPgbouncer, against: `${POSTGRESQL} behind pgbouncer 1.18, in transaction mode` },
+      { subject: postgresqlV2, against: "{servers}" },
+      { subject: postgresqlPgbouncer, against: "{servers}, in transaction mode" },
     ],
     remark: "also TLS, tokens of a service of ours",
   },
@@ -220,11 +211,11 @@ export const STORES: readonly TriedStore[] = [
     type: "state.redis",
     versions: "",
     tried: [
-      { subject: redisServer, against: `${REDIS}, one server` },
-      { subject: redisDocuments, against: "Redis Stack 7.4, JSON documents" },
-      { subject: redisCluster, against: `${REDIS}, a cluster of six nodes` },
-      { subject: redisClusterSpread, against: `${REDIS}, a cluster, keys in all slots` },
-      { subject: redisSentinels, against: `${REDIS}, three sentinels` },
+      { subject: redisServer, against: "{servers}, one server" },
+      { subject: redisDocuments, against: "{servers}, JSON documents" },
+      { subject: redisCluster, against: "{servers}, a cluster of six nodes" },
+      { subject: redisClusterSpread, against: "{servers}, a cluster, keys in all slots" },
+      { subject: redisSentinels, against: "{servers}, three sentinels" },
     ],
     says: { transactions: "yes, in one slot of a cluster" },
     remark: "also TLS, ACL",
@@ -240,28 +231,27 @@ export const STORES: readonly TriedStore[] = [
   {
     type: "state.sqlserver",
     versions: "v1",
-    tried: [{ subject: sqlserverV1, against: "SQL Server", byAddress: true }],
+    tried: [{ subject: sqlserverV1, against: "SQL Server" }],
     remark: "its requests also against a server of ours that speaks TDS and knows no SQL",
   },
   {
     type: "state.sqlserver",
     versions: "v2",
-    tried: [{ subject: sqlserverV2, against: "SQL Server", byAddress: true }],
+    tried: [{ subject: sqlserverV2, against: "SQL Server" }],
     remark: "its requests also against a server of ours that speaks TDS and knows no SQL",
   },
   {
     type: "state.zookeeper",
     versions: "",
-    tried: [{ subject: zooKeeper, against: "ZooKeeper 3.8 (Debian)" }],
+    tried: [{ subject: zooKeeper, against: "{servers}" }],
     remark: "also three servers, of which one is away",
   },
   {
     type: "state.yugabytedb",
     versions: "",
     tried: [
-      { subject: yugabyte, against: STAND_IN },
-      { subject: yugabyteByAddress, against: "YugabyteDB itself", byAddress: true },
+      { subject: yugabyte, against: STAND_IN, standsIn: true },
+      { subject: yugabyteByAddress, against: "YugabyteDB itself" },
     ],
-    remark: UNTRIED,
   },
 ];

@@ -9,7 +9,9 @@ import { firstWrite } from "./first-write.ts";
 import { keys } from "./keys.ts";
 import { lifecycle } from "./lifecycle.ts";
 import { listing } from "./listing.ts";
+import { narrowing } from "./narrowing.ts";
 import { outages } from "./outages.ts";
+import { recordRun, recordSkip } from "./recording.ts";
 import { sequences } from "./sequences.ts";
 import type { Subject } from "./subject.ts";
 import { transactions } from "./transactions.ts";
@@ -27,6 +29,7 @@ export const CHAPTERS: readonly Chapter[] = [
   transactions,
   bulk,
   listing,
+  narrowing,
   concurrency,
   sequences,
   lifecycle,
@@ -40,13 +43,15 @@ export function chosen(chapter: Chapter, subject: Subject): readonly Case[] {
 
 const CASE_MS = 30_000;
 
-/** Registers the suite for one subject; one pending test that says why when the subject cannot run here. */
+/** Registers the suite for one subject; one pending test that stands for all cases when the subject cannot run here. */
 export function conformance(subject: Subject): void {
+  const names = CHAPTERS.flatMap((chapter) => chosen(chapter, subject)).map(({ name }) => name);
   if (subject.skip !== null) {
-    it.skip(`${subject.name} keeps the driver contract (not run: ${subject.skip})`);
+    recordSkip(subject, names.length);
+    it.skip(`${subject.name} keeps the driver contract in ${names.length} cases (not run: ${subject.skip})`);
     return;
   }
-  const known = new Set(CHAPTERS.flatMap((chapter) => chosen(chapter, subject)).map(({ name }) => name));
+  const known = new Set(names);
   const unknown = Object.keys(subject.excepted ?? {}).filter((name) => !known.has(name));
   if (unknown.length > 0) throw new Error(`${subject.name} excepts cases that it has not: ${unknown.join("; ")}`);
   describe(`${subject.name} and the driver contract`, function () {
@@ -62,6 +67,7 @@ export function conformance(subject: Subject): void {
       startWaiting(subject, stage, waiting);
     });
     after(() => stage?.end());
+    recordRun(subject, this, () => mustStage().told());
     for (const chapter of CHAPTERS) {
       const cases = chosen(chapter, subject);
       if (cases.length === 0) continue;

@@ -1,59 +1,73 @@
-// What was proved on which server, as tables: docs/stores.md has a row for each subject, README.md one for each store.
-import type { Subject } from "./subject.ts";
+// What was proved on which server, as tables: docs/stores.md has a row for each subject, README.md one for each store. All
+// that they tell of a run is recorded (record.ts), and the words around it stand in subjects.ts; no server is asked here.
+import type { Records, SubjectRecord } from "./record.ts";
 import { STORES, type Tried, type TriedStore } from "./subjects.ts";
-import { CHAPTERS, chosen } from "./suite.ts";
 
 /** By type; versions of one stay in their order. */
 const SORTED = STORES.toSorted((a, b) => (a.type < b.type ? -1 : Number(a.type > b.type)));
 
-/** A row for each subject, and after the table the cases that an emulator gets wrong. */
-export function subjectTable(): string {
-  const rows = SORTED.flatMap((store) => store.tried.map((tried) => subjectRow(store, tried)));
-  const head = ["type", "against", "transactions", "ETags", "TTL", "list", "values", "cases run", "not run"];
-  return `${table(head, rows)}${exceptions()}`;
+/** A row for each subject, and after the table what did not run, with the reasons. */
+export function subjectTable(records: Records): string {
+  const rows = SORTED.flatMap((store) =>
+    store.tried.map((tried) => subjectRow(store, tried, recordOf(records, tried))),
+  );
+  const head = ["type", "against", "transactions", "ETags", "TTL", "list", "values", "cases passed", "not run"];
+  return `${table(head, rows)}${reasons(records)}`;
 }
 
 /** A row for each store: what it declares, and what stood behind the suite. */
-export function storeTable(): string {
+export function storeTable(records: Records): string {
   const rows = SORTED.map((store) => {
-    const { type, versions, says = {} } = store;
-    const features = { transactions: declared(store, "transactions"), etag: declared(store, "etag") };
+    const { versions, says = {} } = store;
+    const tried = store.tried.map((each) => recordOf(records, each));
+    // Yes where one of the store's shapes has it: the pages tell which.
+    const declared = (feature: keyof SubjectRecord["features"]): string =>
+      yes(tried.some(({ features }) => features[feature]));
     return [
-      `[\`${type}\`](${pageOf(type, "docs/stores/")})${versions === "" ? "" : ` ${versions}`}`,
-      says.transactions ?? features.transactions,
-      says.etags ?? features.etag,
-      says.ttl ?? declared(store, "ttl"),
-      declared(store, "list"),
-      valuesOf(store),
-      provedBy(store),
+      `[\`${store.type}\`](${pageOf(store.type, "docs/stores/")})${versions === "" ? "" : ` ${versions}`}`,
+      says.transactions ?? declared("transactions"),
+      says.etags ?? declared("etag"),
+      says.ttl ?? declared("ttl"),
+      declared("list"),
+      [...new Set(tried.map(({ values }) => VALUES[values]))].join(" or "),
+      provedBy(store, records),
     ];
   });
   return table(["type", "transactions", "ETags", "TTL", "list", "values", "tested against"], rows);
 }
 
-function subjectRow({ type, versions }: TriedStore, { subject, against, byAddress = false }: Tried): readonly string[] {
-  const { features, traits } = subject.declares;
-  const excepted = Object.keys(subject.excepted ?? {}).length;
+function recordOf(records: Records, { subject }: Tried): SubjectRecord {
+  const found = records[subject.name];
+  if (found === undefined) throw new Error(`${subject.name} has no record: run \`npm run record\``);
+  return found;
+}
+
+function subjectRow({ type, versions }: TriedStore, tried: Tried, record: SubjectRecord): readonly string[] {
+  const { features, values, cases, passed, skipped } = record;
+  const excepted = exceptedOf(record);
   return [
     `[\`${type}\`](${pageOf(type, "stores/")})${versions === "" ? "" : ` ${versions}`}`,
-    against,
+    against(tried, record),
     yes(features.transactions),
     yes(features.etag),
     yes(features.ttl),
     yes(features.list),
-    VALUES[traits.values],
-    byAddress ? "0" : String(casesOf(subject) - excepted),
-    byAddress ? `all ${casesOf(subject)}: by address only` : excepted === 0 ? "" : String(excepted),
+    VALUES[values],
+    String(passed),
+    skipped !== null ? `all ${cases}` : excepted === 0 ? "" : String(excepted),
   ];
 }
 
-function exceptions(): string {
+function reasons(records: Records): string {
   const parts = SORTED.flatMap(({ type, versions, tried }) =>
-    tried.map(({ subject, against }) => {
-      const cases = Object.entries(subject.excepted ?? {});
-      if (cases.length === 0) return "";
-      const store = `\`${type}\`${versions === "" ? "" : ` ${versions}`}`;
-      return `\n${store}, not run on ${against}:\n\n${cases.map(([name, why]) => `- ${name}: ${why}\n`).join("")}`;
+    tried.map((each) => {
+      const record = recordOf(records, each);
+      const { excepted, skipped } = record;
+      const cases = Object.entries(excepted).map(([name, why]) => `- ${name}: ${why}\n`);
+      const list = cases.length === 0 ? "" : `\n${cases.join("")}`;
+      const title = `\n\`${type}\`${versions === "" ? "" : ` ${versions}`}, not run on ${against(each, record)}:`;
+      if (skipped === null) return list === "" ? "" : `${title}\n${list}`;
+      return `${title} ${skipped}${list === "" ? "" : "; on one, these would be left out"}\n${list}`;
     }),
   );
   return parts.join("");
@@ -61,35 +75,35 @@ function exceptions(): string {
 
 const VALUES = { "exact-bytes": "exact bytes", "json-equal": "equal as JSON" } as const;
 
-function casesOf(subject: Subject): number {
-  return CHAPTERS.reduce((sum, chapter) => sum + chosen(chapter, subject).length, 0);
+function provedBy({ tried, remark }: TriedStore, records: Records): string {
+  const ran = tried.filter((each) => recordOf(records, each).skipped === null);
+  const proved = ran.map((each) => {
+    const record = recordOf(records, each);
+    const excepted = exceptedOf(record);
+    const name = against(each, record);
+    return excepted === 0
+      ? name
+      : `${name}, without ${excepted === 1 ? "a case" : `${excepted} cases`} that it gets wrong`;
+  });
+  const never = tried.filter((each) => !ran.includes(each));
+  const unproved = never.map((each) => `not run on ${against(each, recordOf(records, each))}`);
+  const isProved = ran.some(({ standsIn }) => standsIn !== true);
+  const nothing = isProved ? [] : ["**never run against a real server**"];
+  return [...nothing, ...proved, ...(remark === undefined ? [] : [remark]), ...unproved].join("; ");
+}
+
+/** Its servers one behind the other, as a pooler stands before a database: "PostgreSQL 15 behind pgbouncer 1.18". */
+function against(tried: Tried, { servers }: SubjectRecord): string {
+  const told = Object.values(servers);
+  return tried.against.replace("{servers}", told.length === 0 ? "server" : told.join(" behind "));
+}
+
+function exceptedOf({ excepted }: SubjectRecord): number {
+  return Object.keys(excepted).length;
 }
 
 function yes(holds: boolean): string {
   return holds ? "yes" : "no";
-}
-
-/** Yes where one of the store's shapes has it: the pages tell which. */
-function declared({ tried }: TriedStore, feature: keyof Subject["declares"]["features"]): string {
-  return yes(tried.some(({ subject }) => subject.declares.features[feature]));
-}
-
-function valuesOf({ tried }: TriedStore): string {
-  return [...new Set(tried.map(({ subject }) => VALUES[subject.declares.traits.values]))].join(" or ");
-}
-
-function provedBy({ tried, remark }: TriedStore): string {
-  const real = tried.filter(({ byAddress }) => byAddress !== true);
-  const proved = real.map(({ subject, against }) => {
-    const excepted = Object.keys(subject.excepted ?? {}).length;
-    return excepted === 0
-      ? against
-      : `${against}, without ${excepted === 1 ? "a case" : `${excepted} cases`} that it gets wrong`;
-  });
-  const never = tried.filter((each) => !real.includes(each));
-  const unproved = never.map(({ against }) => `${against} by address only, never run here`);
-  const nothing = real.length === 0 ? ["**never run against a real server**"] : [];
-  return [...nothing, ...proved, ...(remark === undefined ? [] : [remark]), ...unproved].join("; ");
 }
 
 function pageOf(type: string, folder: string): string {

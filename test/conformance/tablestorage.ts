@@ -10,10 +10,11 @@ import {
   startAzurite,
 } from "#test/servers/azurite.ts";
 import { type Declaration, ownServer, properties, type Subject } from "./subject.ts";
+import { azuriteTold } from "./told.ts";
 
 const declares: Declaration = {
   features: { etag: true, transactions: true, ttl: false, list: true },
-  limits: { valueBytesMax: 32 * 1024, keyBytesMax: 1024, operationsMax: 100, ttlSecMin: 1 },
+  limits: { valueBytesMax: 32 * 1024, keyBytesMax: 6146, operationsMax: 100, ttlSecMin: 1 },
   traits: {
     values: "exact-bytes",
     foreignEtag: "mismatch",
@@ -33,17 +34,21 @@ function settingsOf(
   return { accountName: account, accountKey: key, tableName, serviceURL: tableEndpoint };
 }
 
+/** A RowKey of as many characters as the service takes. */
+const longestKey = (beginning: string): string => beginning.padEnd(beginning.indexOf("||") + 2 + 1024, "あ");
+
 const SHORT_KEYS = "Azurite 3.37 takes no RowKey of more than 512 characters, the service 1024";
 
 export const tableAzurite: Subject = {
   name: "state.azure.tablestorage, Azurite",
   driver,
   declares,
+  longestKey,
   server: "pause",
   skip: azuriteMissing(),
   excepted: {
     "takes long keys whole": SHORT_KEYS,
-    "refuses a key that is one byte too long, and writes nothing": SHORT_KEYS,
+    "refuses a key that is one letter too long, and writes nothing": SHORT_KEYS,
   },
   async start() {
     const azurite = await startAzurite();
@@ -52,7 +57,7 @@ export const tableAzurite: Subject = {
       // It comes back empty, which the service never does.
       await azurite.table("state").createTable();
     };
-    return ownServer({ ...azurite, restart }, settingsOf(azurite, "state"));
+    return ownServer({ ...azurite, restart }, settingsOf(azurite, "state"), () => azuriteTold(azurite));
   },
 };
 
@@ -60,6 +65,7 @@ export const tableService: Subject = {
   name: "state.azure.tablestorage, Azure",
   driver,
   declares,
+  longestKey,
   server: "none",
   skip: azureServiceMissing(),
   async start() {

@@ -2,10 +2,11 @@
 // (dapr-state-stores.md 18.3 step 11, and what Dapr's Redis does not do).
 import assert from "node:assert/strict";
 import type { Change, StoreErrorCode } from "#sidecar/stores/store.ts";
-import { type Case, type Chapter, type Context, caseFor } from "./case.ts";
+import { type Case, type Chapter, type Context, caseFor, waitingCaseFor } from "./case.ts";
 import {
   assertBytes,
   etagOf,
+  eventually,
   expectJson,
   expectMissing,
   expectUntouched,
@@ -18,6 +19,7 @@ import {
 import { foreignCode } from "./etags.ts";
 import { call, deletion, json, removal, upsert, write } from "./requests.ts";
 import { all, hasEtags, hasTransactions, hasTtl, hasValueLimit, type Subject } from "./subject.ts";
+import { expiryDeadlineMs, readableTtlSec } from "./ttl.ts";
 
 const NAMES = ["a", "b", "c", "d", "e"] as const;
 const HOUR_SEC = 3600;
@@ -247,6 +249,29 @@ const conditional: readonly Case[] = [
     await rejectsWith(transact(store, changes), ["etag-mismatch"]);
     await expectUntouched(store, key("a"), before);
   }),
+
+  waitingCaseFor(
+    all(hasTransactions, hasEtags, hasTtl),
+    "counts an expired value as missing inside, for its own ETag and for first-write",
+    async (context) => {
+      const { store, key, subject } = context;
+      const ttlSec = readableTtlSec(subject);
+      for (const name of ["a", "b"]) await store.set(write(key(name), json("expires"), { ttlSec }), call());
+      const etag = await etagOf(store, key("a"));
+      await eventually("both values expire", expiryDeadlineMs(context, ttlSec), async () =>
+        (await getMany(store, [key("a"), key("b")])).every((found) => found === null),
+      );
+      // What has expired may still lie there: nothing reads it, and nothing is compared with it.
+      for (const change of [upsert(key("a"), json("new"), { etag }), deletion(key("a"), { etag })])
+        await rejectsWith(transact(store, [upsert(key("c"), json("new")), change]), ["etag-mismatch"]);
+      await expectMissing(store, key("a"));
+      await expectMissing(store, key("c"));
+      const first = (name: string): Change => upsert(key(name), json("first"), { firstWrite: true });
+      await transact(store, [first("a"), first("b")]);
+      await expectValue(store, key("a"), json("first"));
+      assert.equal((await mustFind(store, key("b"))).expiresAtMs, null);
+    },
+  ),
 ];
 
 /** An ETag of this store's making that none of the preset values has. */

@@ -1,5 +1,6 @@
 // What the cases about walks over keys share: walking to the end, and what was told on the way.
 import assert from "node:assert/strict";
+import type { Narrowing } from "#sidecar/stores/narrowing.ts";
 import type { KeyRange, ListedRow, ListPage, ListRequest, Store } from "#sidecar/stores/store.ts";
 import type { Context } from "./case.ts";
 import { call, json, write } from "./requests.ts";
@@ -25,6 +26,7 @@ export async function listPage(store: Store, request: ListRequest): Promise<List
 export interface Walking {
   readonly limit?: number;
   readonly values?: boolean;
+  readonly where?: Narrowing | null;
   /** Called before each page but the first. */
   readonly between?: () => Promise<void>;
 }
@@ -34,7 +36,8 @@ export async function walk(store: Store, range: KeyRange, options: Walking = {})
   let after: string | null = null;
   for (let pages = 0; pages < PAGES_MAX; pages++) {
     if (after !== null) await options.between?.();
-    const page = await listPage(store, { range, after, limit: options.limit ?? 100, values: options.values ?? false });
+    const { limit = 100, values = false, where = null } = options;
+    const page = await listPage(store, { range, after, limit, values, where });
     rows.push(...page.rows);
     after = page.next;
     if (after === null) return rows;

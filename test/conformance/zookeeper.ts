@@ -4,13 +4,15 @@ import { randomUUID } from "node:crypto";
 import { driver } from "#sidecar/stores/zookeeper/zookeeper.ts";
 import { startZooKeeper, zooKeeperMissing, zooKeeperServers } from "#test/servers/zookeeper.ts";
 import { ownServer, properties, type Running, type Subject } from "./subject.ts";
+import { zooKeeperTold } from "./told.ts";
 
 const named = zooKeeperServers();
 const SESSION_TIMEOUT = "10s";
 
 async function start(): Promise<Running> {
   const zooKeeper = await startZooKeeper();
-  return ownServer(zooKeeper, { servers: zooKeeper.address, sessionTimeout: SESSION_TIMEOUT, keyPrefixPath: "/dapr" });
+  const metadata = { servers: zooKeeper.address, sessionTimeout: SESSION_TIMEOUT, keyPrefixPath: "/dapr" };
+  return ownServer(zooKeeper, metadata, () => zooKeeperTold(zooKeeper.address));
 }
 
 /** Keys of a run of its own; nothing is done to the servers. */
@@ -19,6 +21,7 @@ async function join(servers: string): Promise<Running> {
   return {
     properties: properties({ servers, sessionTimeout: SESSION_TIMEOUT, keyPrefixPath }),
     server: null,
+    tells: () => zooKeeperTold(servers),
     stop: () => Promise.resolve(),
   };
 }

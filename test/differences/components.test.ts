@@ -4,7 +4,10 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { check } from "#cli/check.ts";
 import { decodeFields } from "#crds/fields.ts";
+import { describeFault } from "#kit/fault.ts";
+import { driver } from "#sidecar/stores/mysql/mysql.ts";
 import { fields, type RedisSettings, retryLimits } from "#sidecar/stores/redis/fields.ts";
+import { CUT_PEM, OTHER_PEM, PEM } from "#test/stores/pem.ts";
 import { ask, STORE, save } from "#test/wire/client.ts";
 import { component, startWire, type WireOptions, type WireSidecar } from "#test/wire/sidecar.ts";
 import { until } from "#test/wire/until.ts";
@@ -117,6 +120,17 @@ describe("differences in Components", () => {
     const { settings } = decodeFields<RedisSettings>(fields, properties, { others: [], page: "" });
     assert.ok(settings !== null);
     assert.equal(retryLimits(settings).minMs, 8);
+  });
+
+  it("M13: a certificate that cannot be read is told, with its place among the others", () => {
+    const { faults } = driver.decode(
+      [
+        { name: "connectionString", value: "app@tcp(127.0.0.1:3306)/", secret: false },
+        { name: "pemContents", value: `${PEM}${CUT_PEM}\n${OTHER_PEM}`, secret: false },
+      ],
+      [],
+    );
+    assert.match(faults.map(describeFault).join(), /^pemContents: .* certificate 2 of 3 cannot be;/);
   });
 
   it("M12: a boolean may be spelled as YAML does", () => {

@@ -115,6 +115,28 @@ describeWithPostgres("differences on PostgreSQL", () => {
     await assert.rejects(opening, { code: "unavailable", message: /encoding LATIN1/ });
   });
 
+  it("D10: keys are neither listed nor queried by reading the whole table", async () => {
+    await server.query("CREATE DATABASE words TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE 'en-US'");
+    await (await openStore({ version: "v1", fields: { connectionString: server.url("words") } })).close();
+    const grant = "CREATE USER guest; GRANT SELECT, INSERT, UPDATE, DELETE ON state, dapr_metadata TO guest";
+    await server.query(grant, [], "words");
+    const store = component("words", "state.postgresql", { connectionString: server.url("words"), user: "guest" });
+    const guest = await startWire({ manifests: { "a.yaml": store } });
+    try {
+      await save(guest, "d10", "1", to("words"));
+      const answers = await Promise.all([
+        ask(guest, "GET", "/pannier/v1/state/words/keys?limit=2"),
+        ask(guest, "POST", "/v1.0-alpha1/state/words/query", { filter: {} }),
+      ]);
+      for (const { status, text: told } of answers) {
+        assert.equal(status, 500);
+        assert.match(told, /ERR_STATE_STORE_NOT_SUPPORTED|cannot walk over its keys/);
+      }
+    } finally {
+      await guest.stop();
+    }
+  });
+
   it("D9: a token is sent over TLS only", async () => {
     const aws = { useAWSIAM: "true", awsRegion: "eu-west-1", awsAccessKey: "a", awsSecretKey: "b" };
     assert.equal(isRefused({ ...aws, connectionString: `${server.url()}?sslmode=disable` }), true);
@@ -124,7 +146,7 @@ describeWithPostgres("differences on PostgreSQL", () => {
         version: "v1",
         fields: { ...aws, connectionString: `${server.url()}?sslmode=${mode}` },
       });
-      await assert.rejects(opening, { code: "unavailable", message: /does not support SSL/ });
+      await assert.rejects(opening, { code: "unavailable", message: /it speaks no TLS/ });
     }
   });
 });

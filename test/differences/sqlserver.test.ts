@@ -1,6 +1,8 @@
 // The rows of docs/differences.md that show on SQL Server. There is none to run against: what the driver asks goes to a
 // server of ours that speaks TDS and knows no SQL, so these hold the driver to its side of each row.
 import assert from "node:assert/strict";
+import { decodeStore } from "#sidecar/components/decode.ts";
+import { driver } from "#sidecar/stores/sqlserver/sqlserver.ts";
 import { type TdsRequest, TdsServer } from "#test/servers/tds/tds-server.ts";
 import {
   type Bench,
@@ -182,6 +184,21 @@ describe("differences on SQL Server", () => {
       const connectionString = connectionTo(server.port).replace("secret-password", written ?? "");
       await (await openStore({ fields: { connectionString } })).close();
       assert.equal(server.logins.at(-1)?.password, password);
+    }
+  });
+
+  it("SS14: keyType uuid and integer are refused beside a key prefix", () => {
+    const faults = (given: Readonly<Record<string, string>>): readonly string[] => {
+      const pairs = Object.entries({ connectionString: connectionTo(1433), ...given });
+      const decoded = decodeStore(
+        driver,
+        pairs.map(([name, value]) => ({ name, value, secret: false })),
+      );
+      return decoded.faults.map(({ severity, field, want }) => `${severity} ${field}: ${want}`);
+    };
+    for (const keyType of ["uuid", "integer"]) {
+      assert.deepEqual(faults({ keyType }), ["error keyType: keyPrefix: none beside it"]);
+      assert.deepEqual(faults({ keyType, keyPrefix: "none" }), []);
     }
   });
 });

@@ -50,6 +50,13 @@ export function pgbouncerMissing(): string | null {
   return `${program()} cannot be run (${error.message}): install it (Debian: apt-get install pgbouncer), or name it in PANNIER_TEST_PGBOUNCER_BIN`;
 }
 
+/** "PgBouncer 1.18.0" and what it was built with, as the program says. */
+export function pgbouncerVersion(): string {
+  const { stdout, error } = spawnSync(program(), ["--version"], { encoding: "utf8" });
+  if (error !== undefined) throw new Error(`${program()} --version: ${error.message}`);
+  return stdout;
+}
+
 /** A describe for tests that need one: where there can be none they are pending, with the reason in the title. */
 export function describeWithPgbouncer(title: string, body: () => void): void {
   describeUnless(pgbouncerMissing(), title, body);

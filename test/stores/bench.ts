@@ -49,7 +49,8 @@ export function oneServer<S extends { stop(): Promise<void> }>(start: () => Prom
   return { server, ...keeping() };
 }
 
-function keeper(): Keeping & { end(): Promise<void> } {
+/** `end` runs every stop, whatever becomes of the others, and rejects with what the first of them failed with. */
+export function keeper(): Keeping & { end(): Promise<void> } {
   const stops: (() => unknown)[] = [];
   return {
     keep(thing, stop) {
@@ -57,7 +58,15 @@ function keeper(): Keeping & { end(): Promise<void> } {
       return thing;
     },
     async end() {
-      for (const stop of stops.splice(0).reverse()) await stop();
+      const failures: unknown[] = [];
+      for (const stop of stops.splice(0).reverse()) {
+        try {
+          await stop();
+        } catch (error) {
+          failures.push(error);
+        }
+      }
+      if (failures.length > 0) throw failures[0];
     },
   };
 }

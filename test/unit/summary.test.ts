@@ -21,4 +21,15 @@ describe("the sum of test runs", () => {
       "skipped 1: bare",
     ]);
   });
+
+  it("counts every case that one title stands for", () => {
+    const skipped = [
+      "a keeps it in 203 cases (not run: no server)",
+      "b keeps it in 1 cases (not run: no server)",
+      "in 7 cases",
+    ];
+    const all = total([ONE, { passed: 0, failed: [], skipped }]);
+    assert.equal(countLine(all), "2 passed, 1 failed, 206 skipped");
+    assert.deepEqual(skipLines(all).slice(1), ["skipped 204: no server", "skipped 1: in 7 cases"]);
+  });
 });

@@ -1,13 +1,16 @@
-// The query API (dapr-state-api.md 1.15) over `Store.list`: every row of the caller's prefix is looked at, those that the
-// filter takes are sorted and answered by the page. What it means is in docs/query.md. Knows no driver and no HTTP word.
+// The query API (dapr-state-api.md 1.15) over `Store.list`: every row of the caller's prefix is looked at, but for those that
+// the store leaves out since the filter cannot take them; those that it takes are sorted and answered by the page. What it
+// means is in docs/query.md. Knows no driver and no HTTP word.
 import { assert } from "#kit/assert.ts";
 import { JsonFault } from "#kit/json-scanner.ts";
+import type { Narrowing } from "../../stores/narrowing.ts";
 import { type Found, type ListedRow, type ListPage, StoreError } from "../../stores/store.ts";
 import { invalid, queryNotSupported, type StateError } from "../errors.ts";
 import { type Caller, failure, type StateService } from "../service.ts";
 import type { StoreEntry } from "../table.ts";
 import { walkPagesMax } from "../walk.ts";
 import { comparisonsOf, compileFilter, type Matcher } from "./filter.ts";
+import { narrowingOf } from "./narrowing.ts";
 import { queryNatively } from "./native.ts";
 import { RowOrder } from "./order.ts";
 import { parseQuery, type Query, QueryFault, RESULTS_MAX } from "./parse.ts";
@@ -115,6 +118,8 @@ interface Scan {
   readonly paths: PathSet;
   /** Null takes every row. */
   readonly matches: Matcher | null;
+  /** What the store may look for by itself. */
+  readonly where: Narrowing | null;
   /** How often the bytes of a value may be gone over, 1 for reading it. */
   readonly passes: number;
   readonly order: RowOrder;
@@ -134,12 +139,13 @@ function prepare(entry: StoreEntry, { body, bytesMax }: QueryRequest): Scan {
   const paths = new PathSet();
   const loose = traits.queryStrings === "loose";
   const matches = query.filter === null ? null : compileFilter(query.filter, { paths, loose });
+  const where = query.filter === null ? null : narrowingOf(query.filter);
   const passes = query.filter === null ? 1 : comparisonsOf(query.filter);
   const order = new RowOrder(query.sort, paths);
   const selection = new Selection(order, { rowsMax: query.limit || RESULTS_MAX, bytesMax });
   const isInOrder = query.sort.length === 0 && traits.listOrder === "key";
   const seen = { rows: 0, bytes: 0, turnBytes: 0 };
-  return { entry, query, paths, matches, passes, order, selection, begin, isInOrder, seen };
+  return { entry, query, paths, matches, where, passes, order, selection, begin, isInOrder, seen };
 }
 
 async function run(service: StateService, scan: Scan, caller: Caller): Promise<QueryAnswer> {
@@ -164,14 +170,14 @@ async function run(service: StateService, scan: Scan, caller: Caller): Promise<Q
 
 /** Each page is a call of its own for the policies: their timeouts hold for it, and a retry does not begin anew. */
 function readPage(service: StateService, scan: Scan, after: string | null, caller: Caller): Promise<ListPage> {
-  const { entry, query, isInOrder, matches } = scan;
+  const { entry, query, isInOrder, matches, where } = scan;
   const range = { scope: entry.keyPrefix, start: entry.keyPrefix };
   // Where every row is taken, one more than the page has tells whether there is another page.
   const limit = isInOrder && matches === null && query.limit > 0 ? query.limit + 1 : STORE_PAGE_ROWS;
   return service.attempt(entry, caller, { retry: null, conditional: false }, (call) => {
     const { store } = entry;
     assert(store.list !== undefined, "a store that declares list has it");
-    return store.list({ range, after, limit: Math.min(limit, STORE_PAGE_ROWS), values: true }, call);
+    return store.list({ range, after, limit: Math.min(limit, STORE_PAGE_ROWS), values: true, where }, call);
   });
 }
 

@@ -21,7 +21,7 @@ export const entraFields: FieldTable<EntraSettings> = {
   azureClientId: text({
     fallback: "",
     aliases: ["spnClientId", "clientId"],
-    doc: "Entra ID: the application, or the managed identity.",
+    doc: "Entra ID: the application; alone, a managed identity that is not the pod's only one.",
   }),
   azureClientSecret: text({
     fallback: "",
@@ -33,7 +33,7 @@ export const entraFields: FieldTable<EntraSettings> = {
     fallback: "",
     secret: true,
     aliases: ["spnCertificate"],
-    doc: "Entra ID: PEM text of the application's certificate and its key.",
+    doc: "Entra ID: PEM text of the application's certificate and its key, in place of its secret. Dapr takes PKCS#12 too: `openssl pkcs12 -in cert.pfx -out cert.pem -noenc` turns that into PEM.",
   }),
   azureCertificateFile: text({
     fallback: "",
@@ -48,13 +48,15 @@ export const entraFields: FieldTable<EntraSettings> = {
   }),
   azureEnvironment: text({
     fallback: "",
+    shownDefault: "`AzurePublicCloud`",
     aliases: ["azureCloud"],
-    doc: "`AzurePublicCloud`, `AzureChinaCloud` or `AzureUSGovernmentCloud`; the public one when not given.",
+    doc: "`AzurePublicCloud`, `AzureChinaCloud` or `AzureUSGovernmentCloud`.",
   }),
   azureAuthMethods: text({
     fallback: "",
+    shownDefault: "all",
     aliases: ["azureADAuthMethods", "entraIDAuthMethods", "microsoftEntraIDAuthMethods"],
-    doc: "Entra ID: ways to sign in, in the order in which they are tried, separated by commas.",
+    doc: "Entra ID: ways to sign in, in the order in which they are tried, with commas between them: `ClientCredentials`, `ClientCertificate`, `WorkloadIdentity`, `ManagedIdentity`, `CommandLineInterface`, or `None`. Those whose fields are not given are left out.",
   }),
 };
 

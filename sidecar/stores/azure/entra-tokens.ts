@@ -1,11 +1,13 @@
 // Who a driver is for Azure: a token of Entra ID for one service, kept until shortly before it ends. Alone knows
 // @azure/identity, and loads it only when somebody signs in: with a key of the account nobody does. Knows no service.
 import type { AccessToken, TokenCredential } from "@azure/identity";
-import { type Clock, sleep } from "#kit/clock.ts";
+import { type Clock, never, sleep } from "#kit/clock.ts";
+import { unlessLeft } from "#kit/leaving.ts";
 import { loading } from "../packages.ts";
 import { StoreError } from "../store.ts";
 import type { AzureCloud } from "./clouds.ts";
 import { type EntraMethod, type EntraSettings, entraMethods } from "./entra-fields.ts";
+import { machineCredential } from "./machine-identity.ts";
 
 export interface Tokens {
   /** A token that is good now. Rejects with a StoreError, whose text holds no secret. */
@@ -15,8 +17,11 @@ export interface Tokens {
 }
 
 export interface EntraTokens extends Tokens {
-  /** The same as `current()`, and when the token ends, by the wall clock: for who has to know it beforehand. */
-  held(): Promise<{ readonly token: string; readonly endsAtMs: number }>;
+  /**
+   * The same as `current()`, and when the token ends, by the wall clock: for who has to know it beforehand. The sign-in that
+   * it begins ends when `signal` aborts, for all who wait for it: they get `closed`.
+   */
+  held(signal: AbortSignal): Promise<{ readonly token: string; readonly endsAtMs: number }>;
 }
 
 export interface EntraOptions {
@@ -30,10 +35,10 @@ type Library = typeof import("@azure/identity");
 
 /** A token is renewed so long before it ends. */
 const EARLY_MS = 300_000;
-/** Longest that one sign-in takes, over all ways that are tried. */
-const SIGN_IN_MS = 20_000;
+/** Longest that one sign-in takes, over all ways that are tried. Within the usual initTimeout, which names nobody. */
+const SIGN_IN_MS = 4_000;
 /** Longest that a managed identity is waited for where another way comes behind it: outside of Azure nobody answers. */
-const MACHINE_MS = 5_000;
+const MACHINE_MS = 2_000;
 
 /** Ready to sign in by the ways that the settings mean; nobody is asked yet. Rejects where the package is not installed. */
 export async function entraTokens(settings: Readonly<EntraSettings>, options: EntraOptions): Promise<EntraTokens> {
@@ -80,7 +85,7 @@ function credentialOf(
         return null;
       }
     case "managed-identity":
-      return new library.ManagedIdentityCredential(client === "" ? {} : { clientId: client });
+      return machineCredential(library, client);
     case "command-line":
       return new library.AzureCliCredential();
   }
@@ -91,10 +96,17 @@ function passedOver(library: Library, credential: TokenCredential, clock: Clock)
   return {
     getToken: (scopes, given) => {
       const over = new AbortController();
-      const late = sleep(clock, MACHINE_MS, over.signal).then(() => {
-        throw new library.CredentialUnavailableError("the machine's identity was not told in time");
+      const leave = (): void => over.abort();
+      given?.abortSignal?.addEventListener("abort", leave);
+      const late = sleep(clock, MACHINE_MS, over.signal).then((isLate) => {
+        if (isLate) throw new library.CredentialUnavailableError("the machine's identity was not told in time");
+        // Nobody waits for the next way either.
+        throw new Error("left");
       });
-      return Promise.race([credential.getToken(scopes, given), late]).finally(() => over.abort());
+      return Promise.race([credential.getToken(scopes, { ...given, abortSignal: over.signal }), late]).finally(() => {
+        given?.abortSignal?.removeEventListener("abort", leave);
+        leave();
+      });
     },
   };
 }
@@ -112,11 +124,11 @@ class KeptToken implements EntraTokens {
   }
 
   async current(): Promise<string> {
-    return (await this.#good()).token;
+    return (await this.#good(never)).token;
   }
 
-  async held(): Promise<{ readonly token: string; readonly endsAtMs: number }> {
-    const { token, expiresOnTimestamp } = await this.#good();
+  async held(signal: AbortSignal): Promise<{ readonly token: string; readonly endsAtMs: number }> {
+    const { token, expiresOnTimestamp } = await this.#good(signal);
     return { token, endsAtMs: expiresOnTimestamp };
   }
 
@@ -124,40 +136,38 @@ class KeptToken implements EntraTokens {
     if (this.#token?.token === token) this.#token = null;
   }
 
-  #good(): Promise<AccessToken> {
+  #good(signal: AbortSignal): Promise<AccessToken> {
     const kept = this.#token;
     if (kept !== null && kept.expiresOnTimestamp - EARLY_MS > this.#options.clock.nowMs()) return Promise.resolve(kept);
-    this.#signingIn ??= this.#signIn().finally(() => {
+    this.#signingIn ??= this.#signIn(signal).finally(() => {
       this.#signingIn = null;
     });
     return this.#signingIn;
   }
 
-  async #signIn(): Promise<AccessToken> {
+  async #signIn(leaving: AbortSignal): Promise<AccessToken> {
     const { scope, clock } = this.#options;
     const limit = new AbortController();
     const timer = clock.after(SIGN_IN_MS, () => limit.abort());
+    const over = AbortSignal.any([leaving, limit.signal]);
     try {
-      const asked = this.#credential.getToken(scope, { abortSignal: limit.signal });
-      const token = await Promise.race([asked, untilAborted(limit.signal)]);
+      const asked = this.#credential.getToken(scope, { abortSignal: over });
+      // Not all of the library's ways look at the signal that they are given: asking a machine for its identity can hang.
+      const token = await unlessLeft(asked, over, () => leftError(leaving));
       if (token === null) throw new StoreError("unavailable", "Entra ID gave no token");
       this.#token = token;
       return token;
     } catch (error) {
-      throw signInError(error);
+      throw over.aborted ? leftError(leaving) : signInError(error);
     } finally {
       timer.cancel();
     }
   }
 }
 
-/** Not all of the library's ways look at the signal that they are given: asking a machine for its identity can hang. */
-function untilAborted(signal: AbortSignal): Promise<never> {
-  return new Promise((_resolve, reject) => {
-    const late = (): void =>
-      reject(new StoreError("unavailable", `Entra ID gave no token within ${SIGN_IN_MS / 1000} s`));
-    signal.addEventListener("abort", late, { once: true });
-  });
+function leftError(leaving: AbortSignal): StoreError {
+  if (leaving.aborted) return new StoreError("closed", "the store was closed");
+  return new StoreError("unavailable", `Entra ID gave no token within ${SIGN_IN_MS / 1000} s`);
 }
 
 const AADSTS = /AADSTS\d+/;

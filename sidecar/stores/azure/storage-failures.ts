@@ -101,10 +101,16 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
   InsufficientAccountPermissions: { code: "unavailable", text: "takes no writes from this identity" },
   KeyBasedAuthenticationNotPermitted: { code: "unavailable", text: "takes no keys: sign in at Entra ID" },
   AccountIsDisabled: { code: "unavailable", text: "says that the account is disabled" },
-  ContainerNotFound: { code: "unavailable", text: "has no such container; create it, or open the store anew" },
+  ContainerNotFound: {
+    code: "unavailable",
+    text: "has no such container; create it, or open the Component again (docs/hot-reload.md)",
+  },
   ContainerDisabled: { code: "unavailable", text: "says that the container is disabled" },
   ContainerBeingDeleted: { code: "unavailable", text: "is still deleting a container of that name" },
-  TableNotFound: { code: "unavailable", text: "has no such table; create it, or open the store anew" },
+  TableNotFound: {
+    code: "unavailable",
+    text: "has no such table; create it, or open the Component again (docs/hot-reload.md)",
+  },
   TableBeingDeleted: { code: "unavailable", text: "is still deleting a table of that name" },
   ServerBusy: { code: "unavailable", text: "has more requests than it serves" },
   TooManyRequests: { code: "unavailable", text: "has more requests than it serves" },

@@ -18,7 +18,7 @@ import type {
 } from "../store.ts";
 import type { Container, Unmet } from "./container.ts";
 import { headersOf } from "./headers.ts";
-import { NAME_LENGTH_MAX, nameOf } from "./names.ts";
+import { KEY_BYTES_MAX, nameOf } from "./names.ts";
 import { listPage } from "./walk.ts";
 
 export interface BlobStoreParts {
@@ -35,7 +35,7 @@ export class BlobStore implements Store {
   readonly features: Features = { etag: true, transactions: false, ttl: false, list: true };
   readonly limits: Limits = {
     valueBytesMax: null,
-    keyBytesMax: NAME_LENGTH_MAX,
+    keyBytesMax: KEY_BYTES_MAX,
     operationsMax: null,
     ttlSecMin: 1,
   };

@@ -40,6 +40,7 @@ const v2: StoreDriver = storeDriver<BlobSettings>({
   check,
   packages: ({ connectionString, accountKey }) =>
     connectionString === "" && accountKey === "" ? [{ name: "@azure/identity", field: "accountKey" }] : [],
+  foresee: () => ({ lacks: ["transactions"], bareKeysBy: null }),
   open,
 });
 

@@ -23,8 +23,9 @@ const RETRIES_MAX = 20;
 export const fields: FieldTable<BlobSettings> = {
   accountName: text({
     fallback: "",
+    shownDefault: "required without `connectionString`",
     aliases: ["storageAccount", "storageAccountName"],
-    doc: "Storage account; needed without `connectionString`.",
+    doc: "Storage account.",
   }),
   accountKey: text({
     fallback: "",
@@ -35,14 +36,14 @@ export const fields: FieldTable<BlobSettings> = {
   connectionString: text({
     fallback: "",
     secret: true,
-    doc: "Account and key, or endpoint and shared access signature, as the portal shows them; wins over the other fields.",
+    doc: "As the portal shows it: account and key, or `BlobEndpoint` and `SharedAccessSignature`. Wins over the other fields.",
   }),
   containerName: pattern({
     fallback: "",
     required: true,
     aliases: ["container", "storageAccountContainer"],
     shape: /^(?=.{3,63}$)[a-z\d]+(-[a-z\d]+)*$/,
-    want: "3 to 63 lower-case letters, digits and single hyphens",
+    want: "3 to 63 lower-case ASCII letters and digits, with single hyphens between them",
     doc: "Container of the values; made when it is not there.",
   }),
   publicAccessLevel: word({
@@ -52,15 +53,16 @@ export const fields: FieldTable<BlobSettings> = {
   }),
   endpoint: text({
     fallback: "",
+    shownDefault: "the account's",
     aliases: ["storageEndpoint", "storageAccountEndpoint"],
-    doc: "Another address of the service, as `http://127.0.0.1:10000`; the account follows it in the path.",
+    doc: "Another address of the service, as `http://127.0.0.1:10000` for Azurite; the account follows it in the path.",
   }),
   retryCount: whole({
     fallback: RETRIES,
     min: 0,
     max: RETRIES_MAX,
     aliases: ["getBlobRetryCount"],
-    doc: "How often a request is sent again that the service was too busy for.",
+    doc: "How often a request is sent again that the service was too busy for, 0 to 20.",
   }),
   disableEntityManagement: flag({ fallback: false, doc: "Never make the container." }),
   ...entraFields,

@@ -3,8 +3,12 @@
 import { isControl, mustBeText, spell, unspell } from "../azure/key-spelling.ts";
 import { StoreError } from "../store.ts";
 
-/** Characters of a name, as the service counts them; as many bytes fit, whatever characters a key has. */
-export const NAME_LENGTH_MAX = 1024;
+/** Characters of a name, as the service counts them: code units of UTF-16. */
+const NAME_LENGTH_MAX = 1024;
+/** Of UTF-8 for a code unit of UTF-16, at most. */
+const UNIT_BYTES_MAX = 3;
+/** The longest key; {@link nameOf} refuses shorter ones of more characters. */
+export const KEY_BYTES_MAX: number = NAME_LENGTH_MAX * UNIT_BYTES_MAX;
 const SLASH = 0x2f;
 const BACKSLASH = 0x5c;
 const DOT = 0x2e;

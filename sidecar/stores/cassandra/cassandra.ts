@@ -16,6 +16,7 @@ export const driver: StoreDriver = storeDriver<CassandraSettings>({
   defaultVersion: "v1",
   fields,
   check,
+  foresee: ({ etags }) => ({ lacks: etags ? ["transactions"] : ["etag", "transactions"], bareKeysBy: null }),
   open,
 });
 

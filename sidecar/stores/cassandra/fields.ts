@@ -42,12 +42,25 @@ const PROTOCOL_VERSION_MAX = 5;
 const REPLICAS_MAX = 100;
 /** Bare names as CQL takes them, in any case, or quoted ones, which keep theirs. */
 const NAME = /^([a-z]\w{0,47}|"\w{1,48}")$/i;
-const NAME_WANTED = "a letter, then letters, digits and underscores, 48 at most; in double quotes to keep capitals";
+const NAME_WANTED =
+  "an ASCII letter, then letters, digits and underscores, 48 at most; in double quotes to keep capitals";
 
 export const fields: FieldTable<CassandraSettings> = {
-  hosts: text({ fallback: "", required: true, doc: "Nodes of one cluster, as `cassandra-0,cassandra-1:9042`." }),
-  port: whole({ fallback: PORT, min: 1, max: PORT_MAX, doc: "Port of all nodes, but of hosts that have their own." }),
-  username: text({ fallback: "", doc: "User, where the cluster wants one; needs `password`." }),
+  hosts: text({
+    fallback: "",
+    required: true,
+    doc: "Nodes of one cluster, as `cassandra-0,cassandra-1:9042` or `[::1]`, at most 64. The others are found by them, under their own addresses.",
+  }),
+  port: whole({
+    fallback: PORT,
+    min: 1,
+    max: PORT_MAX,
+    doc: "Port of all nodes, but of those in `hosts` that have their own.",
+  }),
+  username: text({
+    fallback: "",
+    doc: "User, where the cluster wants one. Without `password` it is not used, and draws a warning.",
+  }),
   password: text({ fallback: "", secret: true, doc: "Password of that user." }),
   protoVersion: whole({
     fallback: PROTOCOL_VERSION,
@@ -64,14 +77,31 @@ export const fields: FieldTable<CassandraSettings> = {
   consistency: word<LevelName>({
     fallback: "All",
     words: LEVEL_NAMES,
-    doc: "Consistency of calls that are not strong.",
+    doc: "Consistency of calls that are not `strong`.",
   }),
-  table: pattern({ fallback: "items", shape: NAME, want: NAME_WANTED, doc: "Table, made where it is not there." }),
-  keyspace: pattern({ fallback: "dapr", shape: NAME, want: NAME_WANTED, doc: "Keyspace, made where it is not there." }),
-  enableHostVerification: flag({ fallback: false, doc: "Speak TLS, and verify the certificates of the nodes." }),
-  ca: text({ fallback: "", doc: "PEM text of the authorities; without it those of the system. Pannier's own." }),
+  table: pattern({
+    fallback: "items",
+    shape: NAME,
+    want: NAME_WANTED,
+    doc: "Table, made where it is not there; in double quotes to keep capitals.",
+  }),
+  keyspace: pattern({
+    fallback: "dapr",
+    shape: NAME,
+    want: NAME_WANTED,
+    doc: "Keyspace, made where it is not there; in double quotes to keep capitals.",
+  }),
+  enableHostVerification: flag({
+    fallback: false,
+    doc: "Speak TLS, and verify the certificates of the nodes, by their addresses or by the names in `hosts`.",
+  }),
+  ca: text({ fallback: "", shownDefault: "the system's", doc: "PEM text of the authorities. Pannier's own." }),
   cert: text({ fallback: "", doc: "PEM text of a client certificate; needs `key`. Pannier's own." }),
-  key: text({ fallback: "", secret: true, doc: "PEM text of the client certificate's key. Pannier's own." }),
+  key: text({
+    fallback: "",
+    secret: true,
+    doc: "PEM text of the client certificate's key; needs `cert`. Pannier's own.",
+  }),
   localDataCenter: text({
     fallback: "",
     doc: "Send requests to the nodes of this data center only; without it to all alike. Pannier's own.",
@@ -99,5 +129,5 @@ export function check(settings: Readonly<CassandraSettings>): readonly Fault[] {
   }
   const { ca, cert, key } = settings;
   if (!settings.enableHostVerification) return faults;
-  return [...faults, ...pemFaults({ certificates: { ca, cert }, keys: { key } })];
+  return [...faults, ...pemFaults({ certificates: { ca, cert }, keys: { key }, pair: ["cert", "key"] })];
 }

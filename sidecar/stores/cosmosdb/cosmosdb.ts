@@ -40,7 +40,7 @@ async function open(settings: Readonly<CosmosSettings>, context: OpenContext): P
       log.warn("the container has no default time to live, so values cannot expire: a TTL is refused", {
         component: context.component,
         container: `${database}/${collection}`,
-        hint: "set defaultTtl to -1 and reload the Component",
+        hint: "set defaultTtl to -1 and open the Component again (docs/hot-reload.md)",
       });
     return new CosmosStore({ client, layout: { expiry, rawJson: isJsonType(contentType), lossyValues }, random });
   } catch (error) {

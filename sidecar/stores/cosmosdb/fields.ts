@@ -19,7 +19,7 @@ export const fields: FieldTable<CosmosSettings> = {
   url: text<string>({
     fallback: "",
     required: true,
-    doc: "The account, as `https://account.documents.azure.com:443/`.",
+    doc: "The account's URL, as `https://account.documents.azure.com:443/`, without a path.",
   }),
   masterKey: text<string>({
     fallback: "",
@@ -38,7 +38,7 @@ export const fields: FieldTable<CosmosSettings> = {
   }),
   lossyValues: flag({
     fallback: false,
-    doc: "Take values that Cosmos DB changes: numbers are rounded to doubles, -0 becomes 0. Pannier's own.",
+    doc: "Take values that Cosmos DB changes: numbers are rounded to doubles, `-0` becomes `0`. Pannier's own.",
   }),
   ...entraFields,
 };

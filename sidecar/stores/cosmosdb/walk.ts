@@ -14,11 +14,7 @@ import {
 import { type CosmosClient, textOf } from "./client.ts";
 import { strangeError } from "./failures.ts";
 import { idStarts, keyOf, type Layout, readDocument, type StoredDocument, toFound } from "./layout.ts";
-
-interface Parameter {
-  readonly name: string;
-  readonly value: string | number;
-}
+import { type Condition, conditionOf, type Parameter } from "./narrowing.ts";
 
 interface Query {
   readonly text: string;
@@ -87,24 +83,25 @@ function rowsOf(body: Buffer, server: string): readonly Row[] {
 }
 
 /** Bounded by the beginning of the ids, which are indexed; keys with two bars behind the scope stay with the server. */
-function rangeQuery({ scope, start }: KeyRange, members: string): Query {
+function rangeQuery({ scope, start }: KeyRange, members: string, also: Condition | null = null): Query {
   const starts = idStarts(start).map((value, index) => ({ name: index === 0 ? "@start" : "@dots", value }));
   const started = starts.map(({ name }) => `STARTSWITH(c.id, ${name})`).join(" OR ");
   const bound = starts.length === 1 ? started : `(${started})`;
-  const text = `SELECT ${members} FROM c WHERE ${bound} AND NOT CONTAINS(SUBSTRING(c.id, @scope, LENGTH(c.id)), "||") AND IS_DEFINED(c["value"]) AND IS_STRING(c.partitionKey)`;
+  const text = `SELECT ${members} FROM c WHERE ${bound} AND NOT CONTAINS(SUBSTRING(c.id, @scope, LENGTH(c.id)), "||") AND IS_DEFINED(c["value"]) AND IS_STRING(c.partitionKey)${also === null ? "" : ` AND ${also.text}`}`;
   // Counted in UTF-16. Should the server count characters, it lets more through than wanted, and never less.
   const scopeLength = idStarts(scope)[0].length;
-  return { text, parameters: [...starts, { name: "@scope", value: scopeLength }], partition: null };
+  const parameters = [...starts, { name: "@scope", value: scopeLength }, ...(also?.parameters ?? [])];
+  return { text, parameters, partition: null };
 }
 
 /** A page of a range, in the server's order. Its position is what the server calls a continuation. */
 export async function listPage(
   client: CosmosClient,
   layout: Layout,
-  { range, after, limit, values }: ListRequest,
+  { range, after, limit, values, where = null }: ListRequest,
   call: Call,
 ): Promise<ListPage> {
-  const query = rangeQuery(range, values ? "*" : "c.id");
+  const query = rangeQuery(range, values ? "*" : "c.id", values ? conditionOf(where) : null);
   const rows: ListedRow[] = [];
   const from = after === null ? null : fromPosition(after);
   let next = from;

@@ -29,21 +29,30 @@ export const fields: FieldTable<DynamoSettings> = {
     fallback: "",
     required: true,
     shape: TABLE_NAME,
-    want: "the name or the ARN of a table",
+    want: "the name or the ARN of a table: 3 to 1024 ASCII letters, digits and _.:/-",
     doc: "Name of the table, which has to be there; or its ARN.",
   }),
   region: pattern<string>({
     fallback: "",
+    shownDefault: "the AWS SDK's",
     shape: REGION,
-    want: 'a region as in "eu-central-1"',
+    want: 'a region of at most 63 ASCII letters, digits and hyphens, as in "eu-central-1"',
     aliases: ["awsRegion"],
-    doc: "Region of the table; without one, what the AWS SDK finds in its environment.",
+    doc: "Region of the table; without one, `AWS_REGION` in the sidecar's environment, or what else the AWS SDK finds.",
   }),
-  endpoint: text({ fallback: "", doc: "Where the service is, as a URL: for DynamoDB Local and private endpoints." }),
-  accessKey: text({ fallback: "", secret: true, doc: "Id of an access key; without one, the AWS SDK's own chain." }),
+  endpoint: text({
+    fallback: "",
+    shownDefault: "the region's",
+    doc: "Where the service is, as a URL: for DynamoDB Local and private endpoints.",
+  }),
+  accessKey: text({
+    fallback: "",
+    secret: true,
+    doc: "Id of an access key, beside `secretKey`; without both, the AWS SDK's own chain.",
+  }),
   secretKey: text({ fallback: "", secret: true, doc: "The secret of that access key." }),
   sessionToken: text({ fallback: "", secret: true, doc: "Token that belongs to temporary keys." }),
-  assumeRoleArn: text({ fallback: "", doc: "ARN of a role to take on, by the keys or by what the AWS SDK finds." }),
+  assumeRoleArn: text({ fallback: "", doc: "ARN of a role to take on, by those keys or by what the AWS SDK finds." }),
   assumeRoleSessionName: pattern<string>({
     fallback: "pannier",
     shape: /^[\w+=,.@-]{2,64}$/,
@@ -52,13 +61,13 @@ export const fields: FieldTable<DynamoSettings> = {
   }),
   trustAnchorArn: text({
     fallback: "",
-    doc: "IAM Roles Anywhere by Dapr's certificates; refused, there are none here.",
+    doc: "Refused: it signs in by a certificate of Dapr's own (IAM Roles Anywhere), and there is none here.",
   }),
   trustProfileArn: text({ fallback: "", doc: "As `trustAnchorArn`." }),
   partitionKey: text({ fallback: "key", doc: "Name of the table's hash key, a string; the table has no sort key." }),
   ttlAttributeName: text({
     fallback: "",
-    doc: "Attribute with the time of expiry, on which the table's TTL is switched on; without one there is no TTL.",
+    doc: "Attribute with the time of expiry, on which the table's TTL is switched on. Without one the store has no TTL, and one that is asked for is refused.",
   }),
 };
 

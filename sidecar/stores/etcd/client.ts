@@ -6,7 +6,7 @@ import type { Clock } from "#kit/clock.ts";
 import type { Log } from "#kit/log.ts";
 import { Channel } from "../grpc/channel.ts";
 import type { Endpoint } from "./endpoints.ts";
-import { abandonedError, closedError, EtcdError, leftError, statusError } from "./failures.ts";
+import { abandonedError, closedError, EtcdError, leftError, statusError, unusableError } from "./failures.ts";
 import { decodeToken, encodeAuthenticate, METHODS, type Method } from "./messages.ts";
 
 /** PEM texts; `cert` and `key` are empty without a client certificate. */
@@ -51,6 +51,9 @@ export class EtcdClient {
   /** Where the next call goes. */
   #place = 0;
   #token: Promise<string> | null = null;
+  /** What became of the servers that failed and have not answered since: the log tells of each once. */
+  readonly #failing = new Map<Endpoint, string>();
+  #opened = false;
   #closed = false;
 
   constructor(options: EtcdClientOptions) {
@@ -59,8 +62,10 @@ export class EtcdClient {
 
   /** Gives the answer's message. Rejects with an EtcdError; a write whose outcome is not known is never sent twice. */
   async send({ method, message }: Request, signal: AbortSignal): Promise<Uint8Array> {
+    const { length } = this.#options.endpoints;
+    let silent = 0;
     // One attempt for each server, and one more for a connection that broke or a token that has run out.
-    for (let left = this.#options.endpoints.length; ; left--) {
+    for (let left = length; ; left--) {
       let token: Promise<string> | null = null;
       try {
         this.#mustBeOpen();
@@ -70,10 +75,18 @@ export class EtcdClient {
         return await this.#attempt({ method, message }, metadata, signal);
       } catch (error) {
         if (!(error instanceof EtcdError) || error.again === null || left === 0) throw error;
+        // Who has hung is not asked twice: each time it would take as long.
+        if (error.code === "timeout" && ++silent === length) throw error;
         // Not where another call has signed in anew meanwhile.
         if (error.again === "sign-in" && token === this.#token) this.#token = null;
       }
     }
+  }
+
+  /** The store is open: from now on the log tells of servers that fail. Until then the error of who opens it tells. */
+  opened(): void {
+    this.#opened = true;
+    for (const [endpoint, error] of this.#failing) this.#warn(endpoint, error);
   }
 
   /** Ends everything at once: calls under way reject. May be called again. */
@@ -107,6 +120,7 @@ export class EtcdClient {
     if (signal.aborted) return Promise.reject(leftError());
     this.#mustBeOpen();
     const endpoint = this.#endpoint();
+    const { client } = this.#channel(endpoint);
     const isWrite = method.effect === "write";
     return new Promise((resolve, reject) => {
       let call: ClientUnaryCall | null = null;
@@ -123,7 +137,7 @@ export class EtcdClient {
       signal.addEventListener("abort", leave, { once: true });
       this.#calls.add(abandon);
       const deadline = this.#options.clock.nowMs() + CALL_MS;
-      call = this.#channel(endpoint).client.makeUnaryRequest(
+      call = client.makeUnaryRequest(
         method.path,
         asBuffer,
         (answer: Buffer): Uint8Array => answer,
@@ -132,7 +146,10 @@ export class EtcdClient {
         { deadline },
         (status, answer) => {
           settle();
-          if (status === null) return resolve(answer ?? new Uint8Array(0));
+          if (status === null) {
+            this.#failing.delete(endpoint);
+            return resolve(answer ?? new Uint8Array(0));
+          }
           const error = statusError({ status, server: endpoint.address, isWrite });
           this.#learn(endpoint, error);
           reject(error);
@@ -147,11 +164,16 @@ export class EtcdClient {
       return;
     if (endpoint === this.#endpoint()) {
       this.#place = (this.#place + 1) % this.#options.endpoints.length;
-      this.#options.log.warn("etcd server fails", { server: endpoint.address, error: error.message });
+      if (this.#opened && !this.#failing.has(endpoint)) this.#warn(endpoint, error.message);
+      this.#failing.set(endpoint, error.message);
     }
     if (error.code !== "timeout") return;
     this.#channels.get(endpoint)?.close();
     this.#channels.delete(endpoint);
+  }
+
+  #warn({ address }: Endpoint, error: string): void {
+    this.#options.log.warn("etcd server fails", { server: address, error });
   }
 
   #endpoint(): Endpoint {
@@ -172,6 +194,7 @@ export class EtcdClient {
 /** The name that TLS asks for where a server is named by its address only. */
 const NAMELESS = "etcd";
 
+/** Throws an EtcdError where OpenSSL does not take the certificates, as one that is signed too weakly. */
 function channelTo({ address }: Endpoint, texts: TlsTexts | null): Channel {
   const tls = texts && {
     ca: Buffer.from(texts.ca),
@@ -179,7 +202,11 @@ function channelTo({ address }: Endpoint, texts: TlsTexts | null): Channel {
     key: pemOrNull(texts.key),
     nameless: NAMELESS,
   };
-  return new Channel({ address, tls, options: CHANNEL_OPTIONS });
+  try {
+    return new Channel({ address, tls, options: CHANNEL_OPTIONS });
+  } catch (error) {
+    throw unusableError(address, error);
+  }
 }
 
 /** A member that has lost its cluster says so at once, in place of waiting. */

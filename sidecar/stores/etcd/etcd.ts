@@ -40,6 +40,7 @@ async function open(settings: Readonly<EtcdSettings>, context: OpenContext, layo
     const ttlSecMin = await leases.shortestSec({ signal });
     const store = new EtcdStore({ client, leases, layout, names, maxTxnOps, ttlSecMin, clock });
     await store.ping({ signal });
+    client.opened();
     return store;
   } catch (error) {
     client.close();

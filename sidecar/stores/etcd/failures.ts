@@ -1,6 +1,6 @@
 // What etcd or the connection to it said, as a StoreError with what to do about it. Of etcd's own words only those that
 // are known here are looked at, and none is passed on.
-import { connectCause } from "#kit/connect-cause.ts";
+import { connectCause, tlsWords } from "#kit/connect-cause.ts";
 import { StoreError, type StoreErrorCode } from "../store.ts";
 
 /** What another attempt would need to fare better. Nothing was written. */
@@ -122,6 +122,12 @@ function connectError(server: string, details: string): EtcdError {
   const hint = TLS_TROUBLE.test(details) ? "; check tlsEnable, ca, cert and key, and the server's certificate" : "";
   const text = `cannot connect to etcd at ${server}${cause === null ? "" : `: ${cause}`}${hint}`;
   return new EtcdError("unavailable", text, "elsewhere");
+}
+
+/** OpenSSL does not take what the settings hold. Its reason names no part of them. */
+export function unusableError(server: string, cause: unknown): EtcdError {
+  const because = cause instanceof Error ? `: ${tlsWords(cause.message)}` : "";
+  return new EtcdError("unavailable", `cannot connect to etcd at ${server}${because}; check ca, cert and key`);
 }
 
 export function closedError(): EtcdError {

@@ -29,7 +29,7 @@ export const fields: FieldTable<FirestoreSettings> = {
   project_id: pattern({
     // Projects can have a domain before a colon.
     shape: /^[a-z][\w.:-]*$/,
-    want: "a project's id as Google gives it: letters, digits, hyphens",
+    want: "a project's id as Google gives it: a lower-case letter, then ASCII letters, digits and _.:-",
     fallback: "",
     required: true,
     aliases: ["projectId"],
@@ -38,26 +38,27 @@ export const fields: FieldTable<FirestoreSettings> = {
   entity_kind: pattern({
     // What begins and ends with two underscores is Datastore's own.
     shape: /^(?!__.*__$)[^\0]+$/su,
-    want: `a kind of at most ${KIND_BYTES_MAX} bytes that is not in double underscores`,
+    want: `a kind of 1 to ${KIND_BYTES_MAX} bytes without a NUL, and not in double underscores`,
     fallback: "DaprState",
     aliases: ["entityKind"],
     doc: "Kind of the entities.",
   }),
   noIndex: flag({
     fallback: false,
-    doc: "Leave every value out of Datastore's index. Without it, only values of more than 1500 bytes are left out, which Datastore cannot index.",
+    doc: "Leave every value out of Datastore's index. Without it, only values of more than 1500 bytes are left out, which Datastore cannot index. An index of values serves nobody here and costs with each write.",
   }),
   endpoint: text({
     fallback: "",
+    shownDefault: "the service's",
     aliases: ["connectionEndpoint"],
-    doc: "`host:port` of an emulator, as DATASTORE_EMULATOR_HOST has it: without TLS and without a sign-in. `https://host` for another address of the service.",
+    doc: "`host:port` of an emulator, as `DATASTORE_EMULATOR_HOST` has it: without TLS and without a sign-in. `https://host` or `https://host:port` for another address of the service.",
   }),
   timeout: duration<number>({
     fallback: TIMEOUT_MS,
     bare: "seconds",
     min: TIMEOUT_MS_MIN,
     max: HOUR_MS,
-    doc: "Longest that a request waits for its answer, further attempts of a transaction included.",
+    doc: "Longest that a request waits for its answer, further attempts of a transaction included. Pannier's own.",
   }),
   ...serviceAccountFields,
 };

@@ -4,6 +4,7 @@
 import { isIP, type Socket } from "node:net";
 import { checkServerIdentity, type PeerCertificate } from "node:tls";
 import { type ChannelCredentials, type ChannelOptions, Client, credentials } from "@grpc/grpc-js";
+import { keptTarget } from "./connecting.ts";
 
 const RECONNECT_FIRST_MS = 100;
 const RECONNECT_LONGEST_MS = 2_000;
@@ -41,7 +42,7 @@ export interface Target {
 
 export class Channel {
   readonly client: Client;
-  /** By connection: what carries HTTP/2 over it; null while TLS is being agreed on. */
+  /** By connection: what carries HTTP/2 over it; null while it is made, and while TLS is being agreed on. */
   readonly #carriers = new Map<Socket, Socket | null>();
   #isClosed = false;
 
@@ -49,7 +50,8 @@ export class Channel {
     const { security, names } =
       tls === null ? { security: credentials.createInsecure(), names: {} } : over(tls, address);
     this.#follow(security);
-    this.client = new Client(`dns:${address}`, security, { ...OPTIONS, ...options, ...names });
+    const kept = keptTarget(address, (socket) => this.#keep(socket));
+    this.client = new Client(kept.target, security, { ...OPTIONS, ...options, ...names, ...kept.options });
   }
 
   /** Calls under way go on. No call is on a connection that has not said a word: it ends at once. */
@@ -66,10 +68,8 @@ export class Channel {
       const connector = create(...given);
       const connect = connector.connect.bind(connector);
       connector.connect = async (socket) => {
-        this.#keep(socket);
         const secured = await connect(socket);
-        if (this.#isClosed) socket.destroy();
-        else if (!socket.destroyed) this.#carriers.set(socket, secured.socket);
+        if (!socket.destroyed) this.#carriers.set(socket, secured.socket);
         return secured;
       };
       return connector;
@@ -79,7 +79,8 @@ export class Channel {
   #keep(socket: Socket): void {
     this.#carriers.set(socket, null);
     socket.once("close", () => this.#carriers.delete(socket));
-    if (this.#isClosed) socket.destroy();
+    // The library may try again after its end. Not at once: Node connects a socket that was destroyed before it began.
+    if (this.#isClosed) queueMicrotask(() => socket.destroy());
   }
 }
 

@@ -16,14 +16,14 @@ export const fields: FieldTable<JetStreamSettings> = {
   natsURL: text({
     fallback: "",
     required: true,
-    doc: "Servers of one cluster, as `nats://host:4222,nats://host:4222`.",
+    doc: "Servers of one cluster, as `nats://nats-0:4222,nats://nats-1:4222`; the port is 4222, and at most 32. `tls://` asks for TLS, by authorities that Node trusts (`NODE_EXTRA_CA_CERTS` adds one); a server that must have TLS gets it without. A user or a token may stand in it: `nats://user:password@nats:4222`, `nats://token@nats:4222`.",
   }),
   bucket: pattern<string>({
     fallback: "",
     required: true,
     shape: /^[\w-]{1,128}$/,
-    want: "letters, digits, _ and -, at most 128",
-    doc: "Bucket of NATS' key-value store. It has to be there.",
+    want: "1 to 128 ASCII letters, digits, _ and -",
+    doc: "Bucket of NATS' key-value store, which has to be there: letters, digits, `_` and `-`, at most 128.",
   }),
   jwt: text({ fallback: "", secret: true, doc: "JWT of a user; needs `seedKey`." }),
   seedKey: pattern<string>({
@@ -31,7 +31,7 @@ export const fields: FieldTable<JetStreamSettings> = {
     secret: true,
     shape: /^(|SU[A-Z2-7]{56})$/,
     want: "the seed of a user, 58 characters that begin with SU",
-    doc: "Seed of that user's key.",
+    doc: "Seed of that user's key; needs `jwt`.",
   }),
   name: text({ fallback: "dapr.io - statestore.jetstream", doc: "Name under which the servers list the connection." }),
   dotsAsSeparators: flag({

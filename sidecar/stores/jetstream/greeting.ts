@@ -17,8 +17,8 @@ export interface GreetingOptions {
 }
 
 export interface Greeting {
-  /** Whoever connects is to speak TLS from then on. */
-  readonly wantsTls: boolean;
+  /** "offered": whoever connects may speak TLS from then on, or not. */
+  readonly tls: "none" | "offered" | "required";
 }
 
 /** Resolves when the server has spoken; rejects with an Error whose words say why it has not. Leaves no socket behind. */
@@ -56,8 +56,10 @@ function isFirstWord(said: string): boolean {
 function greetingIn(line: string): Greeting | null {
   if (!line.startsWith(FIRST_WORD)) return null;
   try {
-    const info: { tls_required?: unknown; tls_available?: unknown } = Object(JSON.parse(line.slice(FIRST_WORD.length)));
-    return { wantsTls: info.tls_required === true || info.tls_available === true };
+    const info: unknown = JSON.parse(line.slice(FIRST_WORD.length));
+    if (typeof info !== "object" || info === null || Array.isArray(info)) return null;
+    const says = (name: string): boolean => Reflect.get(info, name) === true;
+    return { tls: says("tls_required") ? "required" : says("tls_available") ? "offered" : "none" };
   } catch {
     // No JSON, so no greeting.
     return null;

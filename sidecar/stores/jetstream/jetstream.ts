@@ -16,6 +16,7 @@ export const driver: StoreDriver = storeDriver<JetStreamSettings>({
   defaultVersion: "v1",
   fields,
   check,
+  foresee: () => ({ lacks: ["transactions"], bareKeysBy: null }),
   open,
 });
 
@@ -48,6 +49,7 @@ async function open(settings: Readonly<JetStreamSettings>, context: OpenContext)
       });
     const payloadBytes = Math.min(valueBytesMax ?? Number.POSITIVE_INFINITY, link.payloadBytesMax ?? PAYLOAD_BYTES);
     const most = Math.max(1, payloadBytes - HEADERS_BYTES);
+    link.opened();
     return new JetStreamStore({ link, bucket, dotsAsSeparators, etags, valueBytesMax: most });
   } catch (error) {
     await link.close();

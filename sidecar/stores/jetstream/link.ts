@@ -55,8 +55,9 @@ export class Link {
   #opening: Promise<NatsConnection> | null = null;
   /** Which server is asked next. */
   #place: number;
-  /** The servers that failed and were not reached since: the log tells of each once. */
-  readonly #failing = new Set<string>();
+  /** What became of the servers that failed and were not reached since: the log tells of each once. */
+  readonly #failing = new Map<string, string>();
+  #opened = false;
   /** Requests that were sent and not answered yet. */
   #waiting = 0;
 
@@ -89,6 +90,12 @@ export class Link {
       if (!(error instanceof JetStreamError) || !error.repeatable) throw error;
       return this.#attempt(request, signal);
     }
+  }
+
+  /** The store is open: from now on the log tells of servers that fail. Until then the error of who opens it tells. */
+  opened(): void {
+    this.#opened = true;
+    for (const [server, error] of this.#failing) this.#warn(server, error);
   }
 
   /** Ends the connection; requests under way reject at once. May be called again. */
@@ -145,8 +152,7 @@ export class Link {
 
   /** Asks each server once, beginning where it went well last. */
   async #connect(): Promise<NatsConnection> {
-    const { addresses, log } = this.#options;
-    const { servers } = addresses;
+    const { servers } = this.#options.addresses;
     let failure: JetStreamError | null = null;
     for (let asked = 0; asked < servers.length; asked++) {
       const server = servers[this.#place % servers.length];
@@ -160,12 +166,16 @@ export class Link {
       } catch (cause) {
         if (this.#leaving.signal.aborted) throw closedError();
         failure = connectError(server, cause);
-        if (!this.#failing.has(server)) log.warn("nats server fails", { server, error: failure.message });
-        this.#failing.add(server);
+        if (this.#opened && !this.#failing.has(server)) this.#warn(server, failure.message);
+        this.#failing.set(server, failure.message);
         this.#place++;
       }
     }
     throw failure ?? closedError();
+  }
+
+  #warn(server: string, error: string): void {
+    this.#options.log.warn("nats server fails", { server, error });
   }
 
   async #connectTo(server: string): Promise<NatsConnection> {
@@ -173,7 +183,8 @@ export class Link {
     const { tls, user } = addresses;
     const seed = credentials === null ? null : new TextEncoder().encode(credentials.seed);
     const leaving = this.#leaving.signal;
-    const { wantsTls } = await greeted({ server, clock, withinMs: CONNECT_MS, leaving });
+    const greeting = await greeted({ server, clock, withinMs: CONNECT_MS, leaving });
+    if (tls && greeting.tls === "none") throw new Error("it speaks no TLS; use nats:// in natsURL");
     return withHandshake(leaving, (handshake) =>
       connect({
         servers: [server],
@@ -184,7 +195,8 @@ export class Link {
         pingInterval: PING_MS,
         maxPingOut: PINGS_IN_VAIN,
         noAsyncTraces: true,
-        ...(tls || wantsTls ? { tls: handshake } : {}),
+        // As Dapr's client. Left out, the library would speak TLS wherever it is offered.
+        tls: tls || greeting.tls === "required" ? handshake : null,
         ...signIn(user),
         ...(credentials === null || seed === null ? {} : { authenticator: jwtAuthenticator(credentials.jwt, seed) }),
       }),

@@ -17,7 +17,11 @@ const TIMEOUT_MS_MAX = 600_000;
 const TIMEOUT_WHEN_ZERO_MS = 500;
 
 export const fields: FieldTable<MemcachedSettings> = {
-  hosts: text({ fallback: "", required: true, doc: "Servers, as `host:11211,host:11211`; their order counts." }),
+  hosts: text({
+    fallback: "",
+    required: true,
+    doc: "Servers, as `cache-0:11211,cache-1:11211` or `[::1]:11211`; the port is 11211, and at most 64. Their order decides which server has a key: give it to all applications alike.",
+  }),
   maxIdleConnections: whole<number | null>({
     fallback: null,
     min: -1_000_000,
@@ -30,7 +34,7 @@ export const fields: FieldTable<MemcachedSettings> = {
     bare: "milliseconds",
     min: 0,
     max: TIMEOUT_MS_MAX,
-    doc: "Longest that a request waits for its answer, connecting included; 0 for 500 ms.",
+    doc: "Longest that a request waits for its answer, connecting included. A bare number is in **milliseconds**; 0 is 500 ms.",
   }),
   etags: flag({ fallback: false, doc: "Give values ETags, which a restart of the server begins anew. Pannier's own." }),
 };

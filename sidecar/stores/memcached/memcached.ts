@@ -15,6 +15,7 @@ export const driver: StoreDriver = storeDriver<MemcachedSettings>({
   defaultVersion: "v1",
   fields,
   check,
+  foresee: ({ etags }) => ({ lacks: etags ? ["transactions"] : ["etag", "transactions"], bareKeysBy: null }),
   open,
 });
 

@@ -113,14 +113,70 @@ function problemWith(settings: Readonly<MongodbSettings>): { readonly field: str
   } catch (error) {
     const said = error instanceof Error ? error.message : "";
     const isUnknown = UNKNOWN_OPTIONS.test(said);
-    const isOption = isUnknown || (settings.params !== "" && canBeRead({ ...settings, params: "" }));
-    const value = isOption ? "options with values that the client takes" : "a connection string of MongoDB";
-    const why = isUnknown ? `options that the client knows: ${said}` : value;
+    const faulty = isUnknown ? [] : faultyOptions(settings);
+    const isOption = isUnknown || faulty === null || faulty.length > 0;
+    const wants = isUnknown ? `options that the client knows: ${said}` : wanted(faulty);
     return {
       field: fieldOf(settings, isOption),
-      want: `${why}, as "mongodb://user:password@host:27017/?replicaSet=rs0"`,
+      want: `${wants}, as "mongodb://user:password@host:27017/?replicaSet=rs0"`,
     };
   }
+}
+
+/** `faulty`: as {@link faultyOptions} gives it. */
+function wanted(faulty: readonly string[] | null): string {
+  if (faulty === null) return "options with values that the client takes";
+  if (faulty.length === 0) return "a connection string of MongoDB";
+  const values = faulty.length === 1 ? "a value that the client takes" : "values that the client takes";
+  return `${values} for ${faulty.join(" and ")}`;
+}
+
+/**
+ * Names of the options by which the string cannot be read, without their values. None where it cannot be read without
+ * options either; null where it can, and it does not show which of them it is.
+ */
+function faultyOptions(settings: Readonly<MongodbSettings>): readonly string[] | null {
+  const { connectionString, params } = settings;
+  const ofString = connectionString !== "";
+  const [start = "", query = ""] = ofString ? splitAt(connectionString, "?") : ["", params.replace(/^\?/, "")];
+  const pairs = query === "" ? [] : query.split("&");
+  const readable = (kept: readonly string[]): boolean => {
+    const text = kept.length === 0 ? "" : `?${kept.join("&")}`;
+    return canBeRead({ ...settings, ...(ofString ? { connectionString: start + text } : { params: text }) });
+  };
+  if (pairs.length === 0 || !readable([])) return [];
+  const names = culprits(pairs, readable).map((pair) => splitAt(pair, "=")[0]);
+  // What stands behind a question mark in a password is the name of no option, and is not shown.
+  return names.length > 0 && names.every(isOptionName) ? names : null;
+}
+
+/** One that is enough to leave out, else all that cannot be read beside those before them. */
+function culprits(pairs: readonly string[], readable: (kept: readonly string[]) => boolean): readonly string[] {
+  const alone = pairs.find((pair) => readable(pairs.filter((each) => each !== pair)));
+  if (alone !== undefined) return [alone];
+  const kept: string[] = [];
+  return pairs.filter((pair) => {
+    const fits = readable([...kept, pair]);
+    if (fits) kept.push(pair);
+    return !fits;
+  });
+}
+
+/** Whether the client knows an option of this name. */
+function isOptionName(name: string): boolean {
+  if (!/^[a-z]+$/i.test(name)) return false;
+  try {
+    return new MongoClient(`mongodb://localhost/?${name}=1`).options !== undefined;
+  } catch (error) {
+    // It may well mind the value.
+    return error instanceof Error && !UNKNOWN_OPTIONS.test(error.message);
+  }
+}
+
+/** What stands before the first `mark`, and what behind it. */
+function splitAt(text: string, mark: string): readonly [string, string] {
+  const at = text.indexOf(mark);
+  return at < 0 ? [text, ""] : [text.slice(0, at), text.slice(at + mark.length)];
 }
 
 function canBeRead(settings: Readonly<MongodbSettings>): boolean {

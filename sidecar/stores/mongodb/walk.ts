@@ -1,7 +1,7 @@
 // Walks over the keys of a range along the index of _id, by their bytes: a page, their number, deleting them. Whole
 // subtrees of keys with a further "||" are jumped over.
 import type { ClientSession, Collection, Document } from "mongodb";
-import { endOfBeginning } from "#kit/utf8-order.ts";
+import { compareUtf8, endOfBeginning } from "#kit/utf8-order.ts";
 import {
   isInRange,
   type KeyRange,
@@ -12,6 +12,7 @@ import {
   StoreError,
 } from "../store.ts";
 import { mustBeText, type ReadRow, type Row, readRow } from "./layout.ts";
+import { filterOf } from "./narrowing.ts";
 import type { ServerClock } from "./server-clock.ts";
 import { live, optional } from "./writes.ts";
 
@@ -20,6 +21,8 @@ const FINDS_MAX = 20;
 const ROWS_MAX = 1000;
 /** With values: few at a time, for each may be large. */
 const ROWS_WITH_VALUES_MAX = 250;
+/** Documents that the server looks at for some values in one call. */
+const LOOKED_MAX = 10_000;
 
 export interface Walk {
   readonly collection: Collection<Row>;
@@ -36,6 +39,7 @@ const KEYS_ONLY = { _id: 1, _ttl: 1 };
 /** A page of a range. Its position is the text at which the next one begins, whether or not a key is there. */
 export async function listPage(walk: Walk, request: ListRequest): Promise<ListPage> {
   const { range, limit, values } = request;
+  const where = values ? filterOf(request.where ?? null) : null;
   const end = endOfBeginning(range.start);
   const page: ListedRow[] = [];
   let place = beginningOf(request, end);
@@ -43,7 +47,8 @@ export async function listPage(walk: Walk, request: ListRequest): Promise<ListPa
   for (let finds = 0; finds < FINDS_MAX; finds++) {
     // One more than there is room for tells whether there are more.
     const asked = Math.min(values ? ROWS_WITH_VALUES_MAX : ROWS_MAX, limit - page.length + 1);
-    const look = await lookFrom(walk, { place, end, asked, values, range });
+    const until = where === null ? null : await windowEnd(walk, range, { place, end });
+    const look = await lookFrom(walk, { place, end: until ?? end, asked, values, range, where });
     for (const { key, found, expiresAtMs } of look.rows) {
       if (page.length === limit || bytes >= LIST_BYTES_MAX) return { rows: page, next: place };
       place = `${key}\0`;
@@ -54,8 +59,9 @@ export async function listPage(walk: Walk, request: ListRequest): Promise<ListPa
         bytes += found.bytes.length;
       }
     }
-    if (look.next === null) return { rows: page, next: null };
-    place = look.next;
+    const next = look.next ?? until;
+    if (next === null) return { rows: page, next: null };
+    place = next;
     if (page.length === limit || bytes >= LIST_BYTES_MAX) return { rows: page, next: place };
   }
   return { rows: page, next: place };
@@ -68,14 +74,44 @@ interface Look {
   readonly asked: number;
   readonly values: boolean;
   readonly range: KeyRange;
+  /** What the server looks for; null for all documents. */
+  readonly where: Document | null;
+}
+
+/**
+ * Where the server ends a search for documents of some values, which can be few among many; null where the range ends
+ * before. Within a subtree it is the end of that, so that the next one begins behind it.
+ */
+async function windowEnd(
+  { collection, leftMs }: Walk,
+  range: KeyRange,
+  { place, end }: Pick<Look, "place" | "end">,
+): Promise<string | null> {
+  const filter = { _id: idsOf(place, end) };
+  const options = {
+    projection: { _id: 1 },
+    sort: { _id: 1 },
+    skip: LOOKED_MAX,
+    limit: 1,
+    maxTimeMS: leftMs(),
+  } as const;
+  const [last] = await collection.find(filter as Document, options).toArray();
+  if (last === undefined) return null;
+  const until = behindSubtree(range, last._id) ?? last._id;
+  return until === "" || (end !== null && compareUtf8(until, end) >= 0) ? null : until;
+}
+
+/** Null: to the last key of all. */
+function idsOf(place: string, end: string | null): Document {
+  return { $gte: place, ...(end === null ? {} : { $lt: end }) };
 }
 
 /** Documents from a place on, up to the first that begins a subtree; `next`: where to look on, null at the end. */
 async function lookFrom(
   { collection, leftMs }: Walk,
-  { place, end, asked, values, range }: Look,
+  { place, end, asked, values, range, where }: Look,
 ): Promise<{ readonly rows: readonly ReadRow[]; readonly next: string | null }> {
-  const filter = { _id: { $gte: place, ...(end === null ? {} : { $lt: end }) }, ...IN_LAYOUT };
+  const filter = { _id: idsOf(place, end), ...IN_LAYOUT, ...(where === null ? {} : { $and: [where] }) };
   const options = { raw: true, sort: { _id: 1 }, limit: asked, maxTimeMS: leftMs() } as const;
   const cursor = collection.find<Uint8Array>(
     filter as Document,

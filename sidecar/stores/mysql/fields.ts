@@ -25,7 +25,7 @@ export const CONNECTIONS_MAX = 1000;
 
 /** What Dapr takes, as long as the server's names may be. */
 const NAME = /^[0-9A-Za-z_]{1,64}$/;
-const NAME_WANT = "at most 64 letters, digits and underscores";
+const NAME_WANT = "1 to 64 ASCII letters, digits and underscores";
 
 export const fields: FieldTable<MysqlSettings> = {
   connectionString: text<string>({
@@ -57,7 +57,7 @@ export const fields: FieldTable<MysqlSettings> = {
     fallback: "",
     doc: "Path of the file with the authorities that may sign the server's certificate; with it TLS is spoken.",
   }),
-  pemContents: text<string>({ fallback: "", doc: "The same authorities as PEM text, in place of pemPath." }),
+  pemContents: text<string>({ fallback: "", doc: "The same authorities as PEM text, in place of `pemPath`." }),
   cleanupInterval: duration<number>({
     fallback: HOUR_MS,
     bare: "seconds",
@@ -74,6 +74,6 @@ export const fields: FieldTable<MysqlSettings> = {
   }),
   lossyValues: flag({
     fallback: false,
-    doc: "Take values that the JSON type of MySQL changes: numbers are rounded, -0 becomes 0. Pannier's own.",
+    doc: "Take values that the JSON type of MySQL changes: numbers are rounded, `-0` becomes `0`. Pannier's own.",
   }),
 };

@@ -1,9 +1,9 @@
 // state.mysql: MySQL 8 and MariaDB in Dapr's layout (dapr-state-stores.md 6). This file opens it: settings into connections,
 // tables and a store.
-import { readFile } from "node:fs/promises";
 import { assert } from "#kit/assert.ts";
 import { Cleanup } from "../sql/cleanup.ts";
-import { ReplyError, SqlError } from "../sql/failure.ts";
+import { ReplyError } from "../sql/failure.ts";
+import { readCertificates } from "../sql/pem-files.ts";
 import { Pool } from "../sql/pool.ts";
 import { Runner } from "../sql/runner.ts";
 import { overOnce } from "../sql/single-use.ts";
@@ -81,12 +81,7 @@ async function openSchema(options: SessionOptions, signal: AbortSignal): Promise
 
 async function authorityOf({ pemPath, pemContents }: Readonly<MysqlSettings>): Promise<string | null> {
   if (pemPath === "") return pemContents === "" ? null : pemContents;
-  try {
-    return await readFile(pemPath, "utf8");
-  } catch (error) {
-    const why = error instanceof Error && "code" in error ? String(error.code) : "it cannot be read";
-    throw new SqlError("unavailable", `pemPath: ${pemPath}: ${why}; give the path of a PEM file that can be read`);
-  }
+  return readCertificates({ setting: "pemPath", path: pemPath });
 }
 
 /** A table that Dapr made. Nothing is lost: a key that the collation takes for another one's is refused. */

@@ -121,15 +121,15 @@ function authorityFaults({ pemPath, pemContents }: Readonly<MysqlSettings>): rea
   return pemFaults({ certificates: { pemContents } });
 }
 
-const HOST_PORT = /^(?:\[([^\]]+)\]|([^:]*))(?::(\d{1,5}))?$/;
+const HOST_PORT = /^(?:\[([^\]]+)\]|([^:]*))(?::(\d+))?$/;
 
 function endpointOf({ protocol, address }: ConnectionString, faults: Fault[]): Endpoint {
   if (protocol === "unix") return { kind: "socket", path: address === "" ? "/tmp/mysql.sock" : address };
   const [, bracketed, bare = "", digits = String(PORT)] = HOST_PORT.exec(address === "" ? "127.0.0.1" : address) ?? [];
   const host = bracketed ?? bare;
   const port = Number(digits);
-  if (host === "" || port < 1 || port > 65_535)
-    faults.push(error(FIELD, "a server as tcp(host:3306) or tcp([::1]:3306)"));
+  if (host === "") faults.push(error(FIELD, "a server as tcp(host:3306) or tcp([::1]:3306)"));
+  else if (port < 1 || port > 65_535) faults.push(error(FIELD, "a port from 1 to 65535, as in tcp(host:3306)"));
   return { kind: "tcp", host, port };
 }
 

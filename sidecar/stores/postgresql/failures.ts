@@ -52,7 +52,7 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
   "25P03": unavailable("ended a transaction whose client was silent for too long; nothing was written", "connection"),
   "42501": unavailable("does not let this user use the tables; see the rights in docs/stores/postgresql.md"),
   "42P01": unavailable(
-    "has no such table: it was dropped, or search_path changed; open the Component again to make it",
+    "has no such table: it was dropped, or search_path changed; open the Component again to make it (docs/hot-reload.md)",
   ),
   "42703": { code: "corrupt", text: `has a table with other columns; ${LAYOUT}`, again: null },
   "42883": {
@@ -139,9 +139,24 @@ export function connectError(server: string, cause: unknown): SqlError {
   if (cause instanceof SqlError) return cause;
   const sqlState = sqlStateOf(cause);
   if (sqlState !== null) return replyError(sqlState, server);
+  const words = cause instanceof Error ? cause.message : "";
+  if (words.startsWith(WITHOUT_PASSWORD))
+    return new SqlError(
+      "unavailable",
+      `${server} wants a password; set password, or password or passfile in connectionString`,
+    );
+  if (words === WITHOUT_TLS)
+    return new SqlError(
+      "unavailable",
+      `cannot connect to ${server}: it speaks no TLS; check sslmode in connectionString`,
+    );
   const hint = isTlsFailure(cause) ? "check sslmode, sslrootcert and the server's certificate" : "";
   return unreachableError(server, cause, hint);
 }
+
+/** How pg says by itself that it has no password to give, and that the server answered "N" to its wish for TLS. */
+const WITHOUT_PASSWORD = "SASL: SCRAM-SERVER-FIRST-MESSAGE: client password must be";
+const WITHOUT_TLS = "The server does not support SSL connections";
 
 /** The SQLSTATE of what pg rejects with, or null when it is none of the server's answers. */
 export function sqlStateOf(error: unknown): string | null {

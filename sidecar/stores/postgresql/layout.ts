@@ -22,6 +22,8 @@ export interface Columns {
   readonly valid: string;
   /** When a row was made. */
   readonly created: string;
+  /** Where the server can look into values: whether it cannot for a row, since its value is no jsonb of its own. Null: never. */
+  readonly opaque: string | null;
 }
 
 export type Row = Readonly<Record<string, unknown>>;
@@ -90,6 +92,7 @@ export function v1Layout({ lossyValues }: V1Options): Layout {
       valid: `CASE WHEN NOT isbinary OR octet_length(value #>> '{}') > ${BASE64_LOOKED_BYTES_MAX} THEN true
         ELSE coalesce(value #>> '{}' ~ '${BASE64}', false) END`,
       created: "insertdate",
+      opaque: "isbinary",
     },
     features,
     traits: { ...commonTraits, values: "json-equal", foreignEtag: "invalid", queryStrings: "loose" },
@@ -123,6 +126,7 @@ export const v2Layout: Layout = {
     expiry: "expires_at",
     valid: "true",
     created: "created_at",
+    opaque: null,
   },
   features,
   traits: { ...commonTraits, values: "exact-bytes", foreignEtag: "mismatch", queryStrings: "typed" },
@@ -185,4 +189,15 @@ function asBuffer(bytes: Uint8Array): Buffer {
 
 function corrupt(why: string): StoreError {
   return new StoreError("corrupt", `the row under the key is not in the layout of state.postgresql: ${why}`);
+}
+
+/** The same where walks would read the whole table. */
+export function withoutWalks(layout: Layout): Layout {
+  return {
+    ...layout,
+    features: { ...layout.features, list: false },
+    traits: { ...layout.traits, listOrder: "none" },
+    // Queries go by walks.
+    capabilities: layout.capabilities.filter((word) => word !== "KEYS_LIKE" && word !== "QUERY_API"),
+  };
 }

@@ -14,12 +14,12 @@ const PART = `(?:${BARE}|${QUOTED})`;
 /** What a table's name may look like. */
 export const TABLE_NAME: RegExp = new RegExp(`^(?:${PART}\\.)?${PART}$`);
 export const TABLE_NAME_WANT =
-  "a table's name of at most 63 letters, digits, _ and $, or one in double quotes, with or without a schema before it";
+  "a table's name of 1 to 63 ASCII letters, digits, _ and $ that begins with neither a digit nor $, or one in double quotes, with or without a schema before it";
 
 /** What may stand before "state" so that both together are a table's name. */
 export const TABLE_PREFIX: RegExp = new RegExp(`^(?:${PART}\\.)?(?:[A-Za-z_][A-Za-z0-9_$]{0,57})?$`);
 export const TABLE_PREFIX_WANT =
-  'the beginning of a table\'s name: letters, digits, _ and $, or a schema with its dot, or both, as in "app.x_"';
+  'the beginning of a table\'s name: at most 58 ASCII letters, digits, _ and $, neither a digit nor $ first; or a schema with its dot; or both, as in "app.x_"';
 
 const PARTS = new RegExp(`^(?:(${PART})\\.)?(${PART})$`);
 const NAME_BYTES_MAX = 63;

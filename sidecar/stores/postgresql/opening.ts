@@ -6,10 +6,11 @@ import type { Fault } from "#kit/fault.ts";
 import { Cleanup } from "../sql/cleanup.ts";
 import { Pool } from "../sql/pool.ts";
 import { Runner } from "../sql/runner.ts";
+import { warnOfUnproved } from "../sql/unproved.ts";
 import type { OpenContext, Store } from "../store.ts";
 import { cleanupSteps } from "./cleanup.ts";
 import type { ServerSettings } from "./fields.ts";
-import type { Layout } from "./layout.ts";
+import { type Layout, withoutWalks } from "./layout.ts";
 import { migrate } from "./migration.ts";
 import { parseTableName } from "./names.ts";
 import { openPasswords } from "./passwords.ts";
@@ -20,7 +21,8 @@ import { Session, type SessionOptions, TIME_FIELD } from "./session.ts";
 import { statementsFor, type Tables, tablesOf } from "./statements.ts";
 import { readTlsFiles } from "./tls-files.ts";
 import { BYTE_ORDER, walkStatements } from "./walk.ts";
-import { WalkIndex } from "./walk-index.ts";
+import { WalkIndex, type WalkIndexOptions } from "./walk-index.ts";
+import { type Outlook, outlookOf, warnOfWalks } from "./walk-outlook.ts";
 
 /** Where and how a version of a type keeps its rows. */
 export interface Place {
@@ -35,6 +37,9 @@ export interface Place {
 
 /** Making the layout may take so long; a Component's initTimeout is shorter, unless a large table is waited for. */
 const MIGRATION_MS_MAX = 3_600_000;
+
+const UNPROVED =
+  "its statements were run on PostgreSQL with serializable transactions; try it with data that may be lost";
 
 /** Faults between fields. `field`: the one that `stateTable` comes from. */
 export function checkServer(
@@ -62,7 +67,7 @@ export async function openStore(
   const tables = tablesOf(place.stateTable, settings.metadataTableName);
   assert(plan !== null && tables !== null, "the settings were checked with the fields");
   const { clock, random, log, component } = context;
-  warnOf(product, context);
+  if (product.unproved) warnOfUnproved({ type: product.name, means: UNPROVED }, settings, log);
   const options: SessionOptions = {
     plan,
     files: await readTlsFiles(plan),
@@ -81,23 +86,33 @@ export async function openStore(
     const isByteOrder = await prepare(runner, context, place, tables);
     const sql = statementsFor(layout, tables, { product, timeoutMs: settings.timeout });
     const walks = walkStatements(layout, tables, isByteOrder);
-    const walkIndex = isByteOrder ? null : new WalkIndex({ sql: walks, tables, connect, clock, log });
+    const walkIndex = isByteOrder
+      ? null
+      : await walkIndexOf(runner, context, { sql: walks, tables, connect, clock, log });
+    const canWalk = layout.features.list && (isByteOrder || walkIndex !== null);
     const intervalMs = settings.cleanupInterval;
     const steps = cleanupSteps({ runner, sql, key, intervalMs });
     const cleanup = new Cleanup({ intervalMs, steps, clock, log });
-    const parts = { layout, sql, walks, pool, runner, cleanup, walkIndex };
-    return layout.features.list ? new WalkablePostgresStore(parts) : new PostgresStore(parts);
+    const parts = { layout: canWalk ? layout : withoutWalks(layout), sql, walks, pool, runner, cleanup, walkIndex };
+    return canWalk ? new WalkablePostgresStore(parts) : new PostgresStore(parts);
   } catch (error) {
     await pool.close();
     throw error;
   }
 }
 
-function warnOf({ unproved, name }: Product, { log }: OpenContext): void {
-  if (!unproved) return;
-  log.warn(`state.${name} was never run against a real server`, {
-    means: "its statements were run on PostgreSQL with serializable transactions; try it with data that may be lost",
-  });
+/** Null, with a warning, where the index of walks is neither there nor can be made. */
+async function walkIndexOf(
+  runner: Runner<Session>,
+  { signal, log }: OpenContext,
+  options: WalkIndexOptions,
+): Promise<WalkIndex | null> {
+  const { sql, tables } = options;
+  const task = (session: Session): Promise<Outlook> => outlookOf(session, sql, tables);
+  const outlook = await runner.run({ effect: "read", signal, task });
+  if (outlook.kind !== "missing" && outlook.kind !== "unfinished") return new WalkIndex(options);
+  warnOfWalks(log, { sql, tables, outlook, next: "; then open the Component again" });
+  return null;
 }
 
 /** Makes the tables; gives whether keys are ordered by their bytes. */

@@ -149,6 +149,7 @@ export class WalkablePostgresStore extends PostgresStore {
   }
 
   async #walk<T>(effect: Effect, call: Call, task: (session: Session) => Promise<T>): Promise<T> {
+    this.parts.walkIndex?.admit();
     const result = await this.run(effect, call, task);
     this.parts.walkIndex?.ask();
     return result;

@@ -117,10 +117,12 @@ export function planServer(
   if (user === "") {
     faults.push(error(FIELD, "a user, there or in the field user", "the environment and ~/.pgpass are not looked at"));
   }
+  const secured = token === null ? given : withTls(given, endpoints, faults);
+  if (!isLocal(endpoints)) faults.push(...idleRoot(secured, settings));
   const plan = {
     product,
     endpoints,
-    ...tlsOf(token === null ? given : withTls(given, endpoints, faults), endpoints, faults),
+    ...tlsOf(secured, endpoints, faults),
     user,
     password: given.get("password") ?? "",
     passwordFile: given.get("passfile") ?? "",
@@ -161,6 +163,27 @@ function withTls(
     faults.push(error(FIELD, "another sslmode than disable: a token is sent as it is", "verify-full is the best"));
   return mode === "allow" || mode === "prefer" ? new Map([...given, ["sslmode", "require"]]) : given;
 }
+
+/** As with libpq these modes look at no certificate, while who names an authority may believe otherwise. */
+function idleRoot(given: ReadonlyMap<string, string>, { sslRootCert }: ServerSettings): readonly Fault[] {
+  const mode = given.get("sslmode") ?? "prefer";
+  if (!given.get("sslrootcert") || !UNCHECKED.has(mode)) return [];
+  const field = sslRootCert === "" ? FIELD : "sslRootCert";
+  const does =
+    mode === "disable" ? "nothing is encrypted" : "any certificate is taken, and a connection without TLS too";
+  const want = `sslmode=verify-full or verify-ca beside ${sslRootCert === "" ? "sslrootcert" : "it"}`;
+  return [
+    {
+      severity: "warning",
+      field,
+      got: null,
+      want,
+      hint: `with ${mode}${given.has("sslmode") ? "" : ", the default,"} ${does}`,
+    },
+  ];
+}
+
+const UNCHECKED: ReadonlySet<string> = new Set(["disable", "allow", "prefer"]);
 
 function isLocal(endpoints: readonly Endpoint[]): boolean {
   return endpoints.length > 0 && endpoints.every(({ address }) => address.startsWith("/"));

@@ -3,7 +3,7 @@
 import { Client, type ClientConfig, type QueryResult } from "pg";
 import { assert } from "#kit/assert.ts";
 import type { Clock } from "#kit/clock.ts";
-import { closedError, type Ending, lossError, ReplyError, type SqlError } from "../sql/failure.ts";
+import { closedError, type Ending, isTlsFailure, lossError, ReplyError, type SqlError } from "../sql/failure.ts";
 import type { RunnableSession } from "../sql/runner.ts";
 import { type BackendKey, requestCancel } from "./cancel.ts";
 import {
@@ -128,7 +128,7 @@ export class Session implements RunnableSession {
           if (!(failure instanceof ReplyError) || latest instanceof ReplyError) failure = latest;
           if (signal.aborted) throw closedError();
           if (isFinal(latest)) throw latest;
-          if (!depends(latest)) break;
+          if (!(latest instanceof ReplyError) && !isTlsTrouble(error)) break;
         }
       }
     }
@@ -273,9 +273,9 @@ function isFinal(failure: SqlError): boolean {
   return failure instanceof ReplyError && (failure.reply === "28P01" || failure.reply === "3D000");
 }
 
-/** Whether another level of TLS may fare better: the server answered, or TLS itself failed. */
-function depends(failure: SqlError): boolean {
-  return failure instanceof ReplyError || /SSL|TLS|CERT/i.test(failure.message);
+/** pg has no code for a server that speaks no TLS, and Node none for one that breaks it off. */
+function isTlsTrouble(cause: unknown): boolean {
+  return isTlsFailure(cause) || (cause instanceof Error && /SSL|TLS/.test(cause.message));
 }
 
 /** "postgresql at 127.0.0.1:5432" */

@@ -25,15 +25,15 @@ const awsFields: FieldTable<AwsSettings> = {
   awsRegion: pattern<string>({
     fallback: "",
     shape: /^[a-z0-9-]{1,64}$/,
-    want: 'a region as in "eu-central-1"',
+    want: 'a region of 1 to 64 lower-case ASCII letters, digits and hyphens, as in "eu-central-1"',
     aliases: ["region"],
-    doc: "AWS IAM: region of the database; needed with useAWSIAM.",
+    doc: "AWS IAM: region of the database; needed with `useAWSIAM`.",
   }),
   awsAccessKey: text({
     fallback: "",
     secret: true,
     aliases: ["accessKey"],
-    doc: "AWS IAM: id of an access key; without one, the AWS SDK's own chain.",
+    doc: "AWS IAM: id of an access key, beside `awsSecretKey`; without both, the AWS SDK's own chain.",
   }),
   awsSecretKey: text({ fallback: "", secret: true, aliases: ["secretKey"], doc: "AWS IAM: the secret of that key." }),
   awsSessionToken: text({
@@ -52,7 +52,7 @@ const awsFields: FieldTable<AwsSettings> = {
   }),
   trustAnchorArn: text({
     fallback: "",
-    doc: "IAM Roles Anywhere by Dapr's certificates; refused, there are none here.",
+    doc: "Refused with `useAWSIAM`: it signs in by a certificate of Dapr's own (IAM Roles Anywhere), and there is none here.",
   }),
   trustProfileArn: text({ fallback: "", doc: "As `trustAnchorArn`." }),
 };

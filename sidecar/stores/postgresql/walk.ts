@@ -1,7 +1,7 @@
 // Walks over the keys of a range by their bytes: a page, their number, deleting them; and the index that makes this a
 // walk and not a search. Knows the range; when to walk is the core's business.
 import { orNull } from "../sql/rows.ts";
-import { endOf, reachOf } from "../sql/walk.ts";
+import { endOf, LOOKED_MAX, reachOf } from "../sql/walk.ts";
 import {
   type KeyRange,
   LIST_BYTES_MAX,
@@ -13,6 +13,7 @@ import {
 import { mustBeText } from "./keys.ts";
 import { type Layout, toFound } from "./layout.ts";
 import { quoteTable, quoteText } from "./names.ts";
+import { conditionOf } from "./narrowing.ts";
 import type { Parameter, Session, Statement } from "./session.ts";
 import { liveIn, preparedName, rowOf, type Tables, walkIndexName } from "./statements.ts";
 
@@ -21,16 +22,24 @@ export interface WalkStatements {
   readonly keys: Statement;
   /** The same with values; $6 bytes after which the page ends. */
   readonly values: Statement;
+  /** The same for rows that fulfil a condition, whose parameters begin with $7. */
+  readonly valuesWhere: (condition: string) => Statement;
   /** $1 first key, $2 key after the last, $3 scope. */
   readonly count: Statement;
   /** The same, $4 rows. */
   readonly remove: Statement;
   /** `mine`: this transaction may make the index; until it ends, no other one may. */
   readonly claimIndex: Statement;
-  /** $1 table. Whether an index serves the walks: `valid` is null when there is none, false when one could not be finished. */
+  /** $1 table. Whether an index serves the walks: `valid` is null when there is none, false when `unfinished` is none yet. */
   readonly findIndex: Statement;
   readonly makeIndex: Statement;
 }
+
+/** The number of the first parameter of a condition. */
+const CONDITION_FIRST = 7;
+
+/** First key of the advisory lock under which a sidecar makes the index; the second is a hash of the table's name. */
+export const BUILD_LOCK = 1346457167;
 
 /** Whether the order of the database is that of the bytes; then the primary key's own index serves. No parameters. */
 export const BYTE_ORDER: Statement = {
@@ -50,24 +59,25 @@ export function walkStatements(layout: Layout, tables: Tables, isByteOrder: bool
   const own = "strpos(substr(key, char_length($3::text) + 1), '||') = 0";
   // Rows that are passed over count too: a page must not go through millions of others' rows to find a few.
   const end = `(SELECT key FROM ${state} WHERE ${inRange} ORDER BY ${key} OFFSET $4::bigint - 1 LIMIT 1)`;
-  const page = (columns: string): string =>
-    `SELECT key, ${columns} FROM ${state} WHERE ${inRange} AND ${key} <= coalesce(looked.until, $2) AND ${own} AND ${live} ORDER BY ${key} LIMIT $5`;
+  const page = (columns: string, also = ""): string =>
+    `SELECT key, ${columns} FROM ${state} WHERE ${inRange} AND ${key} <= coalesce(looked.until, $2) AND ${own} AND ${live}${also} ORDER BY ${key} LIMIT $5`;
   // Materialized, else the server looks twice.
   const looked = `WITH looked AS MATERIALIZED (SELECT ${end} AS until)`;
   const from = "FROM looked LEFT JOIN LATERAL";
   const ordered = isByteOrder ? "page.key" : 'page.key COLLATE "C"';
+  const values = (also: string): string =>
+    `${looked} SELECT looked.until, page.* ${from} (
+      SELECT *, sum(size) OVER (ORDER BY ${key} ROWS UNBOUNDED PRECEDING) - size AS before, count(*) OVER () AS hits
+      FROM (${page(`${rowOf(layout)}, ${layout.columns.valueBytes} AS size`, also)}) AS hit
+    ) AS page ON page.before < $6::bigint ORDER BY ${ordered}`;
   return {
     keys: walk(
       "list",
       `${looked} SELECT looked.until, page.key ${from} (${page("true")}) AS page ON true ORDER BY ${ordered}`,
     ),
-    values: walk(
-      "list_values",
-      `${looked} SELECT looked.until, page.* ${from} (
-        SELECT *, sum(size) OVER (ORDER BY ${key} ROWS UNBOUNDED PRECEDING) - size AS before, count(*) OVER () AS hits
-        FROM (${page(`${rowOf(layout)}, ${layout.columns.valueBytes} AS size`)}) AS hit
-      ) AS page ON page.before < $6::bigint ORDER BY ${ordered}`,
-    ),
+    values: walk("list_values", values("")),
+    // A condition has one text for each form that a query has: too many to keep them prepared.
+    valuesWhere: (condition) => ({ name: "", text: values(` AND ${condition}`), lasting: false }),
     count: walk("count", `SELECT count(*)::float8 AS count FROM ${state} WHERE ${inRange} AND ${own} AND ${live}`),
     remove: {
       ...walk(
@@ -80,12 +90,13 @@ export function walkStatements(layout: Layout, tables: Tables, isByteOrder: bool
     claimIndex: {
       name: "",
       // Without a parameter: one would leave the answer's snapshot open, for which the build would wait.
-      text: `SELECT pg_try_advisory_xact_lock(1346457167, hashtext(${quoteText(state)})) AS mine`,
+      text: `SELECT pg_try_advisory_xact_lock(${BUILD_LOCK}, hashtext(${quoteText(state)})) AS mine`,
       lasting: false,
     },
     findIndex: {
       name: "",
-      text: `SELECT bool_or(indisvalid) AS valid FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attname = 'key'
+      text: `SELECT bool_or(indisvalid) AS valid, min(indexrelid::regclass::text) FILTER (WHERE NOT indisvalid) AS unfinished
+        FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attname = 'key'
         WHERE indrelid = to_regclass($1) AND indkey[0] = attnum AND indpred IS NULL
         AND indcollation[0] IN (SELECT oid FROM pg_collation WHERE collname IN ('C', 'POSIX'))`,
       lasting: false,
@@ -110,12 +121,13 @@ export async function listPage(
   request: ListRequest,
 ): Promise<ListPage> {
   const { values } = request;
+  const condition = values ? conditionOf(request.where ?? null, layout.columns, CONDITION_FIRST) : null;
   const { limit, look } = reachOf(request);
-  const parameters: Parameter[] = [...bounds(request.range, request.after), look, limit];
-  const { rows } = await session.run(
-    values ? sql.values : sql.keys,
-    values ? [...parameters, LIST_BYTES_MAX] : parameters,
-  );
+  // What the server leaves out by itself does not come here.
+  const parameters: Parameter[] = [...bounds(request.range, request.after), condition ? LOOKED_MAX : look, limit];
+  if (values) parameters.push(LIST_BYTES_MAX, ...(condition?.parameters ?? []));
+  const statement = condition === null ? sql[values ? "values" : "keys"] : sql.valuesWhere(condition.text);
+  const { rows } = await session.run(statement, parameters);
   // Without a hit there is one row all the same, which tells how far the page has looked.
   const hits = rows.filter(({ key }) => typeof key === "string");
   const last = hits.at(-1);

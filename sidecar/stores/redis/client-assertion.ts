@@ -1,6 +1,7 @@
 // Says who we are to an OAuth token endpoint by a signature in place of a secret: the assertion of private_key_jwt
 // (RFC 7523; OpenID Connect Core 9). Knows no endpoint.
-import { createPrivateKey, type KeyObject, sign, X509Certificate } from "node:crypto";
+import { createPrivateKey, sign } from "node:crypto";
+import { readCertificate, readKey } from "#kit/pem.ts";
 
 export interface AssertionOptions {
   readonly clientId: string;
@@ -28,29 +29,14 @@ export function clientAssertion(options: AssertionOptions, nowMs: number, id: st
 
 /** What is wanted in place of a PEM text that cannot sign, or null for one that can. */
 export function keyFault(key: string): string | null {
-  const read = readKey(key);
-  return read?.asymmetricKeyType === "rsa" ? null : "PEM text of an RSA private key without a password";
+  return readKey(key)?.asymmetricKeyType === "rsa" ? null : "PEM text of an RSA private key without a password";
 }
 
 /** What is wanted in place of a PEM text that is no certificate, or not that of the key; null for the key's own. */
 export function certificateFault(certificate: string, key: string): string | null {
-  const read = readKey(key);
-  try {
-    const own = read === null || new X509Certificate(certificate).checkPrivateKey(read);
-    return own ? null : "the certificate of the key in oidcClientAssertionKey";
-  } catch {
-    // OpenSSL's words may hold a part of what it was given.
-    return "PEM text of a certificate";
-  }
-}
-
-function readKey(key: string): KeyObject | null {
-  try {
-    return createPrivateKey(key);
-  } catch {
-    // The same.
-    return null;
-  }
+  const [read, own] = [readCertificate(certificate), readKey(key)];
+  if (read === null) return "PEM text of a certificate";
+  return own === null || read.checkPrivateKey(own) ? null : "the certificate of the key in oidcClientAssertionKey";
 }
 
 function encoded(part: object): string {

@@ -1,5 +1,5 @@
 // What a link signs in with: user and password of the settings, or a token that changes while links stand
-// (renewed-token.ts). Knows no command and no server.
+// (renewed-token.ts). Knows no command, and of a server its name.
 
 export interface SignIn {
   /** Empty: AUTH names no user, and the server takes the default one. */
@@ -8,15 +8,15 @@ export interface SignIn {
 }
 
 export interface Credentials {
-  /** Good now. Rejects with a RedisError, also when `signal` aborts first. */
-  current(signal: AbortSignal): Promise<SignIn>;
+  /** Good now, as far as it is known of this server. Rejects with a RedisError, also when `signal` aborts first. */
+  current(server: string, signal: AbortSignal): Promise<SignIn>;
   /**
-   * Has `signInAgain` called with what comes after `used`, also with what has come by now, until the function that it
-   * gives is called.
+   * The server has taken `used`. Has `signInAgain` called with what comes after it, also with what has come by now, until
+   * the function that it gives is called.
    */
-  follow(used: SignIn, signInAgain: (next: SignIn) => Promise<void>): () => void;
-  /** A server has refused it. Gives what to say of it in place of "the user or the password", or null. */
-  refused(signIn: SignIn): string | null;
+  follow(server: string, used: SignIn, signInAgain: (next: SignIn) => Promise<void>): () => void;
+  /** The server has refused it. Gives what to say of it in place of "the user or the password", or null. */
+  refused(server: string, signIn: SignIn): string | null;
   /** Ends what is under way; nobody is told of anything any more. May be called again. */
   close(): void;
 }

@@ -63,51 +63,83 @@ const PUB_SUB = "it belongs to the pub/sub component of the same server";
 export const fields: FieldTable<RedisSettings> = {
   redisHost: text({
     fallback: "",
-    doc: "Host, or host:port; an IPv6 address with a port stands in brackets. With commas between them: nodes of a cluster, or sentinels.",
+    shownDefault: "`localhost:6379`",
+    doc: "`host`, `host:port`, `[IPv6]` or `[IPv6]:port`; of a cluster, or of sentinels, one or several with commas between them. No URL and no connection string: such a text is refused, and never shown.",
   }),
-  redisPort: whole<number | null>({ fallback: null, min: 1, max: 65_535, doc: "Port, when redisHost has none; 6379." }),
+  redisPort: whole<number | null>({
+    fallback: null,
+    shownDefault: "`6379`",
+    min: 1,
+    max: 65_535,
+    doc: "Port where `redisHost` has none, also for sentinels; another one there is a fault.",
+  }),
   redisUsername: text({ fallback: "", doc: "ACL user (Redis 6 and later); empty for the default user." }),
-  redisPassword: text({ fallback: "", secret: true, doc: "Password of the user, or of the server." }),
-  redisDB: whole({ fallback: 0, min: 0, max: 65_535, doc: "Number of the database; a cluster has only 0." }),
-  redisType: text({ fallback: "node", doc: '"node", or "cluster" when redisHost names nodes of a cluster.' }),
-  failover: flag({ fallback: false, doc: "redisHost names sentinels; they say where the master is." }),
-  enableTLS: flag({ fallback: false, doc: "Speak TLS; the server's certificate is verified." }),
-  insecureSkipTLSVerify: flag({ fallback: false, doc: "Do not verify the server's certificate. Only for trials." }),
-  clientCert: text({ fallback: "", doc: "PEM text of a client certificate; used when clientKey is set too." }),
-  clientKey: text({ fallback: "", secret: true, doc: "PEM text of the client certificate's key." }),
+  redisPassword: text({
+    fallback: "",
+    secret: true,
+    doc: "Password of that user, or of the server. Better from a secret store.",
+  }),
+  redisDB: whole({
+    fallback: 0,
+    min: 0,
+    max: 65_535,
+    doc: "Number of the database; without effect in a cluster, which has only 0.",
+  }),
+  redisType: text({ fallback: "node", doc: "`node`, or `cluster` where `redisHost` names nodes of a cluster." }),
+  failover: flag({ fallback: false, doc: "`redisHost` names sentinels, which say where the master is." }),
+  enableTLS: flag({
+    fallback: false,
+    doc: "Speak TLS. The server's certificate is verified against the authorities that Node trusts (`NODE_EXTRA_CA_CERTS` adds a file).",
+  }),
+  insecureSkipTLSVerify: flag({
+    fallback: false,
+    doc: "Do not verify that certificate. Draws a warning at each start.",
+  }),
+  clientCert: text({ fallback: "", doc: "PEM text of a client certificate; needs `clientKey`." }),
+  clientKey: text({ fallback: "", secret: true, doc: "PEM text of the client certificate's key; needs `clientCert`." }),
   strongAcks: pattern({
     fallback: "connected",
     shape: /^(connected|\d{1,3})$/,
     want: '"connected" or a number of replicas from 0 to 999',
-    doc: "How many replicas must acknowledge a strong write: those connected at that moment, or a number. Pannier's own.",
+    doc: "Replicas that must acknowledge a strong write: `connected`, those connected at that moment, or a number. Pannier's own.",
   }),
   ttlInSeconds: whole<number | null>({
     fallback: null,
     min: -2_147_483_648,
     max: 2_147_483_647,
-    doc: "TTL of writes that ask for none, in seconds; 0 and negative for no expiry.",
+    doc: "TTL of writes that ask for none, in seconds; 0 and negative: no expiry.",
   }),
-  redisMaxRetries: retries("Further attempts after one that certainly wrote nothing; 0 or -1 for none; 3."),
-  maxRetries: retries("Older name of redisMaxRetries; read when that is absent."),
-  redisMinRetryInterval: retryInterval("Shortest pause before another attempt, doubled each time; 8 ms."),
-  redisMaxRetryInterval: retryInterval("Longest pause before another attempt; 512 ms."),
+  redisMaxRetries: retries({
+    shownDefault: `\`${RETRIES}\``,
+    doc: "Further attempts after one that certainly wrote nothing, 20 at most; 0 or -1: none.",
+  }),
+  maxRetries: retries({ doc: "Older name of `redisMaxRetries`, read when that is absent." }),
+  redisMinRetryInterval: retryInterval(RETRY_MIN_MS, "First pause before another attempt; it doubles."),
+  redisMaxRetryInterval: retryInterval(RETRY_MAX_MS, "Longest pause before another attempt."),
   maxRetryBackoff: whole<number | null>({
     fallback: null,
     min: -1,
     max: TIMEOUT_MS_MAX * NS_PER_MS,
-    doc: "Older form of redisMinRetryInterval, in nanoseconds; read when that is absent.",
+    doc: "Older form of `redisMinRetryInterval`, in nanoseconds, read when that is absent.",
   }),
-  dialTimeout: timeout(DIAL_TIMEOUT_MS, "How long connecting may take, TLS and sign-in included; 0 for 5 s."),
-  readTimeout: timeout(READ_TIMEOUT_MS, "How long a request waits for its answer; 0 for 3 s."),
+  dialTimeout: timeout(
+    DIAL_TIMEOUT_MS,
+    "Longest for connecting, with TLS and sign-in; a token is waited for before that, 4 seconds at most.",
+  ),
+  readTimeout: timeout(READ_TIMEOUT_MS, "Longest that a request waits for its answer."),
   writeTimeout: idle("Limit for sending.", "one limit covers sending and answering: readTimeout"),
   queryIndexes: text({
     fallback: "",
-    doc: "Indexes over JSON documents, as JSON; made at the start for whoever searches in Redis itself (docs/stores/redis.md).",
+    doc: "Indexes over JSON documents, as a JSON array; made when the Component opens, for whoever searches in Redis itself.",
   }),
   ...tokenFields,
-  sentinelMasterName: text({ fallback: "", doc: "What the sentinels call the master; needed with failover." }),
+  sentinelMasterName: text({ fallback: "", doc: "What the sentinels call the master; needed with `failover`." }),
   sentinelUsername: text({ fallback: "", doc: "ACL user at the sentinels, which know none of the master's." }),
-  sentinelPassword: text({ fallback: "", secret: true, doc: "Password of that user, or of the sentinels." }),
+  sentinelPassword: text({
+    fallback: "",
+    secret: true,
+    doc: "Password of that user, or of the sentinels. The servers' own is `redisPassword`.",
+  }),
   poolSize: idle("Connections.", ONE_CONNECTION),
   minIdleConns: idle("Idle connections.", ONE_CONNECTION),
   poolTimeout: idle("Wait for a connection.", ONE_CONNECTION),
@@ -185,7 +217,7 @@ function checkTls(settings: Readonly<RedisSettings>): readonly Fault[] {
   }
   const { clientCert, clientKey } = settings;
   if (settings.enableTLS && clientCert !== "" && clientKey !== "")
-    faults.push(...pemFaults({ certificates: { clientCert }, keys: { clientKey } }));
+    faults.push(...pemFaults({ certificates: { clientCert }, keys: { clientKey }, pair: ["clientCert", "clientKey"] }));
   return faults;
 }
 
@@ -233,12 +265,20 @@ function fault(severity: Fault["severity"], field: string, want: string, hint: s
   return { severity, field, got: null, want, hint };
 }
 
-function retries(doc: string): Field<number | null> {
-  return whole<number | null>({ fallback: null, min: -1, max: RETRIES_MAX, doc });
+function retries(shown: { readonly doc: string; readonly shownDefault?: string }): Field<number | null> {
+  return whole<number | null>({ fallback: null, min: -1, max: RETRIES_MAX, ...shown });
 }
 
-function retryInterval(doc: string): Field<number | null> {
-  return duration<number | null>({ fallback: null, bare: "milliseconds", min: -1, max: TIMEOUT_MS_MAX, doc });
+function retryInterval(defaultMs: number, doc: string): Field<number | null> {
+  const shownDefault = `\`${defaultMs}ms\``;
+  return duration<number | null>({
+    fallback: null,
+    shownDefault,
+    bare: "milliseconds",
+    min: -1,
+    max: TIMEOUT_MS_MAX,
+    doc,
+  });
 }
 
 function timeout(fallback: number, doc: string): Field<number> {

@@ -84,7 +84,7 @@ export class Link {
   /** Connects, signs in, selects the database and pings, or rejects with a RedisError and leaves nothing open. */
   static async open(options: LinkOptions, signal: AbortSignal): Promise<Link> {
     // Before all else: waiting for a token has its own limit, and no server waits meanwhile.
-    const signIn = await options.credentials.current(signal);
+    const signIn = await options.credentials.current(formatAddress(options.address), signal);
     const link = new Link(options);
     const leave = (): void => link.close("closed");
     const timer = options.clock.after(options.dialMs, () => link.close("silent"));
@@ -195,7 +195,7 @@ export class Link {
   async #begin(signIn: SignIn): Promise<void> {
     const { credentials, database, name } = this.#options;
     if (signIn.password !== "" || signIn.username !== "") await this.#authenticate(signIn);
-    const unfollow = credentials.follow(signIn, (next) => this.#authenticate(next));
+    const unfollow = credentials.follow(this.server, signIn, (next) => this.#authenticate(next));
     void this.#ended.promise.then(unfollow);
     if (database !== 0) await this.call("read", "select", [String(database)]);
     await this.call("read", "ping", []);
@@ -237,11 +237,14 @@ export class Link {
     }
   }
 
+  /** Whatever a server answers to AUTH, it has not taken what was offered, unless it can take nothing yet. */
   #refusal(error: RedisError, signIn: SignIn): RedisError {
-    const { reply } = error;
-    const what = isRefusal(error) ? this.#options.credentials.refused(signIn) : null;
+    const { reply, repeatable, code } = error;
+    const what = reply === null || repeatable ? null : this.#options.credentials.refused(this.server, signIn);
     if (what === null || reply === null) return error;
-    return new RedisError("unavailable", `redis at ${this.server} refused ${what}`, { reply });
+    // Words that no error here knows may be the only ones that tell the reason.
+    const before = code === "failed" ? `${error.message}; it` : `redis at ${this.server}`;
+    return new RedisError("unavailable", `${before} refused ${what}`, { reply });
   }
 
   /** For what an ACL may forbid or an old server not know, without harm. */
@@ -275,11 +278,6 @@ export class Link {
     }
     return connectError(this.server, this.#failure ?? error);
   }
-}
-
-/** A server that knows no users has no code for it. */
-function isRefusal(error: RedisError): boolean {
-  return error.reply === "WRONGPASS" || error.message.includes("refused the password");
 }
 
 function isNeedless(error: RedisError): boolean {

@@ -1,8 +1,8 @@
 // The metadata fields of signing in by tokens: Microsoft Entra ID, or an OAuth token endpoint (dapr-state-stores.md 2a
 // and 0.6). Knows no client library and asks nobody for a token.
-import { X509Certificate } from "node:crypto";
 import { type FieldTable, flag, text } from "#crds/fields.ts";
 import type { Fault } from "#kit/fault.ts";
+import { pemFaults } from "#kit/pem.ts";
 import { checkCloud, checkEntra, type EntraSettings, entraFields } from "../azure/entra-fields.ts";
 import { certificateFault, keyFault } from "./client-assertion.ts";
 
@@ -24,27 +24,30 @@ export interface TokenSettings extends OidcSettings, EntraSettings {
 }
 
 const oidcFields: FieldTable<OidcSettings> = {
-  oidcTokenEndpoint: text({ fallback: "", doc: "OIDC: URL of the token endpoint, https; needed with useOIDC." }),
-  oidcClientID: text({ fallback: "", doc: "OIDC: the client; needed with useOIDC." }),
+  oidcTokenEndpoint: text({
+    fallback: "",
+    doc: "OIDC: URL of the token endpoint; needed with `useOIDC`. `http` draws a warning.",
+  }),
+  oidcClientID: text({ fallback: "", doc: "OIDC: the client; needed with `useOIDC`." }),
   oidcClientAssertionCert: text({
     fallback: "",
-    doc: "OIDC: PEM text of the certificate of the key; needed with useOIDC, and not sent.",
+    doc: "OIDC: PEM text of the certificate of `oidcClientAssertionKey`; needed with `useOIDC`. It is compared with the key, and not sent.",
   }),
   oidcClientAssertionKey: text({
     fallback: "",
     secret: true,
-    doc: "OIDC: PEM text of the RSA key that signs the client assertion; needed with useOIDC.",
+    doc: "OIDC: PEM text of the RSA key that signs for the client, PKCS#1 or PKCS#8, without a password; needed with `useOIDC`. Better from a secret store.",
   }),
   oidcResource: text({ fallback: "", doc: "OIDC: sent as `resource`." }),
   oidcAudience: text({
     fallback: "",
-    doc: "OIDC: audience of the assertion, also sent as `audience`; without it the assertion is for oidcTokenEndpoint.",
+    doc: "OIDC: audience of the assertion, sent as `audience` too. Without it the assertion is for the text of `oidcTokenEndpoint`.",
   }),
   oidcKid: text({ fallback: "", doc: "OIDC: id of the key, in the header of the assertion." }),
-  oidcScopes: text({ fallback: "openid", doc: "OIDC: scopes, separated by commas." }),
+  oidcScopes: text({ fallback: "openid", doc: "OIDC: scopes, with commas between them." }),
   oidcCACert: text({
     fallback: "",
-    doc: "OIDC: PEM text of authorities to trust at the token endpoint, besides those that Node trusts.",
+    doc: "OIDC: PEM text of authorities that are trusted at the endpoint, besides those that Node trusts.",
   }),
 };
 
@@ -103,9 +106,7 @@ function checkSignInByOidc(settings: Readonly<OidcSettings>): readonly Fault[] {
   if (wrongKey !== null) faults.push(fault("error", "oidcClientAssertionKey", wrongKey));
   const wrongCertificate = certificate === "" || wrongKey !== null ? null : certificateFault(certificate, key);
   if (wrongCertificate !== null) faults.push(fault("error", "oidcClientAssertionCert", wrongCertificate));
-  if (oidcCACert !== "" && !isCertificate(oidcCACert))
-    faults.push(fault("error", "oidcCACert", "PEM text of certificates"));
-  return faults;
+  return [...faults, ...pemFaults({ certificates: { oidcCACert } })];
 }
 
 /** The text is not shown: URLs hold passwords. */
@@ -122,15 +123,6 @@ function checkTransport({ redisPassword, enableTLS }: Readonly<Beside>): readonl
   if (redisPassword !== "") faults.push(fault("error", "redisPassword", "nothing: the token is the password"));
   if (!enableTLS) faults.push(fault("warning", "enableTLS", '"true": without TLS anybody on the way reads the token'));
   return faults;
-}
-
-function isCertificate(pem: string): boolean {
-  try {
-    return new X509Certificate(pem).subject !== undefined;
-  } catch {
-    // OpenSSL's words are no help to who wrote a manifest.
-    return false;
-  }
 }
 
 /** A warning for each field that counts only beside a switch that is off. */

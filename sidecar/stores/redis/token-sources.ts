@@ -25,8 +25,8 @@ export async function entraSource(settings: Readonly<EntraSettings>, clock: Cloc
   const tokens = await entraTokens(settings, { scope: ENTRA_SCOPE, cloud, clock });
   return {
     name: ENTRA_NAME,
-    async next() {
-      const { token, endsAtMs } = await tokens.held().catch(asRedisError);
+    async next(signal) {
+      const { token, endsAtMs } = await tokens.held(signal).catch(asRedisError);
       return { username: objectIdOf(token), password: token, endsAtMs };
     },
     refused(token: Token) {

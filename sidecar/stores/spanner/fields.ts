@@ -25,7 +25,10 @@ const TIMEOUT_MS_MIN = 1000;
 const HOUR_MS = 3_600_000;
 
 /** What the names of Google's resources may hold; projects can have a domain before a colon. */
-const RESOURCE = { shape: /^[a-z][\w.:-]*$/, want: "a name as Google gives it: letters, digits, hyphens" };
+const RESOURCE = {
+  shape: /^[a-z][\w.:-]*$/,
+  want: "a name as Google gives it: a lower-case letter, then ASCII letters, digits and _.:-",
+};
 
 export const fields: FieldTable<SpannerSettings> = {
   project_id: pattern({
@@ -51,15 +54,16 @@ export const fields: FieldTable<SpannerSettings> = {
   }),
   tableName: pattern({
     shape: /^[A-Za-z]\w{0,127}$/,
-    want: "a name of letters, digits and underscores that begins with a letter",
+    want: "an ASCII letter, then letters, digits and underscores, 128 at most",
     fallback: "state",
     aliases: ["table"],
     doc: "Table, made when it is not there.",
   }),
   endpoint: text({
     fallback: "",
+    shownDefault: "the service's",
     aliases: ["connectionEndpoint", "emulatorHost"],
-    doc: "`host:port` of an emulator, as SPANNER_EMULATOR_HOST has it: without TLS and without a sign-in. `https://host` for another address of the service.",
+    doc: "`host:port` of an emulator, as `SPANNER_EMULATOR_HOST` has it: without TLS and without a sign-in. `https://host` or `https://host:port` for another address of the service, as a regional one.",
   }),
   timeout: duration<number>({
     fallback: TIMEOUT_MS,
@@ -71,6 +75,7 @@ export const fields: FieldTable<SpannerSettings> = {
   }),
   maxStaleness: duration<number>({
     fallback: 0,
+    shownDefault: "`0s`",
     bare: "seconds",
     min: 0,
     max: HOUR_MS,

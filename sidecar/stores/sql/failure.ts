@@ -111,7 +111,10 @@ export function unreachableError(server: string, cause: unknown, hint: string): 
   return new SqlError("unavailable", `cannot connect to ${server}${because}${advice}`);
 }
 
-/** True for what Node says of TLS and of certificates. */
+/** True for what Node and OpenSSL say of TLS and of certificates. */
 export function isTlsFailure(cause: unknown): boolean {
-  return cause instanceof Error && "code" in cause && /CERT|SSL|TLS|SIGNATURE/.test(String(cause.code));
+  if (!(cause instanceof Error)) return false;
+  // EPROTO: what came is no TLS, or broken.
+  const isCode = "code" in cause && /CERT|SSL|TLS|SIGNATURE|EPROTO/.test(String(cause.code));
+  return isCode || cause.message.includes("SSL routines");
 }

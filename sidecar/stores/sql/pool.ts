@@ -68,7 +68,10 @@ export class Pool<S extends PooledSession> {
   #connecting = 0;
   /** Why the last attempt to connect failed; null while the latest one has succeeded. */
   #down: SqlError | null = null;
+  /** In a row; attempts under way at the same time that fail together count once. */
   #failures = 0;
+  /** Every failure that counts begins another; attempts of an earlier one tell nothing new. */
+  #round = 0;
   #retryAtMs = 0;
   #retry: Timer | null = null;
   #sweep: Timer | null = null;
@@ -194,11 +197,12 @@ export class Pool<S extends PooledSession> {
     const { clock, maxConns } = this.#options;
     if (this.#down !== null && clock.monotonicMs() < this.#retryAtMs) return;
     const wanted = this.#down === null ? this.#waiting.size : 1;
+    const round = this.#round;
     while (this.#connecting < wanted && this.#sessions.size + this.#connecting < maxConns) {
       this.#connecting++;
       this.#options.connect(this.#leaving.signal).then(
         (session) => this.#connected(session),
-        (error: unknown) => this.#failed(error),
+        (error: unknown) => this.#failed(error, round),
       );
     }
   }
@@ -214,19 +218,24 @@ export class Pool<S extends PooledSession> {
     if (!this.#leaving.signal.aborted) this.#grow();
   }
 
-  #failed(error: unknown): void {
+  #failed(error: unknown, round: number): void {
     this.#connecting--;
     if (this.#leaving.signal.aborted) return;
-    const { product, clock, log } = this.#options;
+    const { product, clock } = this.#options;
     const failure = error instanceof SqlError ? error : new SqlError("unavailable", `cannot connect to ${product}`);
-    if (this.#failures === 0) log.warn(`${product} cannot be reached`, { error: failure.message });
-    const pauseMs = Math.min(RETRY_LONGEST_MS, RETRY_FIRST_MS * 2 ** this.#failures++);
-    this.#retryAtMs = clock.monotonicMs() + pauseMs;
-    this.#down = failure;
+    if (round === this.#round) this.#countFailure(failure);
     this.#retry?.cancel();
     // Where some connections stand, the waiting get theirs from those, or from another attempt.
     if (this.#sessions.size === 0 && this.#connecting === 0) this.#failWaiting(failure);
-    else this.#retry = clock.after(pauseMs, () => this.#tryAgain());
+    else this.#retry = clock.after(Math.max(0, this.#retryAtMs - clock.monotonicMs()), () => this.#tryAgain());
+  }
+
+  #countFailure(failure: SqlError): void {
+    const { product, clock, log } = this.#options;
+    if (this.#failures === 0) log.warn(`${product} cannot be reached`, { error: failure.message });
+    this.#round++;
+    this.#down = failure;
+    this.#retryAtMs = clock.monotonicMs() + Math.min(RETRY_LONGEST_MS, RETRY_FIRST_MS * 2 ** this.#failures++);
   }
 
   #tryAgain(): void {

@@ -2,10 +2,11 @@
 // Knows no statement.
 import { LIST_BYTES_MAX, type ListRequest } from "../store.ts";
 
-/** Rows that a page looks at for each that it may give, and at least, and at most. */
+/** Rows that a page looks at for each that it may give, and at least. */
 const LOOKED_PER_ROW = 10;
 const LOOKED_MIN = 1000;
-const LOOKED_MAX = 10_000;
+/** Rows that a page looks at, at most. */
+export const LOOKED_MAX = 10_000;
 /** Rows of a page with values: to know their bytes a server reads them all, and they can be large. */
 export const ROWS_WITH_VALUES_MAX = 250;
 

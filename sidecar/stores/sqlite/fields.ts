@@ -18,7 +18,7 @@ export interface SqliteSettings {
 
 const HOUR_MS = 3_600_000;
 const YEAR_MS = 365 * 24 * HOUR_MS;
-const IDENTIFIER = { shape: /^[0-9A-Za-z_]+$/, want: "a name of letters, digits and underscores" };
+const IDENTIFIER = { shape: /^[0-9A-Za-z_]+$/, want: "a name of one or more ASCII letters, digits and underscores" };
 
 export const fields: FieldTable<SqliteSettings> = {
   connectionString: text<string>({
@@ -54,6 +54,7 @@ export const fields: FieldTable<SqliteSettings> = {
   }),
   cleanupInterval: duration<number>({
     fallback: 0,
+    shownDefault: "off",
     bare: "seconds",
     min: -YEAR_MS,
     max: YEAR_MS,

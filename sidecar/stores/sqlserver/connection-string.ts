@@ -10,6 +10,9 @@ export type ConnectionStringReading =
 const WANT =
   "Server=host;Port=1433;User Id=user;Password=password;Database=name, or sqlserver://user:password@host:1433";
 
+const PORT_WANT = "a port from 1 to 65535 behind the host";
+const PORT_MAX = 65_535;
+
 /** Other spellings of a parameter, each for the one that is used here. */
 const SYNONYMS: Readonly<Record<string, string>> = {
   address: "server",
@@ -41,7 +44,7 @@ export function readConnectionString(text: string): ConnectionStringReading {
     : text.startsWith("odbc:")
       ? pairsOfOdbc(text.slice("odbc:".length))
       : pairsOfAdo(text);
-  if (pairs === null) return { want: WANT };
+  if (pairs === null) return { want: hasWrongPort(text) ? PORT_WANT : WANT };
   const read = new Map<string, string>();
   for (const [name, value] of pairs) {
     const lower = name.trim().toLowerCase();
@@ -70,6 +73,12 @@ function pairsOfUrl(text: string): Pairs | null {
     if (!(error instanceof URIError)) throw error;
     return null;
   }
+}
+
+/** The runtime reads no such URL, and does not tell why. */
+function hasWrongPort(text: string): boolean {
+  const [, digits = ""] = /^sqlserver:\/\/(?:[^/?#]*@)?(?:\[[^\]]*\]|[^:@/?#]*):(\d+)(?:[/?#]|$)/.exec(text) ?? [];
+  return Number(digits) > PORT_MAX;
 }
 
 /** What may stand behind a value. */

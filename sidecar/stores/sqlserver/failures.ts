@@ -28,7 +28,9 @@ const FULL = unavailable("has no space left for the database or its log; free so
 const NO_MEMORY = unavailable("is out of memory");
 const BROKEN_DISK = unavailable("cannot read or write its files; look into its error log");
 const CONFLICT = unavailable("undid the change because another one met it; try again", "conflict");
-const NO_TABLE = unavailable("has no such table: it was dropped; open the Component again to make it");
+const NO_TABLE = unavailable(
+  "has no such table: it was dropped; open the Component again to make it (docs/hot-reload.md)",
+);
 const OTHER_TABLE: Meaning = { code: "corrupt", text: `has a table with other columns; ${LAYOUT}`, again: null };
 const TAKEN = refused(
   'takes another row that is there for the same, by the table\'s collation or an index; see "Keys" in docs/stores/sqlserver.md',

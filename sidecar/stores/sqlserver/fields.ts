@@ -57,7 +57,7 @@ const WHOLE_MAX = 2_147_483_647;
 
 /** What Dapr takes, of any script, as long as the server's names may be without the beginnings that Dapr gives to some. */
 const NAME = /^[\p{L}\p{N}_]{1,110}$/u;
-const NAME_WANT = "at most 110 letters, digits and underscores";
+const NAME_WANT = "1 to 110 letters, digits and underscores";
 
 const server: FieldTable<SqlServerSettings> = {
   connectionString: text<string>({
@@ -72,7 +72,7 @@ const server: FieldTable<SqlServerSettings> = {
     shape: NAME,
     want: NAME_WANT,
     aliases: ["database"],
-    doc: "Database where connectionString names none; made when it is not there.",
+    doc: "Database where `connectionString` names none; made when it is not there.",
   }),
   schemaName: pattern<string>({
     fallback: "dbo",
@@ -118,35 +118,35 @@ const server: FieldTable<SqlServerSettings> = {
   azureTenantId: text<string>({
     fallback: "",
     aliases: ["spnTenantId", "tenantId"],
-    doc: "Tenant of the application.",
+    doc: "Entra ID: tenant of the application.",
   }),
   azureClientId: text<string>({
     fallback: "",
     aliases: ["spnClientId", "clientId"],
-    doc: "Application, or managed identity where there is neither a secret nor a certificate.",
+    doc: "Entra ID: the application; alone, a managed identity; without it, what the machine has.",
   }),
   azureClientSecret: text<string>({
     fallback: "",
     secret: true,
     aliases: ["spnClientSecret", "clientSecret"],
-    doc: "Secret of the application.",
+    doc: "Entra ID: the application's secret.",
   }),
   azureCertificate: text<string>({
     fallback: "",
     secret: true,
     aliases: ["spnCertificate"],
-    doc: "Certificate and key of the application as PEM text, in place of its secret.",
+    doc: "Entra ID: PEM text of the application's certificate and its key, in place of its secret.",
   }),
   azureCertificateFile: text<string>({
     fallback: "",
     aliases: ["spnCertificateFile"],
-    doc: "Path of a PEM file with the same.",
+    doc: "Entra ID: the same in a file.",
   }),
   azureCertificatePassword: text<string>({
     fallback: "",
     secret: true,
     aliases: ["spnCertificatePassword"],
-    doc: "Password of the key in the certificate's PEM.",
+    doc: "Entra ID: password of the certificate's key.",
   }),
   azureEnvironment: text<string>({
     fallback: "AzurePublicCloud",

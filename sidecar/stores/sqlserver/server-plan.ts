@@ -115,9 +115,16 @@ function parameterFaults(read: ReadonlyMap<string, string>): readonly Fault[] {
     if (refusal !== undefined) return [error(FIELD, `no parameter ${name}`, refusal)];
     if (READ_HERE.has(name)) return [];
     const hint = "see docs/stores/sqlserver.md for those that have one";
-    return [{ severity: "warning", field: FIELD, got: null, want: "no parameter without an effect here", hint }];
+    return [{ severity: "warning", field: FIELD, got: null, want: `no ${shown(name)}: it has no effect here`, hint }];
   });
 }
+
+/** A name that is none may be a piece of a password that wants quotes. */
+function shown(name: string): string {
+  return PARAMETER.test(name) ? name : "parameter of this name";
+}
+
+const PARAMETER = /^[a-z][a-z ]{0,39}$/;
 
 function tableFaults({ tableName, metadataTableName }: Readonly<SqlServerSettings>): readonly Fault[] {
   // The server may fold names, so those that differ in case alone could be one table.
@@ -134,6 +141,10 @@ function endpointOf(read: ReadonlyMap<string, string>, faults: Fault[]): Endpoin
   const [address = "", listed] = bare.split(",");
   const [name = "", instance] = address.trim().split("\\");
   const digits = read.get("port") ?? listed?.trim();
+  if (digits === undefined && /^[^:[\]]+:\d+$/.test(name))
+    faults.push(
+      error(FIELD, "a port from 1 to 65535 behind a comma", "as in Server=host,1433, or Server=host;Port=1433"),
+    );
   const port = digits === undefined ? null : Number(digits);
   if (name === "" || /^(np|lpc|admin):/i.test(name))
     faults.push(error(FIELD, "a server", "as in Server=host;Port=1433; only TCP is spoken"));

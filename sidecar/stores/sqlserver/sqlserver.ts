@@ -1,15 +1,23 @@
 // state.sqlserver: Microsoft SQL Server and Azure SQL in Dapr's layouts, v1 and v2 (dapr-state-stores.md 8). This file opens
 // it: settings into connections, tables and a store.
-import { readFile } from "node:fs/promises";
 import { assert } from "#kit/assert.ts";
 import type { Fault } from "#kit/fault.ts";
 import type { NeededPackage } from "../packages.ts";
 import { Cleanup } from "../sql/cleanup.ts";
-import { ReplyError, SqlError } from "../sql/failure.ts";
+import { ReplyError } from "../sql/failure.ts";
+import { readCertificates } from "../sql/pem-files.ts";
 import { Pool } from "../sql/pool.ts";
 import { Runner } from "../sql/runner.ts";
 import { overOnce } from "../sql/single-use.ts";
-import { type OpenContext, type Store, type StoreDriver, storeDriver, versionedDriver } from "../store.ts";
+import { warnOfUnproved } from "../sql/unproved.ts";
+import {
+  type Foreseen,
+  type OpenContext,
+  type Store,
+  type StoreDriver,
+  storeDriver,
+  versionedDriver,
+} from "../store.ts";
 import { cleanupSteps } from "./cleanup.ts";
 import { DATABASE_MISSING } from "./failures.ts";
 import { BULK_KEYS, BULK_KEYS_MAX, type SqlServerSettings, v1Fields, v2Fields } from "./fields.ts";
@@ -33,6 +41,7 @@ const v1: StoreDriver = storeDriver({
   fields: v1Fields,
   check: faultsOf,
   packages: packagesOf,
+  foresee: foreseenOf,
   open: (settings, context) => open({ settings, version: "v1", bulkKeys: BULK_KEYS }, context),
 });
 
@@ -43,6 +52,7 @@ const v2: StoreDriver = storeDriver({
   fields: v2Fields,
   check: (settings) => [...faultsOf(settings), ...chunkFaults(settings.bulkGetChunkSize)],
   packages: (settings) => packagesOf(settings),
+  foresee: (settings) => foreseenOf(settings),
   open: (settings, context) =>
     open({ settings, version: "v2", bulkKeys: bulkKeysOf(settings.bulkGetChunkSize) }, context),
 });
@@ -56,6 +66,11 @@ function faultsOf(settings: Readonly<SqlServerSettings>): readonly Fault[] {
 
 function packagesOf({ useAzureAD }: Readonly<SqlServerSettings>): readonly NeededPackage[] {
   return useAzureAD ? [{ name: "@azure/identity", field: "useAzureAD" }] : [];
+}
+
+/** Keys of the other types are no texts (keys.ts). */
+function foreseenOf({ keyType }: Readonly<SqlServerSettings>): Foreseen {
+  return { lacks: [], bareKeysBy: keyType === "string" ? null : "keyType" };
 }
 
 function chunkFaults(chunk: number): readonly Fault[] {
@@ -76,6 +91,8 @@ const LOCK_EARLY_MS = 1000;
 const MIGRATION_LOCK_MS = 3_600_000;
 /** Idle connections end within the half hour after which Azure's gateways drop them. */
 const POOLING = { product: "sqlserver", timeField: TIME_FIELD, idleMsMax: 25 * 60_000 } as const;
+
+const UNPROVED = "its statements are checked by reading and its protocol by tests; try it with data that may be lost";
 
 interface Opening {
   readonly settings: Readonly<SqlServerSettings>;
@@ -102,9 +119,7 @@ async function open({ settings, version, bulkKeys }: Opening, context: OpenConte
     lockMs: timeoutMs - Math.min(LOCK_EARLY_MS, timeoutMs / 4),
     clock,
   };
-  log.warn("state.sqlserver was never run against a real server", {
-    means: "its statements are checked by reading and its protocol by tests; try it with data that may be lost",
-  });
+  warnOfUnproved({ type: "sqlserver", means: UNPROVED }, settings, log);
   const prepared = await prepare({ ...options, lockMs: MIGRATION_LOCK_MS }, wanted, context);
   warnOfTable(wanted, prepared, context);
   const connect = (each: AbortSignal): Promise<Session> => Session.open(options, each);
@@ -143,12 +158,7 @@ async function openDatabase(options: SessionOptions, signal: AbortSignal): Promi
 
 async function authorityOf({ authorityFile }: ServerPlan): Promise<string | null> {
   if (authorityFile === null) return null;
-  try {
-    return await readFile(authorityFile, "utf8");
-  } catch (error) {
-    const why = error instanceof Error && "code" in error ? String(error.code) : "it cannot be read";
-    throw new SqlError("unavailable", `certificate in connectionString: ${why}; give the path of a PEM file`);
-  }
+  return readCertificates({ setting: "certificate in connectionString", path: authorityFile });
 }
 
 /** Nothing is lost over such tables: a key that the collation takes for another one's is refused. */

@@ -10,8 +10,12 @@ export interface RowName {
 }
 
 const BARS = "||";
-/** Characters that both together may have: the bars count. */
-export const KEY_LENGTH_MAX = 1024;
+/** Characters of a PartitionKey, and of a RowKey: code units of UTF-16, as the service counts. */
+const PART_LENGTH_MAX = 1024;
+/** Of UTF-8 for a code unit of UTF-16, at most. */
+const UNIT_BYTES_MAX = 3;
+/** The longest key, both parts full; {@link RowNames} refuses shorter ones with a part that is too long. */
+export const KEY_BYTES_MAX: number = 2 * PART_LENGTH_MAX * UNIT_BYTES_MAX + BARS.length;
 /** The RowKey of a key without bars, where it cannot be empty. */
 const COSMOS_EMPTY_ROW = "_dapr_empty_row_key_value_";
 
@@ -39,11 +43,8 @@ export class RowNames {
     const bars = key.indexOf(BARS);
     const partition = spelled(bars < 0 ? key : key.slice(0, bars));
     const row = bars < 0 ? this.emptyRow : spelled(key.slice(bars + BARS.length));
-    if (partition.length + BARS.length + row.length > KEY_LENGTH_MAX)
-      throw new StoreError(
-        "refused",
-        `the key has more than the ${KEY_LENGTH_MAX} characters that a row's name may have`,
-      );
+    mustBeShort("PartitionKey", partition);
+    mustBeShort("RowKey", row);
     if (bars >= 0 && row === this.emptyRow)
       throw new StoreError(
         "refused",
@@ -60,6 +61,12 @@ export class RowNames {
       ? key
       : null;
   }
+}
+
+function mustBeShort(name: string, text: string): void {
+  if (text.length <= PART_LENGTH_MAX) return;
+  const had = `the key would give a ${name} of ${text.length} characters`;
+  throw new StoreError("refused", `${had}, want at most ${PART_LENGTH_MAX} on each side of its first "${BARS}"`);
 }
 
 /** As it stands in a PartitionKey or RowKey. What a spelling begins with is the spelling of a beginning. */

@@ -20,7 +20,7 @@ import {
 } from "../store.ts";
 import type { Refusal } from "./batch.ts";
 import { encodeEntity, foundIn, VALUE_BYTES_MAX } from "./entity.ts";
-import { KEY_LENGTH_MAX, type RowNames } from "./row-names.ts";
+import { KEY_BYTES_MAX, type RowNames } from "./row-names.ts";
 import { isMissing, type Operation, type Table } from "./table.ts";
 import { conflictOf, needsLook, type Step, stepsOf } from "./transaction.ts";
 import { listPage } from "./walk.ts";
@@ -66,7 +66,7 @@ export class TableStore implements Store {
     this.#parts = parts;
     this.limits = {
       valueBytesMax: parts.isCosmos ? null : VALUE_BYTES_MAX,
-      keyBytesMax: KEY_LENGTH_MAX,
+      keyBytesMax: KEY_BYTES_MAX,
       operationsMax: CHANGES_MAX,
       ttlSecMin: 1,
     };

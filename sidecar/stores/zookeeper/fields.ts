@@ -24,14 +24,18 @@ const REQUEST_BYTES_MIN = 32 * 1024;
 const REQUEST_BYTES_MAX = 64 * 1024 * 1024;
 
 export const fields: FieldTable<ZooKeeperSettings> = {
-  servers: text({ fallback: "", required: true, doc: "Servers of one ensemble, as `host:2181,host:2181`." }),
+  servers: text({
+    fallback: "",
+    required: true,
+    doc: "Servers of one ensemble, as `zk-0:2181,zk-1:2181` or `[::1]:2181`; the port is 2181, and at most 32. A sidecar begins at any of them.",
+  }),
   sessionTimeout: duration<number>({
     fallback: SESSION_MS,
     required: true,
     bare: "seconds",
     min: SESSION_MS_MIN,
     max: SESSION_MS_MAX,
-    doc: "How long the servers keep a session of which they hear nothing; they have a say in it.",
+    doc: "How long the servers keep a session of which they hear nothing, from `1s` to an hour. A bare number is in seconds. The servers keep it between 2 and 20 of their ticks.",
   }),
   maxBufferSize: whole<number>({
     fallback: 0,
@@ -44,9 +48,12 @@ export const fields: FieldTable<ZooKeeperSettings> = {
     fallback: REQUEST_BYTES,
     min: 0,
     max: REQUEST_BYTES_MAX,
-    doc: "Largest request in bytes, at most 4 more than the servers' jute.maxbuffer; 0 for 1048576.",
+    doc: "Largest request in bytes; at most 4 more than the servers' `jute.maxbuffer`. 0 is the default.",
   }),
-  keyPrefixPath: text({ fallback: "", doc: "Path of the node below which the keys are." }),
+  keyPrefixPath: text({
+    fallback: "",
+    doc: "Path of the node below which the keys are; made with the first value where it is not there. Without it they are below the root.",
+  }),
 };
 
 /** What is wrong between fields. */

@@ -1,6 +1,6 @@
 // Stores that are wrong about expiry.
 import { READ } from "../requests.ts";
-import { type BrokenStore, withRows, withWrites } from "./broken-store.ts";
+import { type BrokenStore, mustHave, withRows, withWrites } from "./broken-store.ts";
 
 export const expiryFaults: readonly BrokenStore[] = [
   {
@@ -60,6 +60,29 @@ export const expiryFaults: readonly BrokenStore[] = [
           if (ttlSec !== null) first.set(write.key, ttlSec);
           return store.set({ ...write, ttlSec }, each);
         },
+      };
+    },
+  },
+  {
+    name: "compares a transaction with values that have expired",
+    caughtBy: ["counts an expired value as missing inside, for its own ETag and for first-write"],
+    spoil(store) {
+      const etags = new Map<string, string | null>();
+      return {
+        async get(key, read, each) {
+          const found = await store.get(key, read, each);
+          if (found !== null) etags.set(key, found.etag);
+          return found;
+        },
+        transact: (changes, each) =>
+          mustHave(store.transact).call(
+            store,
+            changes.map((change) => {
+              if (change.kind === "delete" || change.write.etag !== etags.get(change.write.key)) return change;
+              return { ...change, write: { ...change.write, etag: null } };
+            }),
+            each,
+          ),
       };
     },
   },

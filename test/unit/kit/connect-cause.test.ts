@@ -38,6 +38,22 @@ describe("the cause of a failed connection", () => {
     ],
     [
       "Error: Hostname/IP does not match certificate's altnames: IP: 127.0.0.2 is not in the cert's list: ",
+      "the server's certificate is for another name than 127.0.0.2",
+    ],
+    [
+      "Error: Hostname/IP does not match certificate's altnames: IP: ::1 is not in the cert's list: 127.0.0.1, 10.0.0.7",
+      "the server's certificate is for another name than ::1: 127.0.0.1, 10.0.0.7",
+    ],
+    [
+      "Error: Hostname/IP does not match certificate's altnames: Host: db.internal. is not in the cert's altnames: DNS:localhost, IP Address:127.0.0.1",
+      "the server's certificate is for another name than db.internal: DNS:localhost, IP Address:127.0.0.1",
+    ],
+    [
+      "Error: Hostname/IP does not match certificate's altnames: Host: db. is not cert's CN: other",
+      "the server's certificate is for another name than db: other",
+    ],
+    [
+      "Error: Hostname/IP does not match certificate's altnames: Cert does not contain a DNS name",
       "the server's certificate is for another name",
     ],
     ["Protocol error", "what answers there speaks no gRPC: another server, or one that wants TLS"],
@@ -45,6 +61,18 @@ describe("the cause of a failed connection", () => {
   ];
   for (const [words, cause] of known)
     it(`is "${cause}" for "${words}"`, () => assert.equal(connectCause(`Last error: ${words} (now)`), cause));
+
+  it("has no more of a certificate's names than fit a line, and none that is not seen", () => {
+    const cause = (names: string): string | null =>
+      connectCause(
+        `Hostname/IP does not match certificate's altnames: Host: db. is not in the cert's altnames: ${names}`,
+      );
+    const told = "the server's certificate is for another name than db";
+    const many = Array.from({ length: 50 }, (_, index) => `DNS:host-${index}`).join(", ");
+    assert.equal(cause(many), `${told}: ${many.slice(0, 200)}…`);
+    assert.equal(cause("DNS:a, DNS:b\u001b[31m\nDNS:c"), `${told}: DNS:a, DNS:b`);
+    assert.equal(cause("DNS:a. Resolution note: none"), `${told}: DNS:a`);
+  });
 
   it("is not known for words that are not known", () => {
     assert.equal(connectCause("No connection established. Last error: something else"), null);
@@ -62,7 +90,7 @@ describe("the words of a failed connection", () => {
     for (const where of ["tls_get_more_records", ""])
       assert.equal(
         tlsWords(`40934DEE:error:0A000119:SSL routines:${where}:bad record mac:x.c:78:\n`),
-        "bad record mac",
+        "TLS: bad record mac",
       );
   });
 

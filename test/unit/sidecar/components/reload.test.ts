@@ -84,6 +84,22 @@ describe("reloading Components", () => {
     assert.equal(await valueIn(host, "memory"), "v");
   });
 
+  it("opens a store again for a field that has changed, or when its manifest was away, and not for a touched file", async () => {
+    const host = await startWith(manifest("one", "1"));
+    await utimes(join(bench.folder, "a.yaml"), new Date(), new Date(Date.now() + 60_000));
+    await host.reload();
+    assert.deepEqual(opened(), ["1"]);
+    await bench.write("a.yaml", manifest("one", "1", { metadata: "  - name: password\n    value: other\n" }));
+    await waitUntil(() => bench.opened[0]?.closed === true);
+    assert.deepEqual(opened(), ["1 closed", "1"]);
+    await unlink(join(bench.folder, "a.yaml"));
+    await waitUntil(() => host.size === 0);
+    assert.ok(bench.logged(/Component one is removed/));
+    await bench.write("a.yaml", manifest("one", "1", { metadata: "  - name: password\n    value: other\n" }));
+    await waitUntil(() => host.size === 1);
+    assert.equal(bench.opened.length, 3);
+  });
+
   it("does not reopen for a {uuid}, which stays what it is", async () => {
     const host = await startWith(manifest("one", "'{uuid}'"));
     await bench.write("b.yaml", inMemoryManifest("more"));

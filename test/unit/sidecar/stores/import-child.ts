@@ -1,15 +1,13 @@
-// Loads the driver of one type in a process of its own, and prints what that cost and which packages came with it, as JSON.
+// Loads a driver's chunk of the bundle in a process of its own, and prints what that cost and which files came, as JSON.
 import { readFileSync } from "node:fs";
 import { registerHooks } from "node:module";
-import { loadDriver } from "#sidecar/stores/registry.ts";
 
-const [, , type = ""] = process.argv;
-const packages = new Set<string>();
+const [, , url = ""] = process.argv;
+const files: string[] = [];
 registerHooks({
-  load(url, context, next) {
-    const [, name] = /.*\/node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(url) ?? [];
-    if (name !== undefined) packages.add(name);
-    return next(url, context);
+  load(each, context, next) {
+    if (each.startsWith("file:")) files.push(each);
+    return next(each, context);
   },
 });
 
@@ -20,8 +18,10 @@ function privateBytes(): number {
 }
 
 const bytesBefore = privateBytes();
+const cpuBefore = process.cpuUsage();
 const began = performance.now();
-const driver = await loadDriver(type);
+const { driver } = await import(url);
 const ms = performance.now() - began;
+const { user, system } = process.cpuUsage(cpuBefore);
 const bytes = privateBytes() - bytesBefore;
-process.stdout.write(JSON.stringify({ loaded: driver?.type ?? null, ms, bytes, packages: [...packages].sort() }));
+process.stdout.write(JSON.stringify({ loaded: driver.type, ms, cpuMs: (user + system) / 1000, bytes, files }));

@@ -5,7 +5,7 @@ import { LEVEL_NAMES } from "#sidecar/stores/cassandra/fields.ts";
 import { parseHosts } from "#sidecar/stores/cassandra/hosts.ts";
 import { Levels } from "#sidecar/stores/cassandra/levels.ts";
 import { nameOf } from "#sidecar/stores/cassandra/statements.ts";
-import { KEY, PEM } from "#test/stores/pem.ts";
+import { KEY, OTHER_KEY, PEM } from "#test/stores/pem.ts";
 import { prepare } from "./fixture.ts";
 
 function faultsOf(given: Readonly<Record<string, string>>): readonly Fault[] {
@@ -57,6 +57,7 @@ describe("the fields of state.cassandra", () => {
     assert.deepEqual(severities({ ca: "x" }), ["error ca"]);
     assert.deepEqual(severities({ cert: "x", key: "y" }), ["error cert"]);
     assert.deepEqual(severities({ ca: PEM, cert: PEM, key: KEY, enableHostVerification: "true" }), []);
+    assert.deepEqual(severities({ cert: PEM, key: OTHER_KEY, enableHostVerification: "true" }), ["error cert"]);
     assert.deepEqual(severities({ cert: PEM, enableHostVerification: "true" }), ["error cert"]);
     const unread = { ca: "x", cert: "x", key: "y", enableHostVerification: "true" };
     assert.deepEqual(severities(unread), ["error ca", "error cert", "error key"]);

@@ -29,7 +29,7 @@ describe("the fields of state.aws.dynamodb", () => {
   const refused: [given: Readonly<Record<string, string>>, want: RegExp][] = [
     [{ table: "" }, /^error table: want a value: the field is required/],
     [{ table: "a table" }, /^error table: got "a table", want the name or the ARN of a table/],
-    [{ region: "eu central" }, /^error region: got "eu central", want a region as in/],
+    [{ region: "eu central" }, /^error region: got "eu central", want a region of at most 63 /],
     [{ endpoint: "localhost:8000" }, /^error endpoint: got "localhost:8000", want a URL as in/],
     [{ endpoint: "http://user:s3cr3t@localhost:8000" }, /^error endpoint: want a URL as in/],
     [{ accessKey: "AKIA-s3cr3t" }, /^error accessKey: want accessKey and secretKey, or neither/],

@@ -2,14 +2,28 @@
 import assert from "node:assert/strict";
 import type { Store } from "#sidecar/stores/store.ts";
 import { describeWithEtcd, type EtcdServer, startEtcd, startEtcdCluster } from "#test/servers/etcd.ts";
+import { freePort } from "#test/servers/free-port.ts";
 import { TcpProxy } from "#test/servers/tcp-proxy.ts";
+import { listeningLog, open as openLogged } from "#test/stores/opening.ts";
 import {
   itLeavesWritesInDoubt,
   itRepeatsReads,
   itSaysWhereNobodyListens,
   type ThroughProxy,
 } from "#test/stores/trouble.ts";
-import { call, eventually, onOneServer, openStore, rawGet, read, removal, textOf, upsert, write } from "./fixture.ts";
+import {
+  call,
+  eventually,
+  onOneServer,
+  openStore,
+  prepare,
+  rawGet,
+  read,
+  removal,
+  textOf,
+  upsert,
+  write,
+} from "./fixture.ts";
 
 describeWithEtcd("an etcd store in trouble", () => {
   const { server, keep, open } = onOneServer();
@@ -53,6 +67,46 @@ describeWithEtcd("an etcd store in trouble", () => {
     proxy.mode = "pass";
     await eventually(async () => assert.equal(await textOf(store, "hang"), "1"));
     assert.ok(proxy.accepted > accepted);
+  });
+
+  it("asks a server that hangs once, where there is no other", async () => {
+    const { proxy, store } = await throughProxy();
+    const accepted = proxy.accepted;
+    proxy.mode = "black-hole";
+    await assert.rejects(store.get("k", read, call), { code: "timeout", message: /^no answer from etcd at [^;]*$/ });
+    // What hangs loses its connection: to ask again would have taken another one.
+    assert.equal(proxy.accepted, accepted);
+  }).timeout(120_000);
+
+  it("says in the log once that a server fails, until it answers again, and never while it opens", async () => {
+    const proxy = await TcpProxy.start(server());
+    keep(proxy, () => proxy.stop());
+    const endpoints = `127.0.0.1:${proxy.port}`;
+    const warnings: string[] = [];
+    const opening = { log: listeningLog(warnings) };
+    proxy.mode = "refuse";
+    for (let turn = 0; turn < 2; turn++) await assert.rejects(openLogged(prepare("v1", { endpoints }), opening));
+    assert.deepEqual(warnings, []);
+    proxy.mode = "pass";
+    const store = await openLogged(prepare("v1", { endpoints }), opening);
+    keep(store, () => store.close());
+    for (const outages of [1, 2]) {
+      proxy.mode = "refuse";
+      for (let turn = 0; turn < 3; turn++) await assert.rejects(store.ping(call));
+      assert.equal(warnings.length, outages, warnings.join("\n"));
+      proxy.mode = "pass";
+      await eventually(() => store.ping(call));
+    }
+    assert.match(warnings.join(), /^etcd server fails/);
+  }).timeout(120_000);
+
+  it("tells of a server that was away when it opened beside another", async () => {
+    const away = `127.0.0.1:${await freePort()}`;
+    const warnings: string[] = [];
+    const both = prepare("v1", { endpoints: `${away},${server().address}` });
+    await (await openLogged(both, { log: listeningLog(warnings) })).close();
+    assert.equal(warnings.length, 1);
+    assert.match(warnings[0] ?? "", /^etcd server fails .*ECONNREFUSED/);
   });
 
   it("refuses a request that the server finds too large, and writes nothing", async () => {

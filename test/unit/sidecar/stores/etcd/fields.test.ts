@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describeFault } from "#kit/fault.ts";
 import { parseEndpoints } from "#sidecar/stores/etcd/endpoints.ts";
-import { KEY, PEM } from "#test/stores/pem.ts";
+import { CUT_PEM, KEY, OTHER_KEY, PEM } from "#test/stores/pem.ts";
 import { prepare } from "./fixture.ts";
 
 function faultsOf(given: Readonly<Record<string, string>>): string[] {
@@ -46,8 +46,22 @@ describe("the fields of state.etcd", () => {
     ]);
   });
 
+  it("refuses a client certificate with another one's key, and one that is cut off", () => {
+    assert.deepEqual(faultsOf({ tlsEnable: "true", ca: PEM, cert: PEM, key: OTHER_KEY }), [
+      "error cert: want the certificate of the key in key; where there are several, the first has to be",
+    ]);
+    const [fault] = faultsOf({ tlsEnable: "true", ca: PEM, cert: PEM + CUT_PEM, key: KEY });
+    assert.match(fault ?? "", /^error cert: want certificates that can be read: certificate 2 of 2 cannot be;/);
+  });
+
   it("warns of certificates without TLS", () => {
     assert.deepEqual(faultsOf({ ca: "pem" }), ["warning ca: want nothing: tlsEnable is off"]);
+  });
+
+  it("warns of a user without a password", () => {
+    const hint = "an empty one is sent; leave username out where etcd asks for none";
+    assert.deepEqual(faultsOf({ username: "app" }), [`warning username: want a password beside it; ${hint}`]);
+    assert.deepEqual(faultsOf({ username: "app", password: "s3cr3t" }), []);
   });
 
   it("completes ports, and keeps the order of the endpoints", () => {

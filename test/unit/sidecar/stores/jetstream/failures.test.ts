@@ -1,7 +1,7 @@
 // What the client library says of a request, as an error of the store: what may have been written is not called unwritten.
 import assert from "node:assert/strict";
 import { errors } from "@nats-io/transport-node";
-import { requestError } from "#sidecar/stores/jetstream/failures.ts";
+import { apiError, requestError } from "#sidecar/stores/jetstream/failures.ts";
 
 const violation = (operation: "publish" | "subscription"): Error =>
   new errors.PermissionViolationError("no", operation, "_INBOX.a.*");
@@ -28,6 +28,21 @@ describe("a request to NATS that fails", () => {
         assert.equal(/the write may have happened/.test(ours?.message ?? ""), isDoubtful);
         assert.equal(ours?.repeatable === true && isDoubtful, false);
       }
+    });
+  }
+});
+
+describe("an answer of JetStream that there is no room", () => {
+  for (const [errCode, says] of [
+    [10_002, "has used up what this account may keep"],
+    [10_023, "has too few resources"],
+    [10_028, "has used up its memory"],
+    [10_047, "has used up its disk"],
+    [10_077, "has no room in the bucket: raise its size, or delete"],
+  ] as const) {
+    it(`is told for ${errCode} as what it is`, () => {
+      const { code, message, repeatable } = apiError(errCode, "nats:4222");
+      assert.deepEqual([code, message, repeatable], ["unavailable", `NATS at nats:4222 ${says}`, false]);
     });
   }
 });

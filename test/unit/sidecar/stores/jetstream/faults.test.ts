@@ -1,6 +1,7 @@
 // What happens to requests when a server or the way to it fails, and that the store finds back by itself.
 import assert from "node:assert/strict";
 import type { Store } from "#sidecar/stores/store.ts";
+import { freePort } from "#test/servers/free-port.ts";
 import { startImpostor } from "#test/servers/impostor.ts";
 import { describeWithNats, type NatsServer, openBucket, startNats } from "#test/servers/nats.ts";
 import { TcpProxy } from "#test/servers/tcp-proxy.ts";
@@ -46,6 +47,20 @@ describeWithNats("a JetStream store in trouble", () => {
     warning: /^nats server fails .*cannot connect/,
     address: () => `127.0.0.1:${server.port}`,
     open: (addresses, warnings) => openStore({ natsURL: addresses.join(",") }, warnings),
+  });
+
+  it("says nothing in the log of a server that it cannot open on, and of one that is away beside another", async () => {
+    const away = `nats://127.0.0.1:${await freePort()}`;
+    const warnings: string[] = [];
+    for (let turn = 0; turn < 2; turn++)
+      await assert.rejects(openStore({ natsURL: away }, warnings), { message: /ECONNREFUSED/ });
+    assert.deepEqual(warnings, []);
+    // Which server is asked first is left to chance.
+    await eventually(async () => {
+      const beside: string[] = [];
+      await (await openStore({ natsURL: `${away},nats://127.0.0.1:${server.port}` }, beside)).close();
+      assert.match(beside.join(), /^nats server fails .*ECONNREFUSED/);
+    });
   });
 
   it("ends in time when nothing comes back, takes a new connection, and goes on", async () => {

@@ -30,7 +30,7 @@ describe("the fields of state.jetstream", () => {
     [{ natsURL: "tls://a,nats://b" }, /^error natsURL: .*tls:\/\/ before all servers/],
     [{ natsURL: new Array(33).fill("a").join(",") }, /^error natsURL: .* at most 32/],
     [{ bucket: "" }, /^error bucket: want a value/],
-    [{ bucket: "my.bucket" }, /^error bucket: got "my.bucket", want letters/],
+    [{ bucket: "my.bucket" }, /^error bucket: got "my.bucket", want 1 to 128 ASCII letters/],
     [{ jwt: "s3cr3t" }, /^error seedKey: want jwt and seedKey together/],
     [{ seedKey: SEED }, /^error jwt: want jwt and seedKey together/],
     [{ jwt: "e", seedKey: "s3cr3t" }, /^error seedKey: want the seed of a user/],

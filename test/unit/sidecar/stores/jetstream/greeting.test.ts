@@ -34,9 +34,9 @@ describe("the greeting of a NATS server", () => {
   const saying = (text: string): Promise<Greeting> => from((socket) => void socket.write(text));
 
   it("tells whether TLS comes next: where the server must have it, and where it can", async () => {
-    assert.deepEqual(await saying('INFO {"tls_required":true}\r\n'), { wantsTls: true });
-    assert.deepEqual(await saying('INFO {"tls_available":true}\r\n'), { wantsTls: true });
-    assert.deepEqual(await saying('INFO {"server_id":"a"} \r\n'), { wantsTls: false });
+    assert.deepEqual(await saying('INFO {"tls_required":true,"tls_available":true}\r\n'), { tls: "required" });
+    assert.deepEqual(await saying('INFO {"tls_available":true}\r\n'), { tls: "offered" });
+    assert.deepEqual(await saying('INFO {"server_id":"a"} \r\n'), { tls: "none" });
   });
 
   it("may come in pieces", async () => {
@@ -47,13 +47,14 @@ describe("the greeting of a NATS server", () => {
         await new Promise((resolve) => setTimeout(resolve, 5));
       }
     });
-    assert.deepEqual(await greeting, { wantsTls: true });
+    assert.deepEqual(await greeting, { tls: "required" });
   });
 
   it("is refused where it is none of NATS, or has no end", async () => {
     const refused = { message: "it does not speak NATS' protocol" };
-    for (const text of ["HTTP/1.0 400\r\n", "INFO: none\r\n", "INFO {\r\n", "INF\n", `INFO ${" ".repeat(70_000)}`])
-      await assert.rejects(saying(text), refused, text.slice(0, 20));
+    const noObjects = ["null", "1", "[]", '"nats"', "true"].map((json) => `INFO ${json}\r\n`);
+    const others = ["HTTP/1.0 400\r\n", "INFO: none\r\n", "INFO {\r\n", "INF\n", `INFO ${" ".repeat(70_000)}`];
+    for (const text of [...others, ...noObjects]) await assert.rejects(saying(text), refused, text.slice(0, 20));
     await assert.rejects(
       from((socket) => void socket.end("INFO {")),
       { message: "it ended the connection" },

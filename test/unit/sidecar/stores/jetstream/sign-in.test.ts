@@ -143,10 +143,32 @@ describeWithNats("a NATS server with TLS", () => {
     }
   });
 
+  it("may let others in without it, as Dapr's client comes, while it is for whoever asks for it", async () => {
+    const certificates = await makeCertificates();
+    const files = `cert_file: "${certificates.serverCertificateFile}", key_file: "${certificates.serverKeyFile}"`;
+    const server = await startNats({ settings: [`tls { ${files} }`, "allow_non_tls: true"] });
+    const before = getCACertificates("default");
+    try {
+      setDefaultCACertificates([...before, certificates.authority]);
+      await (await openBucket(server.url, "state")).close();
+      setDefaultCACertificates(before);
+      const store = await openStore({ natsURL: server.url });
+      await store.set(write("k", "1"), call);
+      await store.close();
+      const natsURL = `tls://127.0.0.1:${server.port}`;
+      await assert.rejects(openStore({ natsURL }), { code: "unavailable", message: /certificate/ });
+    } finally {
+      setDefaultCACertificates(before);
+      await server.stop();
+      await certificates.remove();
+    }
+  });
+
   it("is asked for by the URL: a server without it is refused", async () => {
     const server = await startNats();
     const natsURL = `tls://127.0.0.1:${server.port}`;
-    await assert.rejects(openStore({ natsURL }), { code: "unavailable", message: /cannot connect/ });
+    const message = `cannot connect to NATS at 127.0.0.1:${server.port}: it speaks no TLS; use nats:// in natsURL`;
+    await assert.rejects(openStore({ natsURL }), { code: "unavailable", message });
     await server.stop();
   });
 });

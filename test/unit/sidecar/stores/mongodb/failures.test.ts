@@ -26,6 +26,16 @@ describe("failures of state.mongodb", () => {
       assert.equal(codeOf(message), "unavailable", message);
   });
 
+  it("say that nothing was written where the connection was not yet ready for it", () => {
+    const lost = (beforeHandshake: boolean): StoreErrorCode => {
+      const error = new MongoNetworkError("connection 1 to 10.0.0.1:27017 closed", { beforeHandshake });
+      const failure = failureOf({ error, server: "mongo:27017", isWrite: true, repeated: false });
+      assert.ok(failure instanceof StoreError, String(failure));
+      return failure.code;
+    };
+    assert.deepEqual([lost(true), lost(false)], ["unavailable", "unknown-outcome"]);
+  });
+
   it("name what the resolver says of the records of a server", () => {
     const error = Object.assign(new Error("querySrv ENOTFOUND _mongodb._tcp.mongo"), { code: "ENOTFOUND" });
     const { message } = failureOf({ error, server: "mongo", isWrite: false, repeated: false });

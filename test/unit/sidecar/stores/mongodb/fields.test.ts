@@ -102,7 +102,27 @@ describe("the fields of state.mongodb", () => {
     [
       "an option with a value that it cannot have",
       { host: "a", params: "?readPreference=hunter2" },
-      `error params: want options with values that the client takes, as "mongodb://user:password@host:27017/?replicaSet=rs0"${PAGE}`,
+      `error params: want a value that the client takes for readPreference, as "mongodb://user:password@host:27017/?replicaSet=rs0"${PAGE}`,
+    ],
+    [
+      "several of them, and name no other",
+      { host: "a", params: "?tls=hunter2&w=abc&maxPoolSize=-5" },
+      `error params: want values that the client takes for tls and maxPoolSize, as "mongodb://user:password@host:27017/?replicaSet=rs0"${PAGE}`,
+    ],
+    [
+      "one that does not fit the others",
+      { host: "a", params: "w=abc&tls=true&ssl=false" },
+      `error params: want a value that the client takes for tls, as "mongodb://user:password@host:27017/?replicaSet=rs0"${PAGE}`,
+    ],
+    [
+      "one in a connection string",
+      { connectionString: "mongodb://app:hunter2@a/?replicaSet=rs0&tls=hunter2" },
+      `error connectionString: want a value that the client takes for tls, as "mongodb://user:password@host:27017/?replicaSet=rs0"${PAGE}`,
+    ],
+    [
+      "a password that looks like options",
+      { connectionString: "mongodb://app:27017?tls=1&hunter2@a=1/" },
+      `error connectionString: want options with values that the client takes, as "mongodb://user:password@host:27017/?replicaSet=rs0"${PAGE}`,
     ],
     [
       "what is no connection string",

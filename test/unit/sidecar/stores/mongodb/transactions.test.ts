@@ -129,6 +129,22 @@ describe("a transaction on a replica set", () => {
     });
   });
 
+  it("has written nothing when the disk is full, says so, and is not begun anew", async () => {
+    const { standIn, store } = await open();
+    const full = {
+      code: "unavailable",
+      message: `mongodb at ${standIn.address} has no space left on its disk; free some (error 14031)`,
+    };
+    standIn.answer("update", failing(14031));
+    await assert.rejects(transact(store, [upsert("a", "1"), deletion("b")]), full);
+    standIn.answer("commitTransaction", failing(14031));
+    await assert.rejects(transact(store, [upsert("a", "1")]), full);
+    assert.deepEqual(
+      standIn.told("update", "commitTransaction").map(({ name }) => name),
+      ["update", "update", "commitTransaction"],
+    );
+  });
+
   it("asks for the outcome again when the answer to the commit is lost", async () => {
     const { standIn, store } = await open();
     standIn.answer("commitTransaction", "cut", failing(91, UNKNOWN), failing(91, UNKNOWN));

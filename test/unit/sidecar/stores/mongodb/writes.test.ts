@@ -174,6 +174,27 @@ describe("a write to a replica set", () => {
     await assert.rejects(store.set(write("a", "1"), call), { code: "failed", message: /refused the call/ });
   });
 
+  it("has not happened when the disk is full, which is said, and neither it nor a read is tried again", async () => {
+    const { standIn, store } = await open();
+    const full = failing(14031);
+    const inBatch = { ok: 1, n: 0, writeErrors: [{ index: 0, code: 14031, errmsg: "hunter2" }] };
+    standIn.answer("update", full, inBatch);
+    standIn.answer("delete", full);
+    standIn.answer("find", full);
+    const said = {
+      code: "unavailable",
+      message: `mongodb at ${standIn.address} has no space left on its disk; free some (error 14031)`,
+    };
+    await assert.rejects(store.set(write("a", "1"), call), said);
+    await assert.rejects(store.set(write("a", "1"), call), said);
+    await assert.rejects(store.remove(removal("a"), call), said);
+    await assert.rejects(store.get("a", read, call), said);
+    assert.deepEqual(
+      standIn.told("update", "delete", "find").map(({ name }) => name),
+      ["update", "update", "delete", "find"],
+    );
+  });
+
   it("counts the deleted documents of every attempt", async () => {
     const { standIn, store } = await open();
     const keys = Array.from({ length: 2000 }, (_, index) => `k${index}`);

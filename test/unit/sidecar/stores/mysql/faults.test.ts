@@ -93,6 +93,7 @@ describeWithMysql("a MySQL store in trouble", () => {
       [{ connectionString: `${server().dsn("tls=true")}` }, /does not support secure connection/],
       [{ connectionString: `${server().dsn("no_such_variable=1")}` }, /does not know a system variable.*1193/],
       [{ connectionString: server().dsn(), pemPath: "/nowhere/ca.pem" }, /pemPath: \/nowhere\/ca.pem: ENOENT/],
+      [{ connectionString: server().dsn(), pemPath: import.meta.filename }, /^pemPath: \/.*: holds no certificate$/],
     ];
     for (const [fields, message] of wrong) {
       const error = await openStore({ fields }).catch((each: unknown) => each);
@@ -254,4 +255,42 @@ describeWithMysql("a MySQL store in trouble", () => {
     }
     assert.deepEqual((await store.get("k", read, call))?.bytes.length, largest);
   });
+});
+
+/** Twenty mebibytes that do not grow, the server's own tables in them. */
+const SMALL = ["--innodb-file-per-table=0", "--innodb-data-file-path=ibdata1:12M;ibdata2:20M"];
+
+describeWithMysql("a MySQL store whose server has no space left", () => {
+  const { schema, open } = onOneServer({ args: SMALL });
+
+  it("says so for writes and deletes, still reads, and leaves no half of a transaction", async () => {
+    const store = await open(schema());
+    await store.set(write("kept", "1"), call);
+    const message = /^mysql at .* has no space left on its disk; free some, reads still work \(error 1114\)$/;
+    const full = { code: "unavailable", message };
+    const large = `"${"x".repeat(1024 * 1024)}"`;
+    let written = 0;
+    const fill = async (): Promise<never> => {
+      // Many times what there is room for.
+      for (; written < 200; written++) await store.set(write(`fill-${written}`, large), call);
+      throw new Error("it is not full");
+    };
+    await assert.rejects(fill, full);
+    await assert.rejects(transact(store, [upsert("small", "1"), upsert("large", large)]), full);
+    assert.deepEqual([await textOf(store, "kept"), await textOf(store, "small")], ["1", null]);
+    assert.equal(await textOf(store, "fill-0"), large);
+    await assert.rejects(store.set(write("other", large), call), full);
+    const fillSmall = async (): Promise<never> => {
+      for (let index = 0; index < 50_000; index++)
+        await store.set(write(`small-${index}`, `"${"x".repeat(4000)}"`), call);
+      throw new Error("it is not full");
+    };
+    await assert.rejects(fillSmall, full);
+    // A delete keeps the row until it is committed; the server may find room for one meanwhile.
+    let row = 0;
+    await eventually(async () => {
+      await assert.rejects(fillSmall, full);
+      await assert.rejects(store.remove(removal(`fill-${row++}`), call), full);
+    });
+  }).timeout(120_000);
 });

@@ -23,6 +23,19 @@ describeWithMysql("the tables of MySQL", () => {
     assert.equal((await query(name, "SELECT id FROM state")).length, 6);
   });
 
+  it("are made over connections that end then", async () => {
+    const sessions = (): Promise<readonly unknown[]> =>
+      query(
+        "mysql",
+        "SELECT ID AS id FROM information_schema.PROCESSLIST WHERE DB IS NULL AND USER = 'root' AND COMMAND <> 'Daemon'",
+      );
+    const none = (): Promise<void> => eventually(async () => assert.deepEqual(await sessions(), []));
+    await none();
+    await open(schema());
+    // The server may end them a little later than the client.
+    await none();
+  });
+
   it("of an older Dapr are completed, with their rows", async () => {
     const name = await emptySchema();
     await query(name, OLD);

@@ -36,6 +36,18 @@ describeWithMysql("transactions in MySQL", () => {
     assert.deepEqual([await textOf(store, "a"), await textOf(store, "c")], ["3", null]);
   });
 
+  it("keep their connection when a condition does not hold", async () => {
+    const name = schema();
+    const store = await open(name, { maxConns: "1" });
+    const sessions = (): Promise<unknown> =>
+      query("mysql", "SELECT ID AS id FROM information_schema.PROCESSLIST WHERE DB = ?", [name]);
+    await store.set(write("k", "1"), call);
+    const before = await sessions();
+    await assert.rejects(transact(store, [upsert("k", "2", { etag: "other" })]), { code: "etag-mismatch" });
+    assert.equal(await textOf(store, "k"), "1");
+    assert.deepEqual(await sessions(), before);
+  });
+
   it("make expired rows anew", async () => {
     const name = schema();
     const store = await open(name);

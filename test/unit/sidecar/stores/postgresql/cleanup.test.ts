@@ -1,10 +1,14 @@
 // Expired rows leave the table, by one of the sidecars and not more often than asked for (dapr-state-stores.md 0.8, 19).
 import assert from "node:assert/strict";
+import { Client } from "pg";
 import { describeWithPostgres } from "#test/servers/postgresql.ts";
-import { call, eventually, listeningLog, onOneServer, textOf, VERSIONS, write } from "./fixture.ts";
+import { MovableClock } from "#test/unit/sidecar/stores/redis/movable-clock.ts";
+import { call, eventually, listeningLog, onOneServer, openStore, textOf, VERSIONS, write } from "./fixture.ts";
+
+const HOUR_MS = 3_600_000;
 
 describeWithPostgres("the cleanup of PostgreSQL tables", () => {
-  const { server, database, open } = onOneServer();
+  const { server, database, open, keep } = onOneServer();
 
   const LAST = { v1: "last-cleanup", v2: "last-cleanup-state-v2-" } as const;
   const EXPIRY = { v1: "expiredate", v2: "expires_at" } as const;
@@ -57,6 +61,28 @@ describeWithPostgres("the cleanup of PostgreSQL tables", () => {
       assert.deepEqual(log.warnings, []);
     });
   }
+
+  it("may take longer than a call", async () => {
+    const name = await database();
+    const clock = new MovableClock();
+    const log = listeningLog();
+    const connectionString = server().url(name);
+    const store = await openStore({ version: "v2", fields: { connectionString, cleanupInterval: "1h" }, clock, log });
+    keep(store, () => store.close());
+    await seed(name, "v2", 1, "-1 second");
+    const other = new Client({ connectionString });
+    await other.connect();
+    keep(other, () => other.end());
+    await other.query("BEGIN; LOCK TABLE dapr_metadata");
+    clock.move(HOUR_MS);
+    const waits = "SELECT pid FROM pg_stat_activity WHERE datname = $1 AND wait_event_type = 'Lock'";
+    await eventually(async () => assert.equal((await server().query(waits, [name])).length, 1));
+    // More than any call has by default.
+    clock.move(HOUR_MS / 10);
+    await other.query("COMMIT");
+    await eventually(async () => assert.ok((await rowsIn(name)) === 0 || log.warnings.length > 0));
+    assert.deepEqual(log.warnings, []);
+  });
 
   it("is off at zero and below", async () => {
     const name = await database();

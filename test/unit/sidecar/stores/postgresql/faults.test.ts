@@ -9,6 +9,7 @@ import { TcpProxy } from "#test/servers/tcp-proxy.ts";
 import type { Fields } from "#test/stores/opening.ts";
 import { itPools } from "#test/stores/pool-trouble.ts";
 import { itSaysWhereNobodyListens } from "#test/stores/trouble.ts";
+import { MovableClock } from "#test/unit/sidecar/stores/redis/movable-clock.ts";
 import {
   call,
   eventually,
@@ -56,6 +57,22 @@ describeWithPostgres("a PostgreSQL store in trouble", () => {
     (port) => new RegExp(`cannot connect to postgresql at 127.0.0.1:${port}: .*ECONNREFUSED`),
   );
 
+  it("ends a connection after the time that pool_max_conn_lifetime says", async () => {
+    const name = await database();
+    const clock = new MovableClock();
+    const connectionString = `${server().url(name)}?pool_max_conn_lifetime=10m`;
+    const store = await openStore({ version: "v2", fields: { connectionString }, clock });
+    keep(store, () => store.close());
+    const pids = async (): Promise<unknown> => (await sessionsIn(name)).map(({ pid }) => pid);
+    const before = await pids();
+    clock.move(9 * 60_000);
+    await store.ping(call);
+    assert.deepEqual(await pids(), before);
+    clock.move(2 * 60_000);
+    await store.ping(call);
+    await eventually(async () => assert.deepEqual(await pids(), []));
+  });
+
   itPools({
     product: "postgresql",
     timeout: ["timeout", "4s"],
@@ -95,7 +112,10 @@ describeWithPostgres("a PostgreSQL store in trouble", () => {
     const wrong: [string, RegExp][] = [
       [`${server().url("nowhere")}`, /no database of that name.*3D000/],
       [server().url().replace("postgres@", "nobody:s3cr3t@"), /check user and password.*28000/],
-      [`${server().url()}?sslmode=require`, /does not support SSL/],
+      [
+        `${server().url()}?sslmode=require`,
+        /cannot connect to .*: it speaks no TLS; check sslmode in connectionString$/,
+      ],
       [`${server().url()}?no_such_setting=1`, /does not know a session setting.*42704/],
       [`${server().url()}?sslmode=verify-ca&sslrootcert=/nowhere/ca.pem`, /sslrootcert: \/nowhere\/ca.pem: ENOENT/],
     ];
@@ -104,6 +124,29 @@ describeWithPostgres("a PostgreSQL store in trouble", () => {
       assert.ok(error instanceof Error);
       assert.match(error.message, message);
       assert.doesNotMatch(`${error.stack}${JSON.stringify(error)}${String(error.cause)}`, /s3cr3t/);
+    }
+  });
+
+  it("says that the disk is full, still reads, and leaves no half of a transaction", async () => {
+    for (const version of VERSIONS) {
+      const name = await database();
+      const store = await open(version, name);
+      await store.set(write("k", "1"), call);
+      // As a server says it whose disk is.
+      await server().query(
+        `CREATE FUNCTION fill() RETURNS trigger LANGUAGE plpgsql AS
+           $$ BEGIN RAISE EXCEPTION 'could not extend file' USING ERRCODE = 'disk_full'; END $$;
+         CREATE TRIGGER fill BEFORE INSERT OR UPDATE ON state FOR EACH ROW WHEN (new.key <> 'small') EXECUTE FUNCTION fill()`,
+        [],
+        name,
+      );
+      const message = /has no space left on its disk; free some, reads still work \(SQLSTATE 53100\)$/;
+      const full = { code: "unavailable", message };
+      await assert.rejects(store.set(write("k", "2"), call), full);
+      await assert.rejects(transact(store, [upsert("small", "1"), upsert("k", "2")]), full);
+      assert.deepEqual([await textOf(store, "k"), await textOf(store, "small")], ["1", null]);
+      await server().query("DROP TRIGGER fill ON state", [], name);
+      await store.set(write("k", "3"), call);
     }
   });
 

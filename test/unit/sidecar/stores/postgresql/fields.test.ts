@@ -29,6 +29,9 @@ describe("the fields of state.postgresql", () => {
     ["v1", { timeoutInSeconds: "5", cleanupIntervalInSeconds: "", tableName: "x.y", lossyValues: "yes" }],
     ["v1", { cleanupInterval: "0", maxConns: "-1", connectionMaxIdleTime: "5m" }],
     ["v1", { queryExecMode: "simple_protocol", useAzureAD: "false", useAWSIAM: "no" }],
+    ["v1", { connectionString: `${URL}?sslmode=require`, sslRootCert: "/ca.pem" }],
+    ["v1", { connectionString: "host=/run/postgresql user=u", sslRootCert: "/ca.pem" }],
+    ["v2", { sslRootCert: "/ca.pem", useAzureAD: "true", connectionString: "host=h user=u" }],
     ["v2", { tablePrefix: "public.x_", metadataTableName: "public.dapr_metadata" }],
     ["v2", { connectionString: "host=h user=u dbname=d pool_max_conns=3 search_path=x" }],
   ];
@@ -71,6 +74,21 @@ describe("the fields of state.postgresql", () => {
     ["v2", { lossyValues: "true" }, /^warning lossyValues: want a field that this store has/],
     ["v1", { tenantId: "x" }, /^warning azureTenantId: .* useAzureAD, which is off/],
     ["v1", { secretKey: "x" }, /^warning awsSecretKey: .* useAWSIAM, which is off/],
+    [
+      "v1",
+      { connectionString: `${URL}?sslmode=disable`, sslRootCert: "/ca.pem" },
+      /^warning sslRootCert: want sslmode=verify-full or verify-ca beside it; with disable nothing is encrypted$/,
+    ],
+    [
+      "v2",
+      { sslRootCert: "/ca.pem" },
+      /^warning sslRootCert: .*; with prefer, the default, any certificate is taken, and a connection without TLS too$/,
+    ],
+    [
+      "v1",
+      { connectionString: `${URL}?sslmode=allow&sslrootcert=/ca.pem` },
+      /^warning connectionString: want sslmode=verify-full or verify-ca beside sslrootcert; with allow any/,
+    ],
     ["v1", { connectionString: `${URL}?pool_min_conns=2` }, /^warning connectionString: want no pool_min_conns/],
   ];
   for (const [version, given, want] of warned) {

@@ -33,6 +33,15 @@ describe("a password file", () => {
 describeWithPostgres("a password file of a PostgreSQL store", () => {
   const { server, keep } = onOneServer({ password: "of the superuser" });
 
+  it("is not there, nor another password: that is said, with where to set one", async () => {
+    const { host, port } = server();
+    const fields = { connectionString: `host=${host} port=${port} user=postgres dbname=postgres` };
+    await assert.rejects(openStore({ version: "v2", fields }), {
+      code: "unavailable",
+      message: `postgresql at ${host}:${port} wants a password; set password, or password or passfile in connectionString`,
+    });
+  });
+
   it("is read for each connection, and named where it cannot be read", async () => {
     const folder = await mkdtemp(join(tmpdir(), "pannier-pgpass-"));
     keep(folder, () => rm(folder, { recursive: true }));

@@ -144,7 +144,9 @@ describeWithPgbouncer("PostgreSQL behind pgbouncer", () => {
     });
     await store.set(write("k", "1"), call);
     assert.equal(await textOf(store, "k"), "1");
-    assert.match(log.warnings.join("\n"), /no index for walks over keys.*no second connection/);
+    assert.match(log.warnings.join("\n"), /cannot be listed.*no second connection/);
+    const walk = { range: { scope: "", start: "" }, after: null, limit: 10, values: false };
+    await assert.rejects(async () => store.list?.(walk, call), { code: "unavailable", message: /CREATE INDEX/ });
   });
 
   it("makes a lost server an error in time, and none of it again when the server is back", async () => {

@@ -1,12 +1,15 @@
 // Walks over keys: by an index, in steps that are bounded, in databases that order texts by bytes and by words.
 import assert from "node:assert/strict";
+import { Client } from "pg";
+import { type Clock, systemClock } from "#kit/clock.ts";
 import { v1Layout, v2Layout } from "#sidecar/stores/postgresql/layout.ts";
 import type { Statement } from "#sidecar/stores/postgresql/session.ts";
 import { tablesOf } from "#sidecar/stores/postgresql/statements.ts";
-import { bounds, walkStatements } from "#sidecar/stores/postgresql/walk.ts";
+import { BUILD_LOCK, bounds, walkStatements } from "#sidecar/stores/postgresql/walk.ts";
+import { BUILD_MS_MAX } from "#sidecar/stores/postgresql/walk-index.ts";
 import type { ListPage, Store } from "#sidecar/stores/store.ts";
 import { describeWithPostgres } from "#test/servers/postgresql.ts";
-import { call, eventually, listeningLog, onOneServer, VERSIONS, write } from "./fixture.ts";
+import { call, eventually, listeningLog, onOneServer, openStore, VERSIONS, write } from "./fixture.ts";
 
 const ORDERS = {
   "of bytes": "TEMPLATE template0 LC_COLLATE 'C'",
@@ -22,7 +25,7 @@ async function list(store: Store, after: string | null = null, limit = 100): Pro
 }
 
 describeWithPostgres("walks over keys in PostgreSQL", () => {
-  const { server, database, open } = onOneServer();
+  const { server, keep, database, open } = onOneServer();
 
   const hasIndex = async (name: string): Promise<boolean> => {
     const text = `SELECT 1 FROM pg_index JOIN pg_class ON oid = indexrelid
@@ -113,32 +116,154 @@ describeWithPostgres("walks over keys in PostgreSQL", () => {
     assert.equal(row?.count, 60_000 - 1111);
   });
 
-  it("warn when they may not have their index, and go on without", async () => {
-    const name = await database(ORDERS["of words"]);
+  /** A user with the rights that a store needs once its tables are there, and no more. */
+  async function withWalker(name: string): Promise<void> {
     await (await open("v2", name)).close();
-    await server().query(`CREATE USER walker; GRANT ALL ON state, dapr_metadata TO walker`, [], name);
-    const log = listeningLog();
-    const store = await open("v2", name, { user: "walker" }, log);
-    await store.set(write("app||k5", "1"), call);
-    assert.deepEqual((await list(store)).rows, [{ key: "app||k5", found: null }]);
-    await eventually(async () => assert.equal(log.warnings.length, 1));
-    assert.match(log.warnings[0] ?? "", /no index for walks.*42501.*CREATE INDEX CONCURRENTLY IF NOT EXISTS/);
-    await list(store);
-    assert.equal(log.warnings.length, 1);
-  });
-
-  it("warn of an index that was not finished", async () => {
-    const name = await database(ORDERS["of words"]);
-    const log = listeningLog();
-    const store = await open("v2", name, {}, log);
-    await server().query('CREATE INDEX pannier_state_key ON state (key COLLATE "C")', [], name);
     await server().query(
-      "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'pannier_state_key'::regclass",
+      `DO $$ BEGIN CREATE USER walker; EXCEPTION WHEN duplicate_object THEN NULL; END $$;
+       GRANT SELECT, INSERT, UPDATE, DELETE ON state, dapr_metadata TO walker`,
       [],
       name,
     );
+  }
+
+  /** A client of the database for a transaction that stays open. */
+  async function transaction(name: string, text: string): Promise<Client> {
+    const client = new Client(server().url(name));
+    await client.connect();
+    keep(client, () => client.end());
+    await client.query(`BEGIN; ${text}`);
+    return client;
+  }
+
+  const CREATE = 'CREATE INDEX CONCURRENTLY IF NOT EXISTS "pannier_state_key" ON "state" (key COLLATE "C")';
+  const statementIn = (warning = ""): string => String(JSON.parse(warning.slice(warning.indexOf("{"))).how);
+
+  it("are refused where the user may not make their index, until the owner has run the statement", async () => {
+    const name = await database(ORDERS["of words"]);
+    await withWalker(name);
+    const log = listeningLog();
+    const store = await open("v2", name, { user: "walker" }, log);
+    await store.set(write("app||k5", "1"), call);
+    assert.equal(store.features.list, false);
+    assert.equal(store.list, undefined);
+    assert.deepEqual(store.capabilities, ["ETAG", "TRANSACTIONAL", "TTL"]);
+    assert.equal(log.warnings.length, 1);
+    assert.equal(statementIn(log.warnings[0]), `as the table's owner run: ${CREATE}; then open the Component again`);
+    await server().query(CREATE, [], name);
+    const again = await open("v2", name, { user: "walker" }, log);
+    assert.equal(again.features.list, true);
+    assert.deepEqual((await list(again)).rows, [{ key: "app||k5", found: null }]);
+    assert.equal(log.warnings.length, 1);
+  });
+
+  it("are refused on the first version with its queries, and nothing else is", async () => {
+    const name = await database(ORDERS["of words"]);
+    await withWalker(name);
+    const first = { tableName: "first", user: "walker" };
+    await (await open("v1", name, { tableName: "first" })).close();
+    await server().query("GRANT SELECT, INSERT, UPDATE, DELETE ON first TO walker", [], name);
+    const store = await open("v1", name, first);
+    assert.deepEqual(store.capabilities, ["ETAG", "TRANSACTIONAL", "TTL"]);
+    await store.set(write("app||k5", "1"), call);
+    await store.transact?.([{ kind: "upsert", write: write("app||k6", "2") }], call);
+  });
+
+  it("are refused unless the user both owns the table and may make things in its schema", async () => {
+    const name = await database(ORDERS["of words"]);
+    await withWalker(name);
+    const listed = async (statement: string): Promise<boolean> => {
+      await server().query(statement, [], name);
+      return (await open("v2", name, { user: "walker" })).features.list;
+    };
+    assert.equal(await listed("GRANT CREATE ON SCHEMA public TO walker"), false);
+    assert.equal(await listed("ALTER TABLE state OWNER TO walker"), true);
+    assert.equal(await listed("REVOKE CREATE ON SCHEMA public FROM walker"), false);
+  });
+
+  it("are declared while somebody else builds their index", async () => {
+    const name = await database(ORDERS["of words"]);
+    await withWalker(name);
+    // The build waits for the end of what writes to the table.
+    const writer = await transaction(name, "INSERT INTO state (key, value, etag) VALUES ('w', '1', gen_random_uuid())");
+    const building = server().query(CREATE, [], name);
+    await eventually(async () =>
+      assert.equal((await server().query("SELECT 1 FROM pg_stat_progress_create_index", [], name)).length, 1),
+    );
+    const log = listeningLog();
+    const store = await open("v2", name, { user: "walker" }, log);
+    assert.equal(store.features.list, true);
     await list(store);
-    await eventually(async () => assert.match(log.warnings.join(), /was not finished; drop it/));
+    await writer.query("COMMIT");
+    await building;
+    assert.equal(await hasIndex(name), true);
+    assert.deepEqual(log.warnings, []);
+  });
+
+  it("are declared while another sidecar is about to build their index", async () => {
+    const name = await database(ORDERS["of words"]);
+    await withWalker(name);
+    await transaction(name, `SELECT pg_advisory_xact_lock(${BUILD_LOCK}, hashtext('"state"'))`);
+    const store = await open("v2", name, { user: "walker" });
+    assert.equal(store.features.list, true);
+  });
+
+  const UNFINISHED = `${CREATE}; UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'pannier_state_key'::regclass`;
+  const leaveUnfinished = (name: string): Promise<unknown> =>
+    server().query(UNFINISHED.replace("CONCURRENTLY ", ""), [], name);
+
+  it("are refused beside an index that was not finished, with what to run", async () => {
+    const name = await database(ORDERS["of words"]);
+    await withWalker(name);
+    await leaveUnfinished(name);
+    const log = listeningLog();
+    assert.equal((await open("v2", name, {}, log)).features.list, false);
+    const statement = statementIn(log.warnings[0]);
+    const [drop = "", create = ""] = statement.replace(/^.* run: /, "").split("; then ");
+    assert.equal(drop, "DROP INDEX CONCURRENTLY pannier_state_key");
+    assert.equal(create, CREATE);
+    await server().query(drop, [], name);
+    await server().query(create, [], name);
+    assert.equal((await open("v2", name)).features.list, true);
+  });
+
+  it("are refused once their index could not be made, and go on when it is there", async () => {
+    const name = await database(ORDERS["of words"]);
+    const log = listeningLog();
+    let aheadMs = 0;
+    let looks = 0;
+    const clock: Clock = {
+      ...systemClock,
+      monotonicMs: () => systemClock.monotonicMs() + aheadMs,
+      // Each look begins with the time that a build may take.
+      after: (delayMs, task) => {
+        if (delayMs === BUILD_MS_MAX) looks++;
+        return systemClock.after(delayMs, task);
+      },
+    };
+    const store = await openStore({ version: "v2", fields: { connectionString: server().url(name) }, log, clock });
+    keep(store, () => store.close());
+    await leaveUnfinished(name);
+    await list(store);
+    const refused = { code: "unavailable", message: /cannot be listed: .*DROP INDEX CONCURRENTLY.*CREATE INDEX/ };
+    await eventually(() => assert.rejects(list(store), refused));
+    await assert.rejects(async () => store.count?.(RANGE, call), refused);
+    await assert.rejects(async () => store.removeRange?.(RANGE, 10, call), refused);
+    for (let look = 0; look < 3; look++) {
+      const before = looks;
+      await eventually(async () => {
+        aheadMs += 60_000;
+        await assert.rejects(list(store), refused);
+        assert.ok(looks > before);
+      });
+    }
+    await server().query("DROP INDEX pannier_state_key", [], name);
+    await eventually(() => {
+      aheadMs += 60_000;
+      return list(store);
+    });
+    assert.equal(await hasIndex(name), true);
+    assert.equal(log.warnings.length, 1);
   });
 
   it("are asked for an index by several sidecars at once, and have one", async () => {

@@ -2,7 +2,7 @@
 // endpoint of ours, and are taken by a real server whose user is the object id in them.
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
-import type { ServerResponse } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Redis } from "ioredis";
 import { driver } from "#sidecar/stores/redis/redis.ts";
 import type { Store } from "#sidecar/stores/store.ts";
@@ -16,8 +16,9 @@ import { connectionsOf, onTokens, signIns } from "./token-fixture.ts";
 
 const OBJECT_ID = "0d6e5f1e-2c1f-4f62-9a0b-6f1d2c3b4a59";
 const MINUTE_MS = 60_000;
-/** Microsoft's library keeps a token that is good for longer, by the system's clock. */
+/** Under the time before its end at which a token is renewed. */
 const SHORT_SEC = 290;
+const HOUR_SEC = 3600;
 /** Before that nobody is asked again. */
 const PAUSE_MS = 5_000;
 
@@ -33,6 +34,9 @@ describeWithRedis("a token of Entra ID at Redis", () => {
   let identity: IdentityEndpoint;
   let asked: URL[];
   let token: string | null;
+  let lifeSec: number;
+  /** Leaves questions without an answer. */
+  let silence: ((request: IncomingMessage) => void) | null;
   let clock: MovableClock;
   let log: ReturnType<typeof listeningLog>;
   let stores: Store[];
@@ -40,11 +44,13 @@ describeWithRedis("a token of Entra ID at Redis", () => {
   beforeEach(async () => {
     [clock, log, stores, asked] = [new MovableClock(), listeningLog(), [], []];
     token = tokenWith({ oid: OBJECT_ID });
+    [lifeSec, silence] = [SHORT_SEC, null];
     server = await startRedis({ acl: ["user default on nopass ~* +@all", `user ${OBJECT_ID} on >${token} ~* +@all`] });
     look = bench.look(server.port);
     identity = await startIdentityEndpoint((request, response) => {
       asked.push(new URL(`http://host${request.url}`));
-      answer(response);
+      if (silence === null) answer(response);
+      else silence(request);
     });
   });
   afterEach(async () => {
@@ -55,7 +61,7 @@ describeWithRedis("a token of Entra ID at Redis", () => {
 
   function answer(response: ServerResponse): void {
     if (token === null) return void response.writeHead(400).end("{}");
-    const endsSec = Math.floor(Date.now() / 1000) + SHORT_SEC;
+    const endsSec = Math.floor(Date.now() / 1000) + lifeSec;
     const body = { access_token: token, expires_on: String(endsSec), resource: "r", token_type: "Bearer" };
     response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(body));
   }
@@ -118,6 +124,34 @@ describeWithRedis("a token of Entra ID at Redis", () => {
     await look.call("ACL", "SETUSER", OBJECT_ID, `>${token}`);
     clock.move(PAUSE_MS);
     await eventually(() => works(store));
+  });
+
+  it("that is revoked long before its end is replaced by another one", async () => {
+    lifeSec = HOUR_SEC;
+    const store = await openStore();
+    token = tokenWith({ oid: OBJECT_ID });
+    await look.call("ACL", "SETUSER", OBJECT_ID, "resetpass", `>${token}`);
+    clock.move(PAUSE_MS);
+    await look.call("CLIENT", "KILL", "USER", OBJECT_ID);
+    await eventually(() => works(store));
+  });
+
+  it("that is waited for is waited for no more once the store is closed", async () => {
+    const store = await openStore();
+    let isOver = false;
+    silence = (request) => {
+      request.once("close", () => {
+        isOver = true;
+      });
+    };
+    const before = asked.length;
+    clock.move(3 * MINUTE_MS);
+    await eventually(async () => assert.equal(asked.length, before + 1));
+    await store.close();
+    // Whoever waits for it hears of that by then.
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.equal(clock.timers, 0);
+    await eventually(async () => assert.ok(isOver));
   });
 
   const strange: [what: string, token: string][] = [

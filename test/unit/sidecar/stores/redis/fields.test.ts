@@ -1,11 +1,10 @@
 // The manifest's fields: what is refused, what has no effect, what the older names mean.
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
 import { decodeFields } from "#crds/fields.ts";
 import { describeFault } from "#kit/fault.ts";
 import { fields, retryLimits, timeouts } from "#sidecar/stores/redis/fields.ts";
 import { driver } from "#sidecar/stores/redis/redis.ts";
-import { KEY, PEM } from "#test/stores/pem.ts";
+import { KEY, OTHER_KEY, PEM } from "#test/stores/pem.ts";
 
 function properties(given: Readonly<Record<string, string>>): { name: string; value: string; secret: boolean }[] {
   return Object.entries(given).map(([name, value]) => ({ name, value, secret: false }));
@@ -85,6 +84,8 @@ describe("the fields of state.redis", () => {
       "error clientKey: want the PEM text of a private key without a password; it begins with -----BEGIN PRIVATE KEY-----",
     ]);
     assert.deepEqual(faultsOf({ clientCert: PEM, clientKey: KEY, enableTLS: "true" }), []);
+    const pair = faultsOf({ clientCert: PEM, clientKey: OTHER_KEY, enableTLS: "true" });
+    assert.match(pair.join(), /^error clientCert: want the certificate of the key in clientKey;/);
   });
 
   it("never shows a secret", () => {
@@ -144,14 +145,4 @@ describe("the fields of state.redis", () => {
       assert.deepEqual(retryLimits(settingsOf(given)), { retries, minMs, maxMs });
     });
   }
-
-  it("are all on the docs page, and those without effect are called so there", () => {
-    const page = readFileSync(new URL("../../../../../docs/stores/redis.md", import.meta.url), "utf8");
-    const from = page.indexOf("Accepted without effect");
-    const idle = page.slice(from, page.indexOf("\n### ", from));
-    for (const [name, field] of Object.entries(fields)) {
-      assert.ok(page.includes(`\`${name}\``), name);
-      assert.equal(idle.includes(`\`${name}\``) && name !== "readTimeout", field.ignored !== null, name);
-    }
-  });
 });

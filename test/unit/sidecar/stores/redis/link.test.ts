@@ -1,10 +1,11 @@
-// One connection: how much may wait for its answers, and what a caller learns when it breaks at an awkward moment.
+// One connection: how much may wait for its answers, what counts as a refusal, and what a caller learns when it breaks at an awkward moment.
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { never } from "#kit/clock.ts";
-import { fixedCredentials } from "#sidecar/stores/redis/credentials.ts";
+import { fixedCredentials, type SignIn } from "#sidecar/stores/redis/credentials.ts";
 import { Link } from "#sidecar/stores/redis/link.ts";
+import { startImpostor } from "#test/servers/impostor.ts";
 import { describeWithRedis, type RedisServer } from "#test/servers/redis.ts";
 import { call, etagOf, eventually, linkOptions, onServersOfItsOwn, openLink, write } from "./fixture.ts";
 
@@ -47,6 +48,40 @@ describeWithRedis("a connection to Redis", () => {
     await server.stop();
     await eventually(async () => assert.deepEqual([...following], []));
   });
+
+  const answers: [answer: string, refused: boolean, message: RegExp][] = [
+    [
+      "WRONGPASS invalid username-password pair or user is disabled.",
+      true,
+      /^redis at [\d.:]+ refused the token; look$/,
+    ],
+    ["ERR invalid password", true, /^redis at [\d.:]+ refused the token; look$/],
+    ["ERR the token was revoked", true, /answered: ERR the token was revoked; it refused the token; look$/],
+    ["DENIED", true, /answered: DENIED; it refused the token; look$/],
+    ["LOADING Redis is loading the dataset in memory", false, /is still loading its data$/],
+    ["ERR max number of clients reached", false, /has no free connection/],
+  ];
+  for (const [answer, isRefusal, message] of answers)
+    it(`${isRefusal ? "takes" : "does not take"} "${answer}" for a refusal of what it signs in with`, async () => {
+      const impostor = await startImpostor({ answer: `-${answer}\r\n` });
+      const signIn = { username: "app", password: "token-1" };
+      const refused: unknown[] = [];
+      const credentials = {
+        ...fixedCredentials(signIn),
+        refused: (server: string, given: SignIn) => {
+          refused.push(server, given);
+          return "the token; look";
+        },
+      };
+      try {
+        const port = Number(impostor.address.split(":")[1]);
+        const opening = Link.open({ ...linkOptions(port, 60_000), credentials }, never);
+        await assert.rejects(opening, { code: "unavailable", message });
+        assert.deepEqual(refused, isRefusal ? [impostor.address, signIn] : []);
+      } finally {
+        await impostor.stop();
+      }
+    });
 
   it("is not made for somebody who has left", async () => {
     const server = await start();

@@ -6,52 +6,27 @@ import { RedisError } from "#sidecar/stores/redis/errors.ts";
 import { RenewedToken, type Token, type TokenSource } from "#sidecar/stores/redis/renewed-token.ts";
 import { listeningLog } from "#test/stores/opening.ts";
 import { ManualClock } from "#test/unit/sidecar/resiliency/manual-clock.ts";
+import { ScriptedSource } from "./scripted-source.ts";
 
+const SERVER = "redis-0:6379";
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
 
-/** Gives "token-1", "token-2" and so on, unless it is told to fail or to be silent. */
-class Source implements TokenSource {
-  readonly name = "https://login.example.com/token";
-  readonly #clock: ManualClock;
-  readonly refusals: string[] = [];
-  asked = 0;
-  lifeMs = HOUR_MS;
-  mood: "gives" | "fails" | "is silent" = "gives";
-
-  constructor(clock: ManualClock) {
-    this.#clock = clock;
-  }
-
-  async next(signal: AbortSignal): Promise<Token> {
-    this.asked++;
-    if (this.mood === "fails") throw new RedisError("unavailable", "no token: it answered 500");
-    if (this.mood === "is silent")
-      await new Promise((_, reject) => signal.addEventListener("abort", () => reject(new Error("left"))));
-    return { username: "app", password: `token-${this.asked}`, endsAtMs: this.#clock.nowMs() + this.lifeMs };
-  }
-
-  refused({ password }: Token): string {
-    this.refusals.push(password);
-    return "the token; check everything";
-  }
-}
-
 describe("a renewed token", () => {
   let clock: ManualClock;
-  let source: Source;
+  let source: ScriptedSource;
   let tokens: RenewedToken;
   let log: ReturnType<typeof listeningLog>;
 
   beforeEach(() => {
     clock = new ManualClock();
-    source = new Source(clock);
+    source = new ScriptedSource(clock);
     log = listeningLog();
     tokens = new RenewedToken({ source, clock, log, random: { uuid: () => "id", fraction: () => 0 } });
   });
   afterEach(() => tokens.close());
 
-  const now = async (): Promise<string> => (await tokens.current(never)).password;
+  const now = async (): Promise<string> => (await tokens.current(SERVER, never)).password;
 
   it("is asked for once by all who want the first one", async () => {
     assert.deepEqual(await Promise.all([now(), now(), now()]), ["token-1", "token-1", "token-1"]);
@@ -109,10 +84,10 @@ describe("a renewed token", () => {
   });
 
   it("says nothing of it when a link comes in with the old one meanwhile", async () => {
-    const first = await tokens.current(never);
+    const first = await tokens.current(SERVER, never);
     source.mood = "fails";
     await clock.advance(55 * MINUTE_MS);
-    tokens.follow(first, async () => undefined);
+    tokens.follow(SERVER, first, async () => undefined);
     await clock.advance(MINUTE_MS);
     assert.equal(log.warnings.length, 1);
   });
@@ -138,8 +113,8 @@ describe("a renewed token", () => {
   });
 
   it("that was refused is replaced by another one, and not at once again", async () => {
-    const first = await tokens.current(never);
-    assert.equal(tokens.refused(first), "the token; check everything");
+    const first = await tokens.current(SERVER, never);
+    assert.equal(tokens.refused(SERVER, first), "the token; check everything");
     assert.equal(await now(), "token-1");
     await clock.advance(5_000);
     assert.equal(await now(), "token-2");
@@ -147,9 +122,9 @@ describe("a renewed token", () => {
   });
 
   it("that was refused gives way to the one that was taken before, while that is good", async () => {
-    const first = await tokens.current(never);
-    tokens.follow(first, async (next) => {
-      throw new RedisError("unavailable", tokens.refused(next) ?? "", { reply: "WRONGPASS" });
+    const first = await tokens.current(SERVER, never);
+    tokens.follow(SERVER, first, async (next) => {
+      throw new RedisError("unavailable", tokens.refused(SERVER, next) ?? "", { reply: "WRONGPASS" });
     });
     await clock.advance(55 * MINUTE_MS);
     assert.equal(await now(), "token-1");
@@ -161,18 +136,18 @@ describe("a renewed token", () => {
   });
 
   it("before the newest is given to nobody any more once it was refused too", async () => {
-    const first = await tokens.current(never);
+    const first = await tokens.current(SERVER, never);
     await clock.advance(55 * MINUTE_MS);
-    tokens.refused(await tokens.current(never));
-    tokens.refused(first);
+    tokens.refused(SERVER, await tokens.current(SERVER, never));
+    tokens.refused(SERVER, first);
     await clock.advance(5_000);
     assert.equal(await now(), "token-3");
   });
 
   it("is not given up when an older one was refused", async () => {
-    const first = await tokens.current(never);
+    const first = await tokens.current(SERVER, never);
     await clock.advance(55 * MINUTE_MS);
-    assert.match(tokens.refused(first) ?? "", /^an older token of https:/);
+    assert.match(tokens.refused(SERVER, first) ?? "", /^an older token of https:/);
     await clock.advance(5_000);
     assert.equal(await now(), "token-2");
     assert.deepEqual(source.refusals, []);
@@ -184,7 +159,7 @@ describe("a renewed token", () => {
         passwords: [] as string[],
         refuse: false,
         follow: (used: SignIn) =>
-          tokens.follow(used, async ({ password }) => {
+          tokens.follow(SERVER, used, async ({ password }) => {
             link.passwords.push(password);
             if (link.refuse) throw new RedisError("unavailable", "redis refused it", { reply: "WRONGPASS" });
           }),
@@ -193,7 +168,7 @@ describe("a renewed token", () => {
     };
 
     it("tells each of them the next one, and those no more that have ended", async () => {
-      const first = await tokens.current(never);
+      const first = await tokens.current(SERVER, never);
       const [one, other] = [heard(), heard()];
       one.follow(first);
       const leave = other.follow(first);
@@ -204,7 +179,7 @@ describe("a renewed token", () => {
     });
 
     it("tells at once the one that signed in with what is no longer the newest", async () => {
-      const first = await tokens.current(never);
+      const first = await tokens.current(SERVER, never);
       await clock.advance(55 * MINUTE_MS);
       const late = heard();
       late.follow(first);
@@ -213,7 +188,7 @@ describe("a renewed token", () => {
     });
 
     it("tries another one where a server refuses it, with one warning, until it is taken", async () => {
-      const first = await tokens.current(never);
+      const first = await tokens.current(SERVER, never);
       const [one, other] = [heard(), heard()];
       one.follow(first);
       other.follow(first);
@@ -232,7 +207,7 @@ describe("a renewed token", () => {
   it("waits for nobody once the caller has left, or it was closed", async () => {
     source.mood = "is silent";
     const leaving = new AbortController();
-    const left = assert.rejects(tokens.current(leaving.signal), { code: "closed" });
+    const left = assert.rejects(tokens.current(SERVER, leaving.signal), { code: "closed" });
     leaving.abort();
     await left;
     const closed = assert.rejects(now(), { code: "closed" });
@@ -247,7 +222,7 @@ describe("a renewed token", () => {
     const slow: TokenSource = { name: source.name, next: () => late.promise, refused: () => "" };
     const random = { uuid: () => "id", fraction: () => 0 };
     const closed = new RenewedToken({ source: slow, clock, log, random });
-    const waiting = assert.rejects(closed.current(never), { code: "closed" });
+    const waiting = assert.rejects(closed.current(SERVER, never), { code: "closed" });
     closed.close();
     late.resolve({ username: "app", password: "late", endsAtMs: HOUR_MS });
     await waiting;

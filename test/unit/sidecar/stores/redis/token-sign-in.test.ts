@@ -157,6 +157,23 @@ describeWithRedis("a token of an endpoint at Redis", () => {
     assert.equal((await connectionsOf(look, "app")).length, 1);
   });
 
+  it("that the server takes again after it has refused it needs no other, which cannot be had", async () => {
+    const store = await open();
+    bench.endpoint.answer = answering(503, "");
+    await setUser("resetpass", ">token-of-somebody-else");
+    await cutUser();
+    // Until the endpoint has been asked in vain.
+    const moveOn = (): void => bench.clock.move(PAUSE_MS);
+    await eventually(async () => {
+      moveOn();
+      const why = { message: /refused the token of https:/ };
+      await assert.rejects(store.get("app||k", read, call), why);
+      assert.ok(bench.endpoint.questions.length > 1);
+    });
+    await setUser(">token-1");
+    await eventually(() => works(store));
+  });
+
   it("is given to the next connection when the old one is cut while it is renewed", async () => {
     const proxy = await TcpProxy.start({ host: "127.0.0.1", port: server.port });
     try {
@@ -292,6 +309,45 @@ describeWithRedis("a token of an endpoint at a Redis cluster", function () {
     }
     await eventually(writeAll);
     assert.equal(bench.endpoint.questions.length, 2);
+  });
+});
+
+describeWithRedis("a token that one master of a Redis cluster refuses", function () {
+  this.timeout(120_000);
+  const bench = onTokens();
+  const MASTERS = 3;
+  let cluster: RedisCluster;
+
+  before(async () => {
+    cluster = await startRedisCluster({ masters: MASTERS, acl: APP_BY_TOKEN });
+  });
+  after(() => cluster?.stop());
+
+  it("is what the others are signed in at with, also while no other can be had", async () => {
+    bench.endpoint.answer = giving("token-1", HOUR_SEC);
+    const store = await bench.open({ redisHost: cluster.hosts, redisType: "cluster" });
+    const [stranger, other] = cluster.nodes.map(({ port }) => bench.look(port));
+    assert.ok(stranger !== undefined && other !== undefined);
+    const keys = Array.from({ length: 30 }, (_, index) => `app||k${index}`);
+    const writeAll = (): Promise<readonly PromiseSettledResult<unknown>[]> =>
+      Promise.allSettled(keys.map((key) => store.set(write(key, key), call)));
+    const failed = async (): Promise<readonly unknown[]> =>
+      (await writeAll()).flatMap((outcome) => (outcome.status === "rejected" ? [outcome.reason] : []));
+    assert.deepEqual(await failed(), []);
+    await stranger.call("ACL", "SETUSER", "app", "resetpass", ">token-of-somebody-else");
+    bench.endpoint.answer = answering(503, "");
+    await stranger.call("CLIENT", "KILL", "USER", "app");
+    await eventually(async () => {
+      bench.clock.move(PAUSE_MS);
+      assert.ok((await signIns(stranger)).refused > 0 && bench.endpoint.questions.length > 1);
+    });
+    const before = (await signIns(other)).all;
+    await other.call("CLIENT", "KILL", "USER", "app");
+    await eventually(async () => {
+      const reasons = await failed();
+      assert.ok((await signIns(other)).all > before && reasons.length > 0 && reasons.length < keys.length / 2);
+      for (const reason of reasons) assert.match(String(reason), /refused the token of https:/);
+    });
   });
 });
 

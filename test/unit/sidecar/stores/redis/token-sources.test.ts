@@ -186,7 +186,7 @@ describe("a token endpoint", () => {
   const hasty: Clock = { ...still, after: (delayMs, task) => systemClock.after(delayMs / 100, task) };
   it("that begins an answer and does not end it is given up", async () => {
     endpoint.answer = (response) => void response.writeHead(200).write("{");
-    await assert.rejects(source({}, hasty).next(never), { message: /: no answer within 20 s$/ });
+    await assert.rejects(source({}, hasty).next(never), { message: /: no answer within 4 s$/ });
   });
 
   it("that takes connections and says nothing, not even of TLS, is given up", async () => {
@@ -197,7 +197,7 @@ describe("a token endpoint", () => {
     const port = bound !== null && typeof bound === "object" ? bound.port : 0;
     const given = { oidcTokenEndpoint: `https://127.0.0.1:${port}/t` };
     try {
-      await assert.rejects(source(given, hasty).next(never), { message: /: no answer within 20 s$/ });
+      await assert.rejects(source(given, hasty).next(never), { message: /: no answer within 4 s$/ });
     } finally {
       for (const socket of sockets) socket.destroy();
       await new Promise((resolve) => silent.close(resolve));

@@ -28,7 +28,7 @@ describe("the fields of state.gcp.spanner", () => {
   const refused: [given: Readonly<Record<string, string>>, want: RegExp][] = [
     [{ project_id: "" }, /^error project_id: want a value: the field is required/],
     [{ instance_id: "i/1" }, /^error instance_id: got "i\/1", want a name as Google gives it/],
-    [{ tableName: "my-table" }, /^error tableName: got "my-table", want a name of letters/],
+    [{ tableName: "my-table" }, /^error tableName: got "my-table", want an ASCII letter, then letters/],
     [{ timeout: "500ms" }, /^error timeout: got "500ms", want a duration from 1000ms/],
     [{ endpoint: "localhost" }, /^error endpoint: got "localhost", want the "host:port" of an emulator/],
     [{ endpoint: "me:s3cr3t@localhost:9010" }, /^error endpoint: want the "host:port" of an emulator/],

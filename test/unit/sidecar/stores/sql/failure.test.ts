@@ -44,10 +44,11 @@ describe("a SQL server that cannot be reached", () => {
     assert.equal(unreachableError(PLACE.server, null, "").message, "cannot connect to anysql at db:1");
   });
 
-  it("fails by TLS only where the code of the error says so", () => {
+  it("fails by TLS only where the code of the error says so, or OpenSSL speaks", () => {
     const coded = (code: string): boolean => isTlsFailure(Object.assign(new Error("x"), { code }));
-    const codes = ["CERT_HAS_EXPIRED", "ERR_SSL_WRONG_VERSION_NUMBER", "UNABLE_TO_VERIFY_LEAF_SIGNATURE"];
-    assert.deepEqual(codes.map(coded), [true, true, true]);
+    const codes = ["CERT_HAS_EXPIRED", "ERR_SSL_WRONG_VERSION_NUMBER", "UNABLE_TO_VERIFY_LEAF_SIGNATURE", "EPROTO"];
+    assert.deepEqual(codes.map(coded), [true, true, true, true]);
+    assert.equal(isTlsFailure(new Error("1A:error:0A0000F4:SSL routines:f:unexpected message:x.c:78:")), true);
     assert.deepEqual(
       [isTlsFailure(refused), isTlsFailure(new Error("TLS")), isTlsFailure(null)],
       [false, false, false],

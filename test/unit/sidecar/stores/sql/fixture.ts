@@ -121,8 +121,10 @@ export function connector(clock: ManualClock): {
 }
 
 /** A pool with one connection that stands and is idle. */
-export async function openPool(maxConns: number, more: { readonly lifeMsMax?: number } = {}): Promise<TestPool> {
-  const clock = new ManualClock();
+export async function openPool(
+  maxConns: number,
+  { clock = new ManualClock(), ...more }: { readonly lifeMsMax?: number; readonly clock?: ManualClock } = {},
+): Promise<TestPool> {
   const log = listeningLog();
   const { attempts, connect } = connector(clock);
   const opening = Pool.open({ ...POOLING, ...more, connect, maxConns, clock, log }, new AbortController().signal);

@@ -1,12 +1,19 @@
 // The pool while connections cannot be made: what calls hear, and when it tries again.
 import assert from "node:assert/strict";
-import { never } from "#kit/clock.ts";
-import { settle } from "#test/unit/sidecar/resiliency/manual-clock.ts";
+import { never, type Timer } from "#kit/clock.ts";
+import { ManualClock, settle } from "#test/unit/sidecar/resiliency/manual-clock.ts";
 import { at, openPool, outcome, type TestPool, unreachable, WAIT_MS } from "./fixture.ts";
 
 const LEFT = "the caller left before the work began";
 const CLOSED = "the store was closed";
 const DOWN = { name: "StoreError", code: "unavailable", message: unreachable().message };
+
+/** Its timers come a millisecond too soon, as Node's can. */
+class HastyClock extends ManualClock {
+  override after(delayMs: number, task: () => void): Timer {
+    return super.after(delayMs - 1, task);
+  }
+}
 
 describe("a pool of SQL connections whose server is down", () => {
   /** The one connection has broken, and the first attempt to replace it has failed. */
@@ -42,6 +49,54 @@ describe("a pool of SQL connections whose server is down", () => {
       assert.equal(trying.now, DOWN.message);
     }
     assert.equal(log.lines.length, 1);
+  });
+
+  it("counts attempts that fail together once, and one that fails later not at all", async () => {
+    const { pool, clock, attempts, first, log } = await openPool(8);
+    first.end();
+    await settle();
+    const waiting = Array.from({ length: 8 }, () => outcome(pool.acquire(never, WAIT_MS)));
+    for (let made = 0; made < 7; made++) await at(attempts, made).fail(unreachable());
+    await clock.advance(30);
+    await at(attempts, 7).fail(unreachable());
+    assert.deepEqual(new Set(waiting.map(({ now }) => now)), new Set([DOWN.message]));
+    await clock.advance(19);
+    await assert.rejects(pool.acquire(never, WAIT_MS), DOWN);
+    await clock.advance(1);
+    const trying = outcome(pool.acquire(never, WAIT_MS));
+    await at(attempts, 8).fail(unreachable());
+    assert.equal(trying.now, DOWN.message);
+    await clock.advance(100);
+    const again = outcome(pool.acquire(never, WAIT_MS));
+    assert.equal(again.now, "pending");
+    assert.deepEqual([attempts.length, log.lines.length], [10, 1]);
+  });
+
+  it("is not down again by an attempt that is older than its coming back", async () => {
+    const { pool, clock, attempts, log } = await openPool(4);
+    await pool.acquire(never, WAIT_MS);
+    const waiting = Array.from({ length: 3 }, () => outcome(pool.acquire(never, WAIT_MS)));
+    await at(attempts, 0).fail(unreachable());
+    const second = await at(attempts, 1).succeed();
+    assert.deepEqual([log.lines.length, attempts.length], [2, 4]);
+    await at(attempts, 2).fail(unreachable());
+    // Two wait still, and each gets an attempt.
+    await clock.advance(50);
+    assert.deepEqual([log.lines.length, attempts.length], [2, 5]);
+    assert.deepEqual(
+      waiting.map(({ now }) => now),
+      [second, "pending", "pending"],
+    );
+  });
+
+  it("tries again also where its timer comes too soon", async () => {
+    const { pool, clock, attempts } = await openPool(2, { clock: new HastyClock() });
+    await pool.acquire(never, WAIT_MS);
+    const waiting = outcome(pool.acquire(never, WAIT_MS));
+    await at(attempts, 0).fail(unreachable());
+    await clock.advance(50);
+    const second = await at(attempts, 1).succeed();
+    assert.equal(waiting.now, second);
   });
 
   it("serves again after one success, says so, and begins anew with its times", async () => {
@@ -96,13 +151,14 @@ describe("a pool of SQL connections whose server is down", () => {
     pool.release(first);
   });
 
-  it("tries no more once it is closed", async () => {
-    const { pool, clock, attempts } = await openPool(2);
+  it("tries no more once it is closed, however many attempts have failed", async () => {
+    const { pool, clock, attempts } = await openPool(3);
     await pool.acquire(never, WAIT_MS);
-    const waiting = outcome(pool.acquire(never, WAIT_MS));
+    const waiting = [outcome(pool.acquire(never, WAIT_MS)), outcome(pool.acquire(never, WAIT_MS))];
     await at(attempts, 0).fail(unreachable());
+    await at(attempts, 1).fail(unreachable());
     await pool.close();
-    assert.deepEqual([waiting.now, clock.timers], [CLOSED, 0]);
+    assert.deepEqual([...waiting.map(({ now }) => now), clock.timers], [CLOSED, CLOSED, 0]);
   });
 
   it("tries by one call where some stand, and makes all that are waited for once that has succeeded", async () => {

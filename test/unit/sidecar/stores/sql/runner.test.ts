@@ -78,6 +78,17 @@ describe("a call over a SQL connection", () => {
     assert.equal(running.now, "no answer");
   });
 
+  it("waits no longer than that for a connection, however late the clock stands", async () => {
+    const { runner, pool, clock } = await openRunner();
+    await clock.advance(7000);
+    await pool.acquire(never, WAIT_MS);
+    const running = outcome(runner.run({ effect: "read", signal: never, task: async () => "done" }));
+    await clock.advance(TIMEOUT_MS - 1);
+    assert.equal(running.now, "pending");
+    await clock.advance(1);
+    assert.match(running.now, /^no connection to anysql became free within patience/);
+  });
+
   it("may have another time than the runner's own", async () => {
     const { runner, clock, first } = await openRunner();
     const task = (): Promise<void> => new Promise(() => undefined);

@@ -33,6 +33,14 @@ describe("work over a SQL connection of its own", () => {
     assert.deepEqual(session.heard, ["close"]);
   });
 
+  it("lets go of the signal of the opening, which may abort later", async () => {
+    const session = await connected();
+    const opening = new AbortController();
+    assert.equal(await overOnce(session, opening.signal, async ({ server }) => server), session.server);
+    opening.abort();
+    assert.deepEqual(session.heard, ["close"]);
+  });
+
   it("is broken off when the opening is called off, and not begun after that", async () => {
     const session = await connected();
     const opening = new AbortController();

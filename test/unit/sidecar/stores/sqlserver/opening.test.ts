@@ -6,6 +6,7 @@ import { systemClock } from "#kit/clock.ts";
 import type { ServerPlan } from "#sidecar/stores/sqlserver/server-plan.ts";
 import { Session, type SessionOptions } from "#sidecar/stores/sqlserver/session.ts";
 import { TdsServer } from "#test/servers/tds/tds-server.ts";
+import { open } from "#test/stores/opening.ts";
 import {
   call,
   columnsAnswer,
@@ -16,6 +17,7 @@ import {
   listeningLog,
   METADATA,
   openStore,
+  prepare,
   read,
   V1,
   V2,
@@ -147,6 +149,14 @@ describe("opening SQL Server", () => {
     assert.match(warnings[0] ?? "", /never run against a real server/);
   });
 
+  it("says it once where opening fails and is tried again", async () => {
+    server = await TdsServer.start({ login: () => ({ number: 18_456, severity: 14 }), answer: () => null });
+    const prepared = prepare({ connectionString: connectionTo(server.port) });
+    const log = listeningLog();
+    for (let turn = 0; turn < 3; turn++) await assert.rejects(open(prepared, { log }), { code: "unavailable" });
+    assert.equal(log.warnings.length, 1);
+  });
+
   it("makes the database where the connection string names none, and only then", async () => {
     let isMade = false;
     server = await TdsServer.start({
@@ -248,6 +258,25 @@ describe("opening SQL Server", () => {
     session.close();
     const { token, user, password } = server.logins[0] ?? {};
     assert.deepEqual([token, user, password], ["the-token", "", ""]);
+  });
+
+  it("sends nothing while a statement is under way, also one that was given up", async () => {
+    server = await TdsServer.start({
+      answer: ({ text }) => (text.startsWith("SET XACT_ABORT") ? null : { instead: "deaf" }),
+    });
+    const options = withToken(server.port, async () => "the-token");
+    const session = await Session.open(options, new AbortController().signal);
+    const statement = { text: "SELECT 1;", lasting: false, parameters: [] };
+    const first = session.run(statement);
+    const sent = (): number => server?.requests.filter(({ text }) => text === statement.text).length ?? 0;
+    await eventually(async () => assert.equal(sent(), 1));
+    await assert.rejects(session.run(statement), { code: "unavailable", message: /lost the connection/ });
+    session.interrupt("left");
+    await assert.rejects(first, { code: "timeout" });
+    await assert.rejects(session.run(statement), { code: "unavailable", message: /lost the connection/ });
+    session.close();
+    await session.ended;
+    assert.equal(sent(), 1);
   });
 
   it("waits no longer for a token than for a connection, and not for one when it is closed", async () => {

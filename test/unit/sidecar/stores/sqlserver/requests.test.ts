@@ -127,6 +127,10 @@ describe("a request to SQL Server", () => {
     const { store, requests } = await open();
     await assert.rejects(store.set(write("k", "1", { etag: "bad-etag" }), call), { code: "etag-invalid" });
     await assert.rejects(store.remove(removal("k", { etag: "FFFF" }), call), { code: "etag-mismatch" });
+    await assert.rejects(transact(store, [upsert("k", "1"), upsert("l", "1", { etag: "FFFF" })]), {
+      code: "etag-mismatch",
+      message: /^change 2 of 2: the value has another etag/,
+    });
     assert.equal(requests().length, 0);
   });
 

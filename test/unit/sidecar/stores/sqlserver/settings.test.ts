@@ -80,11 +80,27 @@ describe("the settings of SQL Server", () => {
   it("refuse what would be missed, warn of what has no effect, and never show the text", () => {
     const refused = faults({ connectionString: `${SERVER};failoverpartner=other;log=63;port=0` });
     assert.match(refused, /error: .*no parameter failoverpartner; name the listener/);
-    assert.match(refused, /warning: .*no parameter without an effect/);
+    assert.match(refused, /warning: .*want no log: it has no effect here; see docs/);
     assert.match(refused, /error: .*a port from 1 to 65535/);
     assert.doesNotMatch(refused, /secret-password|other/);
+    const piece = faults({ connectionString: `${SERVER};pie3ce=x` });
+    assert.match(piece, /^warning: .*want no parameter of this name: it has no effect here/);
+    assert.doesNotMatch(piece, /pie3ce/);
     assert.match(faults({ connectionString: `${SERVER};ApplicationIntent=ReadOnly` }), /writes need the primary/);
     assert.match(faults({ connectionString: `${SERVER};encrypt=perhaps` }), /encrypt=true, false, strict or disable/);
+  });
+
+  it("name a wrong port, wherever it stands", () => {
+    for (const text of [
+      "sqlserver://u:secret-password@db:99999",
+      "sqlserver://db:99999/x?user id=u",
+      "server=db,99999",
+    ])
+      assert.match(faults({ connectionString: text }), /^error: .*want a port from 1 to 65535/m, text);
+    const colon = faults({ connectionString: "server=db:1433;user id=u" });
+    assert.match(colon, /want a port from 1 to 65535 behind a comma; as in Server=host,1433/);
+    assert.equal(faults({ connectionString: "server=[::1];user id=u" }), "");
+    assert.match(faults({ connectionString: "sqlserver://u:p%@db:1433" }), /want Server=host;Port=1433/);
   });
 
   it("want what belongs together for Microsoft Entra ID", () => {

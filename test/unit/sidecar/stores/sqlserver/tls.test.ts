@@ -91,10 +91,16 @@ describe("SQL Server over TLS", () => {
         else await refuses(open(port, encrypt, "TrustServerCertificate=true"), port, why);
       });
 
+      it("does not connect with a file of authorities that holds none", async () => {
+        const { port } = await serve(encryption, own);
+        const message = `certificate in connectionString: ${own.serverKeyFile}: holds no certificate`;
+        await assert.rejects(open(port, encrypt, `certificate=${own.serverKeyFile}`), { code: "unavailable", message });
+      });
+
       it("refuses a certificate of another name, unless HostNameInCertificate has that", async () => {
         const { port } = await serve(encryption, elsewhere);
         const trusting = [encrypt, `certificate=${authorities}`];
-        await refuses(open(port, ...trusting), port, "the server's certificate is for another name");
+        await refuses(open(port, ...trusting), port, "the server's certificate is for another name than 127.0.0.1");
         await open(port, ...trusting, "HostNameInCertificate=elsewhere.test");
       });
 
