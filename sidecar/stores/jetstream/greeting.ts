@@ -54,12 +54,15 @@ function isFirstWord(said: string): boolean {
 
 /** Null where the line is none. */
 function greetingIn(line: string): Greeting | null {
-  if (!line.startsWith(FIRST_WORD)) return null;
+  const info = line.startsWith(FIRST_WORD) ? parsed(line.slice(FIRST_WORD.length)) : null;
+  if (typeof info !== "object" || info === null || Array.isArray(info)) return null;
+  const says = (name: string): boolean => Reflect.get(info, name) === true;
+  return { tls: says("tls_required") ? "required" : says("tls_available") ? "offered" : "none" };
+}
+
+function parsed(text: string): unknown {
   try {
-    const info: unknown = JSON.parse(line.slice(FIRST_WORD.length));
-    if (typeof info !== "object" || info === null || Array.isArray(info)) return null;
-    const says = (name: string): boolean => Reflect.get(info, name) === true;
-    return { tls: says("tls_required") ? "required" : says("tls_available") ? "offered" : "none" };
+    return JSON.parse(text);
   } catch {
     // No JSON, so no greeting.
     return null;
