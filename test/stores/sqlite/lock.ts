@@ -25,6 +25,7 @@ export async function lockElsewhere(path: string): Promise<HeldLock> {
       await exited;
     },
     kill: () => {
+      // It ends by our signal, which is no failure of anybody.
       exited.catch(() => undefined);
       holder.kill("SIGKILL");
     },
